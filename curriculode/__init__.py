@@ -1,0 +1,55 @@
+"""curriculode: mean-field equations of ordered learning, and online SGD at finite input dimension to check them.
+
+>>> import curriculode as cu
+>>> experiment = cu.load("xor-curriculum")
+>>> start = experiment.initial(dimension=1000, seed=0)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public names and where they live. They are imported on first use, so that a command loads only what it needs.
+_HOMES = {
+    "InputError": "theory.errors",
+    "XorMixture": "theory.tasks",
+    "Committee": "theory.committee",
+    "OnlineSGD": "theory.training",
+    "Level": "theory.protocol",
+    "Protocol": "theory.protocol",
+    "Experiment": "theory.experiment",
+    "load": "theory.experiment",
+    "OrderParameters": "theory.order_parameters",
+    "Trajectory": "theory.trajectory",
+    "integrate": "theory.integrate",
+    "Ensemble": "sims.ensemble",
+    "simulate": "sims.simulate",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+if TYPE_CHECKING:
+    from .sims.ensemble import Ensemble
+    from .sims.simulate import simulate
+    from .theory.committee import Committee
+    from .theory.errors import InputError
+    from .theory.experiment import Experiment, load
+    from .theory.integrate import integrate
+    from .theory.order_parameters import OrderParameters
+    from .theory.protocol import Level, Protocol
+    from .theory.tasks import XorMixture
+    from .theory.training import OnlineSGD
+    from .theory.trajectory import Trajectory
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'curriculode' has no attribute {name!r}")
+    value = getattr(import_module(f"curriculode.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

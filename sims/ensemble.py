@@ -1,0 +1,71 @@
+"""The result of a simulation: many runs of online SGD, recorded at common times."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.order_parameters import OrderParameters
+from curriculode.theory.trajectory import StateRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Ensemble(StateRecord):
+    """Runs of an experiment at finite D.
+
+    t : (times,)  examples per input dimension, whole numbers of steps over D
+    Q : (runs, times, [blocks,] K, K), M : (runs, times, [blocks,] K, P), v : (runs, times, K)
+    starts : the start of each run;  run : (runs,) its number, which fixes its random numbers
+    status : one sentence: how many runs finished, were interrupted or diverged
+    """
+
+    experiment: Experiment
+    dimension: int
+    t: np.ndarray
+    Q: np.ndarray
+    M: np.ndarray
+    v: np.ndarray
+    run: np.ndarray
+    starts: tuple[OrderParameters, ...]
+    status: str
+    interrupted: bool = False
+    points: int = 1024
+    statistics: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def finite(self) -> np.ndarray:
+        """Which runs stayed finite to the end, (runs,) of bool."""
+        return np.isfinite(self.v).all(axis=(1, 2)) & np.isfinite(self.Q.reshape(self.Q.shape[0], -1)).all(axis=1)
+
+    def to_frame(self, order_parameters: bool = False) -> "pd.DataFrame":
+        """One row a run and time: run, t, the observables, and on request every order parameter."""
+        import pandas as pd
+
+        runs, times = self.v.shape[:2]
+        values = {**self.observables(), **(self.entries() if order_parameters else {})}
+        return pd.DataFrame(
+            {
+                "run": np.repeat(self.run, times),
+                "t": np.tile(self.t, runs),
+                **{name: value.reshape(-1) for name, value in values.items()},
+            }
+        )
+
+    def summary(self) -> "pd.DataFrame":
+        """One row a time: mean, standard error and scatter over the finite runs of each observable."""
+        import pandas as pd
+
+        columns: dict[str, np.ndarray] = {"t": self.t}
+        count = int(self.finite.sum())
+        for name, value in self.observables().items():
+            kept = value[self.finite]
+            columns[name] = kept.mean(axis=0) if count else np.full(self.t.size, np.nan)
+            scatter = kept.std(axis=0, ddof=1) if count > 1 else np.full(self.t.size, np.nan)
+            columns[f"{name}_standard_error"] = scatter / np.sqrt(max(count, 1))
+            columns[f"{name}_scatter"] = scatter
+        return pd.DataFrame(columns)

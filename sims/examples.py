@@ -1,0 +1,100 @@
+"""Which example comes next: exact counts of each level in each stage, and the numbers of steps between records."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from curriculode.theory.compiled import kernel
+from curriculode.theory.errors import InputError
+from curriculode.theory.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of steps within one stage, after which the state may be recorded."""
+
+    stage: int
+    steps: int
+    record: bool
+
+
+def level_counts(shares: tuple[float, ...], total: int) -> np.ndarray:
+    """Whole numbers of examples of each level, summing to `total`, nearest to the shares (largest remainders)."""
+    exact = np.array(shares) * total
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
+    return counts
+
+
+def stage_counts(protocol: Protocol, dimension: int) -> list[np.ndarray]:
+    """Number of examples of each level in each stage; every order that uses all levels has the same totals."""
+    total = round(protocol.duration * dimension)
+    if total < 1:
+        raise InputError(f"duration {protocol.duration:g} at D = {dimension} is no full example; use a duration of at least 1/D")
+    totals = level_counts(protocol.shares, total)
+    result = []
+    for stage in protocol.stages():
+        if protocol.order in ("hard-only", "easy-only"):
+            result.append(np.rint(stage.probability * total).astype(np.int64))
+        else:
+            result.append(np.where(stage.probability > 0, totals, 0))
+    return result
+
+
+def record_steps(t: np.ndarray, protocol: Protocol, dimension: int) -> np.ndarray:
+    """The steps nearest to the times t, without repetitions."""
+    return np.unique(np.minimum(np.rint(t * dimension), round(protocol.duration * dimension)).astype(np.int64))
+
+
+def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> list[Segment]:
+    """Split the stages at the recorded steps, and so that none is longer than `longest` steps.
+
+    A record at step 0 is the caller's.
+    """
+    result, done = [], 0
+    for stage, count in enumerate(counts):
+        end = done + int(count.sum())
+        stops = [int(n) for n in records if done < n <= end]
+        for stop in stops if stops and stops[-1] == end else [*stops, end]:
+            while stop - done > longest:
+                result.append(Segment(stage, longest, False))
+                done += longest
+            if stop > done:
+                result.append(Segment(stage, stop - done, stop in stops))
+                done = stop
+    return result
+
+
+@kernel
+def draw_level(rng, remaining):
+    """Draw a level without replacement from the numbers still `remaining` (levels,), and count it off.
+
+    Each sequence with these totals is equally likely, and no sequence is stored.
+    """
+    total = remaining.sum()
+    only = -1
+    for level in range(remaining.size):
+        if remaining[level] == total:
+            only = level
+    if only < 0:
+        ticket = rng.random() * total
+        for level in range(remaining.size):
+            if remaining[level] > 0:
+                only = level
+                if ticket < remaining[level]:
+                    break
+                ticket -= remaining[level]
+    remaining[only] -= 1
+    return only
+
+
+@kernel
+def draw_component(rng, cumulative):
+    """Draw a component from its cumulative probabilities (components,)."""
+    if cumulative.size == 1:
+        return 0
+    ticket = rng.random()
+    for c in range(cumulative.size - 1):
+        if ticket < cumulative[c]:
+            return c
+    return cumulative.size - 1

@@ -1,0 +1,166 @@
+"""Run online SGD at finite input dimension: many runs, on all cores, each fixed by its seed alone."""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from curriculode.theory.errors import InputError
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.integrate import one_blas_thread, output_times
+from curriculode.theory.order_parameters import OrderParameters, checked_seed
+
+from .ensemble import Ensemble
+from .examples import Segment, record_steps, segments, stage_counts
+from .model import Model
+from .overlap_space import OverlapSpace
+from .progress import Progress
+from .weight_space import WeightSpace
+
+SPACES: dict[str, type[WeightSpace] | type[OverlapSpace]] = {"overlap": OverlapSpace, "weight": WeightSpace}
+_RESPONSE = 0.2  # seconds between looks at the interrupt
+
+
+def simulate(
+    experiment: Experiment,
+    *,
+    dimension: int,
+    runs: int = 32,
+    seed: int = 0,
+    start: OrderParameters | Sequence[OrderParameters] | None = None,
+    space: str = "overlap",
+    times: int | ArrayLike = 101,
+    spacing: str = "linear",
+    workers: int | None = None,
+    points: int = 1024,
+    progress: bool | None = None,
+) -> Ensemble:
+    """Simulate `runs` independent runs of online SGD in `dimension` inputs.
+
+    dimension : D, at least K + P inputs in every block
+    seed : run i uses the generator of SeedSequence(seed, spawn_key=(i,)): the same bits whatever the number of workers
+    start : one start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed + i)`
+    space : "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
+    times, spacing : output times as for `integrate`, rounded to whole steps n / D
+    workers : threads; by default the number of cores
+    progress : True or False; by default a bar appears on a terminal when the work takes more than two seconds
+
+    Ctrl-C ends it early with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised.
+
+    >>> from curriculode import load, simulate
+    >>> experiment = load("xor-curriculum").replace({"protocol.duration": 1.0})
+    >>> simulate(experiment, dimension=100, runs=4, times=3).v.shape
+    (4, 3, 4)
+    """
+    if space not in SPACES:
+        raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
+    whole_number("runs", runs)
+    workers = worker_count(workers)
+    checked_seed(seed)
+    model = Model.of(experiment, dimension)
+    starts = _starts(experiment, dimension, runs, seed, start, model)
+    records = record_steps(output_times(experiment.protocol.duration, times, spacing), experiment.protocol, dimension)
+    counts = stage_counts(experiment.protocol, dimension)
+    K, P = model.system.width, model.system.T.shape[1]
+    cost = K * dimension if space == "weight" else K * (K + P) + 50
+    longest = max(1, int(_RESPONSE * SPACES[space].steps_a_second / cost))
+    plan = segments(counts, records, longest)
+
+    done = np.zeros(runs, dtype=np.int64)
+    stop = threading.Event()
+    kind = SPACES[space]
+
+    def one(index: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]] | None:
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+        return _run(kind(model, starts[index], rng), counts, plan, bool(records[0] == 0), done, index, stop)
+
+    clock = time.perf_counter()
+    total = int(sum(count.sum() for count in counts))
+    with one_blas_thread(), Progress(f"simulating {runs} runs", runs * total, progress) as bar:
+        results, interrupted = _spread(one, runs, workers, stop, lambda: bar.update(int(done.sum())))
+    finished = [i for i, result in enumerate(results) if result is not None]
+    if interrupted and not finished:
+        raise KeyboardInterrupt
+    arrays = [np.array([[state[j] for state in results[i]] for i in finished]) for j in range(3)]  # type: ignore[union-attr]
+    if model.system.T.shape[0] == 1:
+        arrays[0], arrays[1] = arrays[0][:, :, 0], arrays[1][:, :, 0]
+    diverged = int((~np.isfinite(arrays[2][:, -1]).all(axis=-1)).sum())
+    status = f"{len(finished)} of {runs} runs finished" + (", then the simulation was interrupted" if interrupted else "")
+    if diverged:
+        status += f"; {diverged} of them diverged (a smaller learning_rate or a larger weight_decay may help)"
+    return Ensemble(
+        experiment=experiment, dimension=dimension, t=records / dimension, Q=arrays[0], M=arrays[1], v=arrays[2],
+        run=np.array(finished), starts=tuple(starts[i] for i in finished), status=status, interrupted=interrupted, points=points,
+        statistics={"space": space, "seconds": time.perf_counter() - clock, "workers": workers, "steps": total},
+    )  # fmt: skip
+
+
+def whole_number(name: str, value: object, least: int = 1) -> None:
+    """Raise `InputError` unless `value` is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise InputError(f"{name} = {value!r} is not allowed; it must be a whole number of at least {least}")
+
+
+def worker_count(workers: int | None) -> int:
+    """The number of threads to use; by default the cores this process may run on."""
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    whole_number("workers", workers)
+    return workers
+
+
+def _starts(
+    experiment: Experiment, dimension: int, runs: int, seed: int, start: OrderParameters | Sequence[OrderParameters] | None, model: Model
+) -> list[OrderParameters]:
+    if start is None:
+        return [experiment.initial(dimension, seed + i) for i in range(runs)]
+    starts = [start] * runs if isinstance(start, OrderParameters) else list(start)
+    if len(starts) != runs:
+        raise InputError(f"{len(starts)} starts were given for {runs} runs; give one start for all, or one for each run")
+    for state in {id(s): s for s in starts}.values():
+        state.check(model.system.width, model.system.T)
+    return starts
+
+
+def _run(
+    run: WeightSpace | OverlapSpace, counts: list[np.ndarray], plan: list[Segment], record_start: bool,
+    done: np.ndarray, index: int, stop: threading.Event,
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]] | None:  # fmt: skip
+    """One run through all segments: its recorded states, or None if it was stopped."""
+    remaining = [count.copy() for count in counts]
+    states = [run.overlaps()] if record_start else []
+    for segment in plan:
+        if stop.is_set():
+            return None
+        run.advance(remaining[segment.stage], segment.steps)
+        done[index] += segment.steps
+        if segment.record:
+            states.append(run.overlaps())
+    return states
+
+
+def _spread(one, runs: int, workers: int, stop: threading.Event, report) -> tuple[list, bool]:  # type: ignore[no-untyped-def]
+    """Results of `one(index)` for all runs, on `workers` threads; on Ctrl-C those that are finished."""
+    interrupted = False
+    futures: list[Future] = []
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            futures = [pool.submit(one, index) for index in range(runs)]
+            pending = set(futures)
+            while pending:
+                finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                report()
+        except BaseException as error:
+            stop.set()
+            for future in futures:
+                future.cancel()
+            if not isinstance(error, KeyboardInterrupt):
+                raise
+            interrupted = True
+    return [f.result() if f.done() and not f.cancelled() else None for f in futures], interrupted

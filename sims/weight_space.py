@@ -1,0 +1,98 @@
+"""Online SGD on the weights themselves: the independent witness, for any D. Cost O(K D) and D normals a step."""
+
+import numpy as np
+
+from curriculode.theory.activations import evaluate
+from curriculode.theory.compiled import kernel
+from curriculode.theory.losses import error_signal
+from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
+
+from .examples import draw_component, draw_level
+from .model import Model
+
+
+class WeightSpace:
+    """One run: weights (K, D) and references (P, D) in a random frame, with exactly the overlaps of `start`."""
+
+    steps_a_second = 5e8  # divided by K D: used only to cut long stretches of steps
+
+    def __init__(self, model: Model, start: OrderParameters, rng: np.random.Generator) -> None:
+        self.model, self.rng = model, rng
+        Q, M, v = start.blocked()
+        self.v = np.array(v)
+        self.edges = np.concatenate([[0], np.cumsum(model.sizes)])
+        self.W, self.U = place(Q, M, model.system.T, self.edges, rng)
+        K = self.v.size
+        self._x, self._fields = np.empty(model.dimension), np.empty((4, K))
+
+    def advance(self, remaining: np.ndarray, steps: int) -> None:
+        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`."""
+        m = self.model
+        _advance(
+            self.rng, steps, remaining, m.cumulative, m.label, m.gain, m.scale, m.activation, m.loss,
+            m.rate, m.rate_v, m.keep, m.keep_v, self.edges, self.W, self.U, self.v, self._x, self._fields,
+        )  # fmt: skip
+
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
+        D = self.model.dimension
+        parts = [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
+        Q = np.array([self.W[:, part] @ self.W[:, part].T / D for part in parts])
+        M = np.array([self.W[:, part] @ self.U[:, part].T / D for part in parts])
+        return Q, M, self.v.copy()
+
+
+def place(
+    Q: np.ndarray, M: np.ndarray, T: np.ndarray, edges: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights w (K, D) and references u (P, D) with prescribed overlaps in each block, in a uniformly random frame.
+
+    With G = [[T, M'], [M, Q]] = L L' in each block, the rows of [u; w] / sqrt(D) are L times K + P orthonormal rows.
+    """
+    D, K, P = int(edges[-1]), Q.shape[1], T.shape[1]
+    W, U = np.empty((K, D)), np.empty((P, D))
+    for b in range(Q.shape[0]):
+        size = edges[b + 1] - edges[b]
+        frame = np.linalg.qr(rng.standard_normal((size, K + P)))[0].T
+        rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
+        U[:, edges[b] : edges[b + 1]], W[:, edges[b] : edges[b + 1]] = rows[:P], rows[P:]
+    return W, U
+
+
+@kernel
+def _advance(
+    rng, steps, remaining, cumulative, label, gain, scale, activation, loss, rate, rate_v, keep, keep_v,
+    edges, W, U, v, x, fields,
+):  # fmt: skip
+    """Steps of online SGD. gain (levels, components, P, blocks), scale (levels, blocks), rate = eta / D, keep = 1 - eta kappa / D."""
+    K, D = W.shape
+    field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
+    root = np.sqrt(D)
+    for _ in range(steps):
+        level = draw_level(rng, remaining)
+        c = draw_component(rng, cumulative)
+        for b in range(edges.size - 1):
+            for i in range(edges[b], edges[b + 1]):
+                x[i] = scale[level, b] * rng.standard_normal()
+            for p in range(U.shape[0]):
+                a = gain[level, c, p, b] / root
+                if a != 0.0:
+                    for i in range(edges[b], edges[b + 1]):
+                        x[i] += a * U[p, i]
+        for k in range(K):
+            total = 0.0
+            for i in range(D):
+                total += W[k, i] * x[i]
+            field[k] = total / root
+        evaluate(activation, field, g, dg)
+        f = 0.0
+        for k in range(K):
+            f += v[k] * g[k]
+        e = error_signal(loss, f, label[c])
+        for k in range(K):
+            push[k] = rate * root * e * v[k] * dg[k]
+            v[k] = keep_v * v[k] - rate_v * e * g[k]
+        for k in range(K):
+            step = push[k]
+            for i in range(D):
+                W[k, i] = keep * W[k, i] - step * x[i]

@@ -1,0 +1,126 @@
+"""Activations g of the committee, with g' and g''.
+
+| name      | g(x)          | g'(x)             | g''(x)           |
+| --------- | ------------- | ----------------- | ---------------- |
+| erf       | erf(x/sqrt 2) | 2 phi(x)          | -2 x phi(x)      |
+| relu      | max(x, 0)     | step(x)           | delta(x)         |
+| gelu      | x Phi(x)      | Phi(x) + x phi(x) | (2 - x^2) phi(x) |
+| linear    | x             | 1                 | 0                |
+| quadratic | x^2           | 2 x               | 2                |
+| tanh      | tanh x        | 1 - tanh^2 x      | -2 g g'          |
+
+phi and Phi are the standard normal density and distribution. The kernels work on contiguous float arrays of any one
+shape flattened by the caller, and branch on the activation once per array, so that each loop is vectorised.
+
+To add one: a code, a branch in `evaluate` and in `second_derivative`, an entry in `ACTIVATIONS`.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .compiled import kernel
+from .errors import InputError
+from .normal import normal_cdf_pdf
+
+ERF, RELU, GELU, LINEAR, QUADRATIC, TANH = range(6)
+
+
+@kernel
+def evaluate(code, x, g, dg):
+    """Write g(x) and g'(x) into `g` and `dg`; all three float64 arrays of shape (n,)."""
+    if code == ERF:
+        for i in range(x.size):
+            cdf, pdf = normal_cdf_pdf(x[i])
+            g[i] = 2.0 * cdf - 1.0
+            dg[i] = 2.0 * pdf
+    elif code == GELU:
+        for i in range(x.size):
+            cdf, pdf = normal_cdf_pdf(x[i])
+            g[i] = x[i] * cdf
+            dg[i] = cdf + x[i] * pdf
+    elif code == RELU:
+        for i in range(x.size):
+            g[i] = max(x[i], 0.0)
+            dg[i] = 1.0 if x[i] > 0.0 else 0.0
+    elif code == LINEAR:
+        for i in range(x.size):
+            g[i] = x[i]
+            dg[i] = 1.0
+    elif code == QUADRATIC:
+        for i in range(x.size):
+            g[i] = x[i] * x[i]
+            dg[i] = 2.0 * x[i]
+    else:
+        for i in range(x.size):
+            g[i] = math.tanh(x[i])
+            dg[i] = 1.0 - g[i] * g[i]
+
+
+@kernel
+def second_derivative(code, x, d2g):
+    """Write the regular part of g''(x) into `d2g`, shape (n,); ReLU's delta function is the caller's to handle."""
+    if code == ERF:
+        for i in range(x.size):
+            d2g[i] = -2.0 * x[i] * normal_cdf_pdf(x[i])[1]
+    elif code == GELU:
+        for i in range(x.size):
+            d2g[i] = (2.0 - x[i] * x[i]) * normal_cdf_pdf(x[i])[1]
+    elif code == QUADRATIC:
+        d2g[:] = 2.0
+    elif code == TANH:
+        for i in range(x.size):
+            value = math.tanh(x[i])
+            d2g[i] = -2.0 * value * (1.0 - value * value)
+    else:
+        d2g[:] = 0.0
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation by name, its code in the kernels, and what the averages need to know of it."""
+
+    name: str
+    code: int
+    formula: str
+    kinked: bool = False  # g' jumps by one at 0: g'' is a delta function there
+
+    def __call__(self, x: ArrayLike) -> np.ndarray:
+        """Value g(x), elementwise."""
+        return self._evaluate(x)[0]
+
+    def derivative(self, x: ArrayLike) -> np.ndarray:
+        """Derivative g'(x), elementwise."""
+        return self._evaluate(x)[1]
+
+    def _evaluate(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        x = np.asarray(x, dtype=float)
+        g, dg = np.empty(x.size), np.empty(x.size)
+        evaluate(self.code, np.ascontiguousarray(x).ravel(), g, dg)
+        return g.reshape(x.shape), dg.reshape(x.shape)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    a.name: a
+    for a in (
+        Activation("erf", ERF, "erf(x/sqrt 2)"),
+        Activation("relu", RELU, "max(x, 0)", kinked=True),
+        Activation("gelu", GELU, "x Phi(x)"),
+        Activation("linear", LINEAR, "x"),
+        Activation("quadratic", QUADRATIC, "x^2"),
+        Activation("tanh", TANH, "tanh x"),
+    )
+}
+
+
+def activation(name: str) -> Activation:
+    """Return the activation called `name`.
+
+    >>> float(activation("relu")(-2.0))
+    0.0
+    """
+    if name not in ACTIVATIONS:
+        raise InputError(f"activation {name!r} is unknown; allowed: {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]

@@ -1,0 +1,10 @@
+"""The Gaussian averages over the student's fields, one way of evaluating them per file.
+
+Every way fills the same five arrays for one level of difficulty (`FieldAverages`), from which `theory.dynamics` builds
+the right-hand side for any task and any blocks. By Stein's lemma nothing else is needed, and no covariance is inverted.
+"""
+
+from .field_averages import FieldAverages, FieldLaw
+from .quasi_monte_carlo import QuasiMonteCarlo
+
+__all__ = ["FieldAverages", "FieldLaw", "QuasiMonteCarlo"]

@@ -1,0 +1,183 @@
+"""Randomised quasi-Monte Carlo: any activation, loss and width; n points cost O(n K^2).
+
+The fields of component c are lambda = m^c + L z with C = L L' and z from a scrambled Sobol net mapped to normals, whitened
+so that their first and second moments are exactly those of N(0, 1). The points are fixed for a whole integration, so the
+right-hand side is a smooth function of the state. ReLU's delta function g'' is averaged exactly in its own direction:
+
+    E[e delta(lambda_k)] = p_k(0) E[e | lambda_k = 0],     lambda_i | (lambda_k = 0) = lambda_i - (C_ik / C_kk) lambda_k.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ..activations import RELU, Activation, evaluate, second_derivative
+from ..compiled import kernel
+from ..errors import InputError
+from ..losses import LOSSES, error_signal, error_slope, loss
+from ..order_parameters import factor_semidefinite
+from .field_averages import FieldAverages, FieldLaw
+
+
+@lru_cache(maxsize=16)
+def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
+    """Whitened scrambled-Sobol normals, shape (dimension, points), read-only."""
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    if points < 2 or points & (points - 1):
+        raise InputError(f"points = {points} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+    uniform = qmc.Sobol(dimension, scramble=True, rng=np.random.default_rng([seed, dimension])).random(points)
+    z = ndtri(np.clip(uniform, 2.0**-53, 1 - 2.0**-53)).T
+    z -= z.mean(axis=1, keepdims=True)
+    if points > 4 * dimension:
+        z = np.linalg.solve(np.linalg.cholesky(z @ z.T / points), z)
+    z = np.ascontiguousarray(z)
+    z.flags.writeable = False
+    return z
+
+
+class QuasiMonteCarlo:
+    """The averages of one student and loss by a net of `points` (a power of two); `seed` picks the scrambling."""
+
+    name = "quasi-Monte Carlo"
+
+    def __init__(self, activation: Activation, loss: str, width: int, points: int = 1024, seed: int = 0) -> None:
+        self.activation, self.loss, self.points = activation, LOSSES[loss], points
+        normals = normal_points(width, points, seed)
+        # Rows of a chunk stay in the first caches, and for small K the chunk is the whole net.
+        rows = min(points, max(64, 8192 // width))
+        rows = 1 << (rows.bit_length() - 1)
+        self._z = np.ascontiguousarray(normals.reshape(width, -1, rows).swapaxes(0, 1))
+        self._factor = np.empty((width, width))
+        self._fields = np.empty((6, width, rows))
+        self._signals = np.empty((3, rows))
+        self._product = np.empty((width, width))
+
+    def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
+        """Fill `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
+        factor_semidefinite(law.covariance, self._factor)
+        _averages(
+            self.activation.code, self.loss, law.example.probability, law.example.label, law.mean, law.covariance, self._factor,
+            v, self._z, self._fields, self._signals, self._product, out.force, out.student, out.square, out.readout,
+        )  # fmt: skip
+
+    def errors(self, law: FieldLaw, v: np.ndarray) -> tuple[float, float]:
+        """Generalisation error E[l(f, y)] and classification error P(sign f != y)."""
+        factor_semidefinite(law.covariance, self._factor)
+        return _errors(
+            self.activation.code, self.loss, law.example.probability, law.example.label, law.mean, self._factor,
+            v, self._z, self._fields, self._signals,
+        )  # fmt: skip
+
+
+@kernel
+def _outputs(code, v, x, g, dg, f):
+    """Fields x (K, rows) -> g, g' and the outputs f (rows,)."""
+    evaluate(code, x.ravel(), g.ravel(), dg.ravel())
+    f[:] = 0.0
+    for k in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            f[i] += v[k] * g[k, i]
+
+
+@kernel
+def _averages(
+    code, loss_code, probability, label, mean, covariance, factor, v, z, fields, signals, product,
+    force, student, square, readout,
+):  # fmt: skip
+    """The four averages over all chunks of z (chunks, K, rows) and all components."""
+    chunks, width, rows = z.shape
+    centred, x, g, dg, d2g, h = fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]
+    f, e, slope = signals[0], signals[1], signals[2]
+    force[:] = 0.0
+    student[:] = 0.0
+    square[:] = 0.0
+    readout[:] = 0.0
+    for chunk in range(chunks):
+        np.dot(factor, z[chunk], centred)
+        for c in range(probability.size):
+            weight = probability[c] / (chunks * rows)
+            for k in range(width):
+                for i in range(rows):
+                    x[k, i] = centred[k, i] + mean[c, k]
+            _outputs(code, v, x, g, dg, f)
+            for i in range(rows):
+                e[i] = error_signal(loss_code, f[i], label[c])
+                slope[i] = error_slope(loss_code, f[i], label[c])
+            if code != RELU:
+                second_derivative(code, x.ravel(), d2g.ravel())
+            for k in range(width):
+                total, curved, read = 0.0, 0.0, 0.0
+                for i in range(rows):
+                    h[k, i] = v[k] * dg[k, i]
+                    total += e[i] * h[k, i]
+                    read += e[i] * g[k, i]
+                    curved += e[i] * d2g[k, i]
+                force[c, k] += weight * total
+                readout[k] += weight * read
+                if code != RELU:
+                    student[k, k] += weight * v[k] * curved
+            # E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k],   h_k = v_k g'_k
+            for k in range(width):
+                for i in range(rows):
+                    dg[k, i] = slope[i] * h[k, i]
+            np.dot(dg, h.T, product)
+            for k in range(width):
+                for m in range(width):
+                    student[k, m] += weight * product[k, m]
+            # E[F_k F_l] = E[e^2 h_k h_l]
+            for k in range(width):
+                for i in range(rows):
+                    dg[k, i] = e[i] * h[k, i]
+            np.dot(dg, dg.T, product)
+            for k in range(width):
+                for m in range(width):
+                    square[k, m] += weight * product[k, m]
+            if code == RELU:
+                for k in range(width):
+                    student[k, k] += weight * v[k] * _kink(k, loss_code, label[c], mean[c], covariance, v, x, f)
+
+
+@kernel
+def _kink(k, loss_code, label, mean, covariance, v, x, f):
+    """Sum over the rows of p_k(0) e, with all fields moved to lambda_k = 0 (ReLU): the average of e delta(lambda_k)."""
+    width, rows = x.shape
+    variance = covariance[k, k]
+    if variance <= 0.0:
+        return 0.0
+    density = np.exp(-0.5 * mean[k] * mean[k] / variance) / np.sqrt(2.0 * np.pi * variance)
+    f[:] = 0.0
+    for m in range(width):
+        if m != k:
+            slope = covariance[m, k] / variance
+            for i in range(rows):
+                f[i] += v[m] * max(x[m, i] - slope * x[k, i], 0.0)
+    total = 0.0
+    for i in range(rows):
+        total += error_signal(loss_code, f[i], label)
+    return density * total
+
+
+@kernel
+def _errors(code, loss_code, probability, label, mean, factor, v, z, fields, signals):
+    """Generalisation and classification error; an output of exactly zero counts as half an error."""
+    chunks, width, rows = z.shape
+    centred, x, g, dg = fields[0], fields[1], fields[2], fields[3]
+    f = signals[0]
+    generalization, classification = 0.0, 0.0
+    for chunk in range(chunks):
+        np.dot(factor, z[chunk], centred)
+        for c in range(probability.size):
+            for k in range(width):
+                for i in range(rows):
+                    x[k, i] = centred[k, i] + mean[c, k]
+            _outputs(code, v, x, g, dg, f)
+            total, wrong = 0.0, 0.0
+            for i in range(rows):
+                total += loss(loss_code, f[i], label[c])
+                margin = f[i] * label[c]
+                wrong += 1.0 if margin < 0.0 else (0.5 if margin == 0.0 else 0.0)
+            generalization += probability[c] / (chunks * rows) * total
+            classification += probability[c] / (chunks * rows) * wrong
+    return generalization, classification

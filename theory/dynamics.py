@@ -1,0 +1,147 @@
+"""The right-hand side of the order parameters' equations, for every task, loss, activation and number of blocks.
+
+With F_k = e v_k g'(lambda_k) and E over the levels of the stage, the components and the fields:
+
+    dM^b_kp/dt = - eta E[F_k nu^b_p] - eta kappa M^b_kp
+    dQ^b_kl/dt = - eta (E[F_k lambda^b_l] + E[F_l lambda^b_k]) + eta^2 phi_b E[s_b^2 F_k F_l] - 2 eta kappa Q^b_kl
+    dv_k/dt    = - eta_v E[e g(lambda_k)] - eta_v kappa v_k
+
+Stein's lemma gives each E[F_k u] of a block field u in component c from averages that know no blocks:
+
+    E[F_k u] = E[F_k] E[u] + sum_i Cov(u, lambda_i) E[dF_k/dlambda_i],   Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li.
+
+(Saad & Solla 1995, PRE 52, 4225; with means: Refinetti et al. 2021, arXiv 2102.11742.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .averages import FieldAverages, FieldLaw, QuasiMonteCarlo
+from .compiled import kernel
+from .experiment import Experiment
+from .order_parameters import pack, state_size, unpack
+from .tasks import ExampleLaw
+
+
+@dataclass(frozen=True)
+class System:
+    """The constants of the equations of an experiment: blocks, references, rates, and the law of each level."""
+
+    fractions: np.ndarray  # phi_b, (blocks,)
+    T: np.ndarray  # (blocks, P, P)
+    laws: tuple[ExampleLaw, ...]  # of each level
+    width: int
+    eta: float
+    eta_v: float
+    kappa: float
+    readout_trained: bool
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> "System":
+        """The system of an experiment."""
+        return cls(
+            fractions=experiment.task.block_fractions(),
+            T=np.ascontiguousarray(experiment.task.reference_overlap()),
+            laws=tuple(experiment.task.example_law(level) for level in experiment.protocol.levels),
+            width=experiment.student.width,
+            eta=experiment.training.learning_rate,
+            eta_v=experiment.training.eta_v,
+            kappa=experiment.training.weight_decay,
+            readout_trained=experiment.student.readout == "trained",
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(blocks, K, P)."""
+        return self.T.shape[0], self.width, self.T.shape[1]
+
+
+class RightHandSide:
+    """dy/dt of the packed state y in a stage whose levels have the given `probability` (levels,).
+
+    `noise_terms=False` drops the eta^2 term: the limit of small learning rates, gradient flow on the population loss.
+    """
+
+    def __init__(
+        self, system: System, averages: QuasiMonteCarlo, probability: np.ndarray, v: np.ndarray, noise_terms: bool = True
+    ) -> None:
+        self.system, self.engine, self.noise_terms = system, averages, noise_terms
+        self.levels = [(float(p), FieldLaw(law, system.width)) for p, law in zip(probability, system.laws, strict=True) if p > 0]
+        blocks, K, P = system.shape
+        self._Q, self._M, self._v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v)
+        self._dQ, self._dM, self._dv = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)
+        self._work = np.empty((K, K)), np.empty((K, P))
+        self._averages = [FieldAverages.empty(law.example.probability.size, K) for _, law in self.levels]
+        self.size = state_size(blocks, K, P, system.readout_trained)
+        self.evaluations = 0
+
+    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
+        """Derivative of the state y (n,) at time t."""
+        system = self.system
+        # Implicit methods hand over strided columns.
+        unpack(np.ascontiguousarray(y), self._Q, self._M, self._v)
+        self._dQ[:], self._dM[:], self._dv[:] = 0.0, 0.0, 0.0
+        for (probability, law), averages in zip(self.levels, self._averages, strict=True):
+            law.update(self._Q, self._M)
+            self.engine.averages(law, self._v, averages)
+            add_level(
+                probability, system.eta, system.eta_v, self.noise_terms, law.example.gain, law.example.scale,
+                system.fractions, system.T, self._Q, self._M,
+                averages.force, averages.student, averages.square, averages.readout,
+                self._dQ, self._dM, self._dv, *self._work,
+            )  # fmt: skip
+        add_decay(system.eta * system.kappa, system.eta_v * system.kappa, self._Q, self._M, self._v, self._dQ, self._dM, self._dv)
+        self.evaluations += 1
+        dy = np.empty(self.size)
+        pack(self._dQ, self._dM, self._dv, dy)
+        return dy
+
+
+@kernel
+def add_level(
+    probability, eta, eta_v, noise_terms, gain, scale, fractions, T, Q, M,
+    force, student, square, readout, dQ, dM, dv, work_Q, work_M,
+):  # fmt: skip
+    """Add what one level, met with `probability`, contributes to dQ (blocks, K, K), dM (blocks, K, P) and dv (K,)."""
+    components, references, blocks = gain.shape
+    K = M.shape[1]
+    for b in range(blocks):
+        variance = scale[b] * scale[b]
+        # sum_i E[dF_k/dlambda_i] Q_il  and  ... M_ip
+        np.dot(student, Q[b], work_Q)
+        np.dot(student, M[b], work_M)
+        for k in range(K):
+            for m in range(K):
+                work_Q[k, m] *= variance
+            for p in range(references):
+                work_M[k, p] *= variance
+        for c in range(components):
+            for k in range(K):
+                for p in range(references):
+                    if gain[c, p, b] != 0.0:
+                        for m in range(K):
+                            work_Q[k, m] += force[c, k] * gain[c, p, b] * M[b, m, p]
+                        for q in range(references):
+                            work_M[k, q] += force[c, k] * gain[c, p, b] * T[b, p, q]
+        noise = probability * eta * eta * fractions[b] * variance if noise_terms else 0.0
+        for k in range(K):
+            for m in range(K):
+                dQ[b, k, m] += noise * square[k, m] - probability * eta * (work_Q[k, m] + work_Q[m, k])
+            for p in range(references):
+                dM[b, k, p] -= probability * eta * work_M[k, p]
+    for k in range(K):
+        dv[k] -= probability * eta_v * readout[k]
+
+
+@kernel
+def add_decay(rate, rate_v, Q, M, v, dQ, dM, dv):
+    """Add the weight decay: -2 eta kappa Q, -eta kappa M, -eta_v kappa v."""
+    for b in range(Q.shape[0]):
+        for k in range(Q.shape[1]):
+            for m in range(Q.shape[2]):
+                dQ[b, k, m] -= 2.0 * rate * Q[b, k, m]
+            for p in range(M.shape[2]):
+                dM[b, k, p] -= rate * M[b, k, p]
+    for k in range(v.size):
+        dv[k] -= rate_v * v[k]

@@ -1,0 +1,197 @@
+"""An experiment: task, student, training and protocol; read from and written to TOML, changed by dotted names.
+
+    [task]
+    kind = "xor-mixture"
+    separation = 1.0
+
+    [student]
+    width = 4
+    activation = "gelu"
+
+    [training]
+    learning_rate = 1.5
+
+    [protocol]
+    order = "curriculum"
+    duration = 50.0
+
+    [levels.easy]          # from easy to hard
+    share = 0.1
+    noise = 0.2
+
+    [levels.hard]
+    noise = 0.5
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import model_validator
+
+from .committee import Committee
+from .description import Description, unknown
+from .errors import InputError
+from .order_parameters import OrderParameters, random_start
+from .protocol import Level, Protocol
+from .tasks import XorMixture
+from .training import OnlineSGD
+
+TASKS: dict[str, type[XorMixture]] = {"xor-mixture": XorMixture}
+SECTIONS = ("task", "student", "training", "protocol", "levels")
+
+
+class Experiment(Description):
+    """What is learnt, by whom, how, and from which examples in which order.
+
+    >>> experiment = Experiment(task=XorMixture(), student=Committee(width=4), training=OnlineSGD(learning_rate=1.0),
+    ...                         protocol=Protocol.single(duration=10.0, noise=0.4))
+    >>> experiment.replace({"student.width": 8}).student.width
+    8
+    """
+
+    task: XorMixture
+    student: Committee
+    training: OnlineSGD
+    protocol: Protocol
+
+    @model_validator(mode="after")
+    def _check(self) -> "Experiment":
+        allowed = self.task.level_settings
+        for level in self.protocol.levels:
+            for key in level.model_fields_set - {"name", "share", *allowed}:
+                raise InputError(
+                    f"level {level.name!r} has {key!r}, which a {self.task.kind} does not know; "
+                    f"allowed: {', '.join(('share', *allowed))}"
+                )
+            self.task.example_law(level)  # raises with its own sentence what the task cannot do
+        return self
+
+    def initial(self, dimension: int, seed: int = 0) -> OrderParameters:
+        """Random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
+
+        >>> from curriculode import load
+        >>> load("xor-curriculum").initial(dimension=1000, seed=1).Q.shape
+        (4, 4)
+        """
+        return random_start(
+            self.student, self.task.block_fractions(), self.task.reference_overlap(), dimension=dimension, seed=seed
+        )
+
+    def replace(self, changes: Mapping[str, Any]) -> "Experiment":
+        """The same experiment with other values at dotted names, such as `student.width` or `levels.hard.noise`."""
+        tables = self.to_dict()
+        for name, value in changes.items():
+            *path, last = name.split(".")
+            table = tables
+            for part in path:
+                if part not in table or not isinstance(table[part], dict):
+                    raise InputError(unknown(f"parameter {name!r}: section", part, [k for k in table if isinstance(table[k], dict)]))
+                table = table[part]
+            if not path or not last:
+                raise InputError(f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'")
+            table[last] = value.item() if hasattr(value, "item") else value
+        return type(self).from_dict(tables)
+
+    def get(self, name: str) -> Any:
+        """The value at a dotted name."""
+        value: Any = self.to_dict()
+        for part in name.split("."):
+            if not isinstance(value, dict) or part not in value:
+                allowed = list(value) if isinstance(value, dict) else []
+                raise InputError(unknown(f"parameter {name!r}: name", part, allowed))
+            value = value[part]
+        return value
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tables of the TOML file, defaults included."""
+        tables = self.model_dump(exclude_none=True)
+        levels = tables["protocol"].pop("levels")
+        tables["levels"] = {level.pop("name"): level for level in levels}
+        return tables
+
+    def to_toml(self) -> str:
+        """The experiment as the text of a TOML file."""
+        import tomli_w
+
+        return tomli_w.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Any]) -> "Experiment":
+        """Build an experiment from the tables of its TOML file."""
+        for name in tables:
+            if name not in SECTIONS:
+                raise InputError(unknown("section", name, list(SECTIONS)))
+        for name in SECTIONS:
+            if name not in tables:
+                raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
+            if not isinstance(tables[name], dict):
+                raise InputError(f"{name} = {tables[name]!r} is not allowed; it must be a section [{name}] of settings")
+        kind = tables["task"].get("kind", "xor-mixture")
+        if kind not in TASKS:
+            raise InputError(unknown("task.kind", str(kind), list(TASKS)))
+        levels = []
+        for name, settings in tables["levels"].items():
+            if not isinstance(settings, dict):
+                raise InputError(f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ...")
+            try:
+                levels.append(Level(name, **settings))
+            except (InputError, TypeError) as error:
+                raise InputError(f"level {name!r}: {error}") from None
+        return cls(
+            task=TASKS[kind](**tables["task"]),
+            student=Committee(**tables["student"]),
+            training=OnlineSGD(**tables["training"]),
+            protocol=Protocol(**tables["protocol"], levels=levels),  # type: ignore[arg-type]
+        )
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Experiment":
+        """Build an experiment from the text of a TOML file."""
+        return cls.from_dict(parse_toml(text, "the experiment"))
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """The tables of a TOML text, or an `InputError` that names `source` and the line."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not valid TOML: {error}") from None
+
+
+def experiment_text(name: str | Path) -> str:
+    """The TOML text of the built-in experiment called `name`, or of the file at that path."""
+    folder = resources.files("curriculode.theory") / "experiments"
+    names = builtin_experiments()
+    if str(name) in names:
+        return (folder / f"{name}.toml").read_text(encoding="utf-8")
+    path = Path(name)
+    if path.suffix != ".toml" and not path.exists():
+        raise InputError(unknown("experiment", str(name), names) + "; or give the path of a TOML file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"the experiment file {path} is not a text in UTF-8; it must be a TOML file") from None
+    except OSError as error:
+        raise InputError(f"the experiment file {path} cannot be read: {error.strerror or error}") from None
+
+
+def builtin_experiments() -> list[str]:
+    """Names of the built-in experiments."""
+    folder = resources.files("curriculode.theory") / "experiments"
+    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+
+
+def load(name: str | Path) -> Experiment:
+    """The built-in experiment called `name`, or the one in the TOML file at that path.
+
+    A section [study], which says how it is run and compared, is left to `curriculode.Study.load`.
+
+    >>> load("xor-curriculum").student.activation
+    'gelu'
+    """
+    tables = parse_toml(experiment_text(name), f"experiment {name}")
+    tables.pop("study", None)
+    return Experiment.from_dict(tables)

@@ -1,0 +1,28 @@
+"""What is read off the order parameters: cosines, covered clusters, and (through the averages) the errors."""
+
+import numpy as np
+
+
+def cosines(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """Cosine M_kp / sqrt(Q_kk T_pp) of unit k with reference p, over all blocks together.
+
+    Q : (..., blocks, K, K), M : (..., blocks, K, P), T : (blocks, P, P) -> (..., K, P); NaN for a unit without weights
+    """
+    norm = np.diagonal(Q.sum(axis=-3), axis1=-2, axis2=-1)
+    length = np.diagonal(T.sum(axis=0))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return M.sum(axis=-3) / np.sqrt(norm[..., :, None] * length)
+
+
+def covered_clusters(Q: np.ndarray, M: np.ndarray, v: np.ndarray, T: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """Number 0..4 of clusters of the XOR mixture that some unit covers.
+
+    Unit k covers the cluster (p, sign M_kp) of its largest |cosine| if that exceeds `threshold` and the sign of v_k is the
+    label of the cluster (+1 on the a pair, -1 on the b pair). Shapes as in `cosines`, v : (..., K) -> (...) of int.
+    """
+    c = np.nan_to_num(cosines(Q, M, T))
+    best = np.abs(c).argmax(axis=-1)
+    value = np.take_along_axis(c, best[..., None], axis=-1)[..., 0]
+    right = (np.abs(value) > threshold) & (np.sign(v) == np.where(best == 0, 1.0, -1.0))
+    cluster = 2 * best + (value < 0)
+    return sum((right & (cluster == j)).any(axis=-1).astype(int) for j in range(4))  # type: ignore[return-value]

@@ -1,0 +1,68 @@
+"""The XOR-like Gaussian mixture: four clouds at +mu_a, -mu_a (label +1) and +mu_b, -mu_b (label -1).
+
+    x = gain * (+-mu_p) / sqrt(D) + sigma z,      mu_a . mu_b = 0,   |mu_p|^2 / D = separation,   z ~ N(0, 1)
+
+A level sets `noise` = sigma, and `fading` = the gain (>= 1) of the centroids on a fraction `faded_fraction` of the inputs
+(1 on the others). Refinetti, Goldt, Krzakala, Zdeborova (2102.11742); Ben Arous, Gheissari, Jagannath (2206.04030);
+Sarao Mannelli, Ivashynka, Saxe, Saglietti (2406.01589).
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ..description import Description
+from ..errors import InputError
+from .example_law import ExampleLaw
+
+if TYPE_CHECKING:
+    from ..protocol import Level
+
+
+class XorMixture(Description):
+    """The XOR-like Gaussian mixture.
+
+    separation : |mu|^2 / D of each centroid, > 0
+    faded_fraction : fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 the
+        inputs form two blocks (amplified, plain)
+
+    >>> XorMixture(separation=2.0).reference_overlap()
+    array([[[2., 0.],
+            [0., 2.]]])
+    """
+
+    kind: Literal["xor-mixture"] = "xor-mixture"
+    separation: Annotated[float, Field(gt=0)] = 1.0
+    faded_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    level_settings: ClassVar[tuple[str, ...]] = ("noise", "fading")
+    reference_names: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    def block_fractions(self) -> np.ndarray:
+        """Fraction phi_b of the inputs in each block, shape (blocks,)."""
+        split = np.array([self.faded_fraction, 1.0 - self.faded_fraction])
+        return split[split > 0]
+
+    def reference_overlap(self) -> np.ndarray:
+        """T^b_pq = u_p . u_q / D within block b, shape (blocks, 2, 2)."""
+        return self.block_fractions()[:, None, None] * self.separation * np.eye(2)
+
+    def example_law(self, level: "Level") -> ExampleLaw:
+        """Law of the examples of `level`; components are +a, -a, +b, -b."""
+        if level.noise is None:
+            raise InputError(f"level {level.name!r} of an XOR mixture needs 'noise', the standard deviation of each cloud (>= 0)")
+        gain_on_block = np.array([1.0 if level.fading is None else level.fading, 1.0])
+        if gain_on_block[0] != 1.0 and self.faded_fraction == 0.0:
+            raise InputError(
+                f"level {level.name!r} has fading {level.fading}, but faded_fraction is 0: "
+                "set task.faded_fraction to the fraction of inputs on which it acts (in (0, 1])"
+            )
+        gain_on_block = gain_on_block[np.array([self.faded_fraction > 0, self.faded_fraction < 1])]
+        signs = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        return ExampleLaw(
+            probability=np.full(4, 0.25),
+            gain=signs[:, :, None] * gain_on_block,
+            scale=np.full(gain_on_block.size, level.noise),
+            label=np.array([1.0, 1.0, -1.0, -1.0]),
+        )
