@@ -25,13 +25,19 @@ _HOMES = {
     "integrate": "theory.integrate",
     "Ensemble": "sims.ensemble",
     "simulate": "sims.simulate",
+    "Study": "sims.study",
+    "Comparison": "sims.comparison",
+    "compare": "sims.compare",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from .sims.compare import compare
+    from .sims.comparison import Comparison
     from .sims.ensemble import Ensemble
     from .sims.simulate import simulate
+    from .sims.study import Study
     from .theory.committee import Committee
     from .theory.errors import InputError
     from .theory.experiment import Experiment, load

@@ -37,6 +37,10 @@ class Ensemble(StateRecord):
     points: int = 1024
     statistics: dict[str, Any] = field(default_factory=dict)
 
+    def _scrambling(self, index: tuple[int, ...]) -> int:
+        # Several nets, so that their error is part of the scatter between runs.
+        return int(self.run[index[0]]) % 16
+
     @cached_property
     def finite(self) -> np.ndarray:
         """Which runs stayed finite to the end, (runs,) of bool."""

@@ -15,13 +15,12 @@ leave A A' and A U' as they are.
 
 import numpy as np
 
+from curriculode.sims.examples import draw_component, draw_level
+from curriculode.sims.model import Model
 from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
 from curriculode.theory.losses import error_signal
 from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
-
-from .examples import draw_component, draw_level
-from .model import Model
 
 
 class OverlapSpace:
@@ -57,7 +56,11 @@ class OverlapSpace:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
         A = [self.A[b, :, : self.columns[b]] for b in range(self.columns.size)]
         P = self.U.shape[1]
-        return np.array([a @ a.T for a in A]), np.array([a[:, :P] @ u.T for a, u in zip(A, self.U, strict=True)]), self.v.copy()
+        return (
+            np.array([a @ a.T for a in A]),
+            np.array([a[:, :P] @ u.T for a, u in zip(A, self.U, strict=True)]),
+            self.v.copy(),
+        )
 
 
 @kernel

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from typing import Any
 
 
 class Progress:

@@ -3,23 +3,22 @@
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from curriculode.sims.ensemble import Ensemble
+from curriculode.sims.examples import Segment, record_steps, segments, stage_counts
+from curriculode.sims.model import Model
+from curriculode.sims.overlap_space import OverlapSpace
+from curriculode.sims.progress import Progress
+from curriculode.sims.weight_space import WeightSpace
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.integrate import one_blas_thread, output_times
 from curriculode.theory.order_parameters import OrderParameters, checked_seed
-
-from .ensemble import Ensemble
-from .examples import Segment, record_steps, segments, stage_counts
-from .model import Model
-from .overlap_space import OverlapSpace
-from .progress import Progress
-from .weight_space import WeightSpace
 
 SPACES: dict[str, type[WeightSpace] | type[OverlapSpace]] = {"overlap": OverlapSpace, "weight": WeightSpace}
 _RESPONSE = 0.2  # seconds between looks at the interrupt
@@ -37,7 +36,7 @@ def simulate(
     spacing: str = "linear",
     workers: int | None = None,
     points: int = 1024,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], None] | None = None,
 ) -> Ensemble:
     """Simulate `runs` independent runs of online SGD in `dimension` inputs.
 
@@ -47,7 +46,8 @@ def simulate(
     space : "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
     times, spacing : output times as for `integrate`, rounded to whole steps n / D
     workers : threads; by default the number of cores
-    progress : True or False; by default a bar appears on a terminal when the work takes more than two seconds
+    progress : True or False, or a function called with the finished fraction; by default a bar appears on a terminal when
+        the work takes more than two seconds
 
     Ctrl-C ends it early with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised.
 
@@ -80,12 +80,13 @@ def simulate(
 
     clock = time.perf_counter()
     total = int(sum(count.sum() for count in counts))
-    with one_blas_thread(), Progress(f"simulating {runs} runs", runs * total, progress) as bar:
-        results, interrupted = _spread(one, runs, workers, stop, lambda: bar.update(int(done.sum())))
+    with one_blas_thread(), Progress(f"simulating {runs} runs", 1.0, False if callable(progress) else progress) as bar:
+        report = progress if callable(progress) else bar.update
+        results, interrupted = _spread(one, runs, workers, stop, lambda: report(done.sum() / (runs * total)))
     finished = [i for i, result in enumerate(results) if result is not None]
     if interrupted and not finished:
         raise KeyboardInterrupt
-    arrays = [np.array([[state[j] for state in results[i]] for i in finished]) for j in range(3)]  # type: ignore[union-attr]
+    arrays = [np.array([[state[j] for state in results[i]] for i in finished]) for j in range(3)]
     if model.system.T.shape[0] == 1:
         arrays[0], arrays[1] = arrays[0][:, :, 0], arrays[1][:, :, 0]
     diverged = int((~np.isfinite(arrays[2][:, -1]).all(axis=-1)).sum())
@@ -114,7 +115,12 @@ def worker_count(workers: int | None) -> int:
 
 
 def _starts(
-    experiment: Experiment, dimension: int, runs: int, seed: int, start: OrderParameters | Sequence[OrderParameters] | None, model: Model
+    experiment: Experiment,
+    dimension: int,
+    runs: int,
+    seed: int,
+    start: OrderParameters | Sequence[OrderParameters] | None,
+    model: Model,
 ) -> list[OrderParameters]:
     if start is None:
         return [experiment.initial(dimension, seed + i) for i in range(runs)]
@@ -143,7 +149,7 @@ def _run(
     return states
 
 
-def _spread(one, runs: int, workers: int, stop: threading.Event, report) -> tuple[list, bool]:  # type: ignore[no-untyped-def]
+def _spread(one, runs: int, workers: int, stop: threading.Event, report) -> tuple[list, bool]:
     """Results of `one(index)` for all runs, on `workers` threads; on Ctrl-C those that are finished."""
     interrupted = False
     futures: list[Future] = []

@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from curriculode.sims.examples import draw_component, draw_level
+from curriculode.sims.model import Model
 from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
 from curriculode.theory.losses import error_signal
 from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
-
-from .examples import draw_component, draw_level
-from .model import Model
 
 
 class WeightSpace:
@@ -53,7 +52,9 @@ def place(
     W, U = np.empty((K, D)), np.empty((P, D))
     for b in range(Q.shape[0]):
         size = edges[b + 1] - edges[b]
-        frame = np.linalg.qr(rng.standard_normal((size, K + P)))[0].T
+        frame, triangle = np.linalg.qr(rng.standard_normal((size, K + P)))
+        # LAPACK's signs depend on the matrix; with a positive diagonal the frame is uniform (Mezzadri 2007).
+        frame = (frame * np.sign(np.diagonal(triangle))).T
         rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
         U[:, edges[b] : edges[b + 1]], W[:, edges[b] : edges[b + 1]] = rows[:P], rows[P:]
     return W, U

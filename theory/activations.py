@@ -12,7 +12,7 @@
 phi and Phi are the standard normal density and distribution. The kernels work on contiguous float arrays of any one
 shape flattened by the caller, and branch on the activation once per array, so that each loop is vectorised.
 
-To add one: a code, a branch in `evaluate` and in `second_derivative`, an entry in `ACTIVATIONS`.
+To add one: a code, a branch in `evaluate` and in `evaluate_curved`, an entry in `ACTIVATIONS`.
 """
 
 import math
@@ -21,9 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .compiled import kernel
-from .errors import InputError
-from .normal import normal_cdf_pdf
+from curriculode.theory.compiled import kernel
+from curriculode.theory.errors import InputError
+from curriculode.theory.normal import normal_cdf_pdf
 
 ERF, RELU, GELU, LINEAR, QUADRATIC, TANH = range(6)
 
@@ -60,22 +60,29 @@ def evaluate(code, x, g, dg):
 
 
 @kernel
-def second_derivative(code, x, d2g):
-    """Write the regular part of g''(x) into `d2g`, shape (n,); ReLU's delta function is the caller's to handle."""
+def evaluate_curved(code, x, g, dg, d2g):
+    """As `evaluate`, and the regular part of g''(x) into `d2g`; ReLU's delta function is the caller's to handle."""
     if code == ERF:
         for i in range(x.size):
-            d2g[i] = -2.0 * x[i] * normal_cdf_pdf(x[i])[1]
+            cdf, pdf = normal_cdf_pdf(x[i])
+            g[i] = 2.0 * cdf - 1.0
+            dg[i] = 2.0 * pdf
+            d2g[i] = -2.0 * x[i] * pdf
     elif code == GELU:
         for i in range(x.size):
-            d2g[i] = (2.0 - x[i] * x[i]) * normal_cdf_pdf(x[i])[1]
-    elif code == QUADRATIC:
-        d2g[:] = 2.0
-    elif code == TANH:
-        for i in range(x.size):
-            value = math.tanh(x[i])
-            d2g[i] = -2.0 * value * (1.0 - value * value)
+            cdf, pdf = normal_cdf_pdf(x[i])
+            g[i] = x[i] * cdf
+            dg[i] = cdf + x[i] * pdf
+            d2g[i] = (2.0 - x[i] * x[i]) * pdf
     else:
-        d2g[:] = 0.0
+        evaluate(code, x, g, dg)
+        if code == QUADRATIC:
+            d2g[:] = 2.0
+        elif code == TANH:
+            for i in range(x.size):
+                d2g[i] = -2.0 * g[i] * dg[i]
+        else:
+            d2g[:] = 0.0
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .activations import Activation, activation
-from .description import Description
+from curriculode.theory.activations import Activation, activation
+from curriculode.theory.description import Description
 
 ActivationName = Literal["erf", "relu", "gelu", "linear", "quadratic", "tanh"]
 
@@ -17,19 +17,25 @@ class Committee(Description):
     activation : erf, relu, gelu, linear, quadratic or tanh
     readout : "trained" by SGD, or "fixed" at its initial value
     weight_scale : standard deviation of the components of the initial w_k, > 0
-    readout_scale : scale of the initial v_k, > 0
+    readout_scale : scale of the initial v_k: a number > 0, or "1/sqrt(K)" or "1/K", which follow the width
     readout_start : "gaussian", v_k ~ N(0, readout_scale^2), or "equal", v_k = readout_scale (the soft committee)
 
-    >>> Committee(width=4, activation="gelu").width
-    4
+    >>> Committee(width=4, activation="gelu", readout_scale="1/sqrt(K)").v_scale
+    0.5
     """
 
     width: Annotated[int, Field(ge=1)]
     activation: ActivationName = "erf"
     readout: Literal["trained", "fixed"] = "trained"
     weight_scale: Annotated[float, Field(gt=0)] = 1.0
-    readout_scale: Annotated[float, Field(gt=0)] = 1.0
+    readout_scale: Annotated[float, Field(gt=0)] | Literal["1/sqrt(K)", "1/K"] = 1.0
     readout_start: Literal["gaussian", "equal"] = "gaussian"
+
+    @property
+    def v_scale(self) -> float:
+        """`readout_scale` as a number."""
+        powers = {"1/sqrt(K)": -0.5, "1/K": -1.0}
+        return self.width ** powers[self.readout_scale] if isinstance(self.readout_scale, str) else self.readout_scale
 
     @property
     def g(self) -> Activation:

@@ -40,7 +40,7 @@ def kernel(function: Callable) -> Any:
     """Compile `function` on first call: no Python inside, the interpreter lock released, IEEE division, cached on disk."""
     folder = cache_folder()
     # Sums may be reordered and contracted (that is what vectorises them); NaN and infinity keep their meaning.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}, "cache": folder is not None}
+    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract"}, "cache": folder is not None}
     previous = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     # Numba reads this setting when it decorates: set for the moment of decorating, it touches nobody else's functions.
     numba.config.CACHE_DIR = folder or previous  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from .errors import InputError
+from curriculode.theory.errors import InputError
 
 
 class Description(BaseModel):

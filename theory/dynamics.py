@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .averages import FieldAverages, FieldLaw, QuasiMonteCarlo
-from .compiled import kernel
-from .experiment import Experiment
-from .order_parameters import pack, state_size, unpack
-from .tasks import ExampleLaw
+from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo
+from curriculode.theory.compiled import kernel
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.order_parameters import pack, state_size, unpack
+from curriculode.theory.tasks import ExampleLaw
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,12 @@ class RightHandSide:
     """
 
     def __init__(
-        self, system: System, averages: QuasiMonteCarlo, probability: np.ndarray, v: np.ndarray, noise_terms: bool = True
+        self,
+        system: System,
+        averages: QuasiMonteCarlo,
+        probability: np.ndarray,
+        v: np.ndarray,
+        noise_terms: bool = True,
     ) -> None:
         self.system, self.engine, self.noise_terms = system, averages, noise_terms
         self.levels = [(float(p), FieldLaw(law, system.width)) for p, law in zip(probability, system.laws, strict=True) if p > 0]
@@ -91,7 +96,16 @@ class RightHandSide:
                 averages.force, averages.student, averages.square, averages.readout,
                 self._dQ, self._dM, self._dv, *self._work,
             )  # fmt: skip
-        add_decay(system.eta * system.kappa, system.eta_v * system.kappa, self._Q, self._M, self._v, self._dQ, self._dM, self._dv)
+        add_decay(
+            system.eta * system.kappa,
+            system.eta_v * system.kappa,
+            self._Q,
+            self._M,
+            self._v,
+            self._dQ,
+            self._dM,
+            self._dv,
+        )
         self.evaluations += 1
         dy = np.empty(self.size)
         pack(self._dQ, self._dM, self._dv, dy)

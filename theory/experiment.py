@@ -1,26 +1,26 @@
 """An experiment: task, student, training and protocol; read from and written to TOML, changed by dotted names.
 
-    [task]
-    kind = "xor-mixture"
-    separation = 1.0
+[task]
+kind = "xor-mixture"
+separation = 1.0
 
-    [student]
-    width = 4
-    activation = "gelu"
+[student]
+width = 4
+activation = "gelu"
 
-    [training]
-    learning_rate = 1.5
+[training]
+learning_rate = 1.5
 
-    [protocol]
-    order = "curriculum"
-    duration = 50.0
+[protocol]
+order = "curriculum"
+duration = 50.0
 
-    [levels.easy]          # from easy to hard
-    share = 0.1
-    noise = 0.2
+[levels.easy]          # from easy to hard
+share = 0.1
+noise = 0.2
 
-    [levels.hard]
-    noise = 0.5
+[levels.hard]
+noise = 0.5
 """
 
 import tomllib
@@ -31,13 +31,13 @@ from typing import Any
 
 from pydantic import model_validator
 
-from .committee import Committee
-from .description import Description, unknown
-from .errors import InputError
-from .order_parameters import OrderParameters, random_start
-from .protocol import Level, Protocol
-from .tasks import XorMixture
-from .training import OnlineSGD
+from curriculode.theory.committee import Committee
+from curriculode.theory.description import Description, unknown
+from curriculode.theory.errors import InputError
+from curriculode.theory.order_parameters import OrderParameters, random_start
+from curriculode.theory.protocol import Level, Protocol
+from curriculode.theory.tasks import XorMixture
+from curriculode.theory.training import OnlineSGD
 
 TASKS: dict[str, type[XorMixture]] = {"xor-mixture": XorMixture}
 SECTIONS = ("task", "student", "training", "protocol", "levels")
@@ -88,10 +88,14 @@ class Experiment(Description):
             table = tables
             for part in path:
                 if part not in table or not isinstance(table[part], dict):
-                    raise InputError(unknown(f"parameter {name!r}: section", part, [k for k in table if isinstance(table[k], dict)]))
+                    raise InputError(
+                        unknown(f"parameter {name!r}: section", part, [k for k in table if isinstance(table[k], dict)])
+                    )
                 table = table[part]
             if not path or not last:
-                raise InputError(f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'")
+                raise InputError(
+                    f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
+                )
             table[last] = value.item() if hasattr(value, "item") else value
         return type(self).from_dict(tables)
 
@@ -135,7 +139,9 @@ class Experiment(Description):
         levels = []
         for name, settings in tables["levels"].items():
             if not isinstance(settings, dict):
-                raise InputError(f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ...")
+                raise InputError(
+                    f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ..."
+                )
             try:
                 levels.append(Level(name, **settings))
             except (InputError, TypeError) as error:

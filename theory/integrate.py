@@ -1,20 +1,19 @@
 """Integrate the order parameters' equations with scipy, stage by stage, under error control."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .averages import FieldAverages, FieldLaw, QuasiMonteCarlo
-from .dynamics import RightHandSide, System
-from .errors import InputError
-from .experiment import Experiment
-from .order_parameters import OrderParameters, gram_spectrum, pack, state_size, unpack
-from .trajectory import Trajectory
+from curriculode.theory.averages import FieldLaw, QuasiMonteCarlo
+from curriculode.theory.dynamics import RightHandSide, System
+from curriculode.theory.errors import InputError
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.order_parameters import OrderParameters, gram_spectrum, pack, state_size, unpack
+from curriculode.theory.trajectory import Trajectory
 
 METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
 _DIVERGED = 1e8  # an order parameter this many times its initial scale has left every regime of learning
@@ -34,6 +33,7 @@ def integrate(
     points: int = 1024,
     scrambling: int = 0,
     noise_terms: bool = True,
+    estimate_error: bool = True,
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """Integrate the mean-field equations of `experiment` from `start` to the end of its protocol.
@@ -44,6 +44,7 @@ def integrate(
     method : a solver of scipy.integrate, or "auto": DOP853, or RK23 for ReLU, whose averages have kinks
     points : size of the quasi-Monte Carlo net, a power of two; `scrambling` picks another net of that size
     noise_terms : False drops the eta^2 term (the limit of small learning rates)
+    estimate_error : whether to report the standard error of the averages along the trajectory (`statistics["averages"]`)
     progress : called with the time reached after each step
 
     Never raises on a solution that diverges: the trajectory then ends there, `success` is False and `status` says why.
@@ -68,15 +69,20 @@ def integrate(
     engine = QuasiMonteCarlo(experiment.student.g, experiment.training.loss, system.width, points, scrambling)
 
     clock = time.perf_counter()
+    order = start.canonical_order()
     with one_blas_thread():
-        run = _Run(system, engine, start, t_out, rtol, atol, method, noise_terms, progress)
+        run = _Run(system, engine, start.permuted(order), order, t_out, rtol, atol, method, noise_terms, progress)
         for stage in experiment.protocol.stages():
             if not run.advance(stage.start, stage.end, stage.probability):
                 break
         recorded = t_out[: len(run.states)]
         Q, M, v = run.arrays()
         seconds = time.perf_counter() - clock
-        averages = _averages_error(experiment, system, engine, recorded, Q, M, v)
+        averages = {"way": engine.name, "points": points}
+        if estimate_error:
+            averages |= _averages_error(experiment, system, engine, recorded, Q, M, v)
+    back = np.argsort(order)
+    Q, M, v = Q[:, :, back][..., back], M[:, :, back], v[:, back]
     if system.T.shape[0] == 1:
         Q, M = Q[:, 0], M[:, 0]
     statistics = {
@@ -84,7 +90,7 @@ def integrate(
     }  # fmt: skip
     success = run.failure is None
     status = run.failure or f"reached t = {experiment.protocol.duration:g} in {run.steps} steps of {method}"
-    return Trajectory(experiment, recorded, Q, M, v, success, status, points, statistics)
+    return Trajectory(experiment, recorded, Q, M, v, success, status, points, scrambling, statistics)
 
 
 def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear") -> np.ndarray:
@@ -108,7 +114,9 @@ def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear
     if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all() or (np.diff(t) <= 0).any():
         raise InputError("times must be increasing finite numbers")
     if t[0] < 0 or t[-1] > duration * (1 + 1e-12):
-        raise InputError(f"times from {t[0]:g} to {t[-1]:g} are not allowed; they must lie in [0, {duration:g}], the protocol's duration")
+        raise InputError(
+            f"times from {t[0]:g} to {t[-1]:g} are not allowed; they must lie in [0, {duration:g}], the protocol's duration"
+        )
     return np.minimum(t, duration)
 
 
@@ -116,11 +124,17 @@ class _Run:
     """One pass through the stages: the solver is stepped by hand, so that every step can be watched."""
 
     def __init__(
-        self, system: System, engine: QuasiMonteCarlo, start: OrderParameters, t_out: np.ndarray, rtol: float, atol: float,
-        method: str, noise_terms: bool, progress: Callable[[float], None] | None,
+        self, system: System, engine: QuasiMonteCarlo, start: OrderParameters, order: np.ndarray, t_out: np.ndarray,
+        rtol: float, atol: float, method: str, noise_terms: bool, progress: Callable[[float], None] | None,
     ) -> None:  # fmt: skip
-        self.system, self.engine, self.t_out, self.noise_terms, self.progress = system, engine, t_out, noise_terms, progress
-        self.rtol, self.atol, self.method = rtol, atol, method
+        self.system, self.engine, self.t_out, self.noise_terms, self.progress = (
+            system,
+            engine,
+            t_out,
+            noise_terms,
+            progress,
+        )
+        self.rtol, self.atol, self.method, self.order = rtol, atol, method, order
         Q, M, self.v0 = start.blocked()
         self.y = np.empty(state_size(*system.shape, system.readout_trained))
         pack(Q, M, self.v0, self.y)
@@ -139,9 +153,12 @@ class _Run:
         with np.errstate(all="ignore"):
             solver = getattr(scipy.integrate, self.method)(rhs, start, self.y, end, rtol=self.rtol, atol=self.atol)
             while solver.status == "running":
-                message = solver.step()
+                solver.step()
                 if solver.status == "failed":
-                    self.failure = f"the integrator stopped at t = {solver.t:.6g}: {message or 'step size too small'} {_REMEDY}"
+                    # A step below rounding: the solution reaches infinity at this very time, or the equations are too stiff.
+                    self.failure = (
+                        f"diverged at t = {solver.t:.6g}: {self._largest(solver.y)}, and no step is small enough {_REMEDY}"
+                    )
                     break
                 if not self._bounded(solver.t, solver.y):
                     break
@@ -163,10 +180,9 @@ class _Run:
                 self.states.append(np.array(solver.y if t == solver.t else interpolant(t)))
 
     def _bounded(self, t: float, y: np.ndarray) -> bool:
-        largest = int(np.argmax(np.where(np.isfinite(y), np.abs(y), np.inf)))
-        if np.isfinite(y[largest]) and abs(y[largest]) < self.limit:
+        if np.isfinite(y).all() and np.abs(y).max() < self.limit:
             return True
-        self.failure = f"diverged at t = {t:.6g}: {self._name(largest)} = {y[largest]:.3g} {_REMEDY}"
+        self.failure = f"diverged at t = {t:.6g}: {self._largest(y)} {_REMEDY}"
         return False
 
     def _physical(self, t: float) -> bool:
@@ -181,16 +197,19 @@ class _Run:
                 return False
         return True
 
-    def _name(self, index: int) -> str:
-        """Name of the order parameter at an index of the state vector."""
+    def _largest(self, y: np.ndarray) -> str:
+        """Name and value of the largest order parameter of a state vector."""
+        index = int(np.argmax(np.where(np.isfinite(y), np.abs(y), np.inf)))
         tags = np.zeros(self.y.size)
         tags[index] = 1.0
         Q, M, v = self._unpacked(tags, np.zeros_like(self.v0))
         for name, array in (("Q", Q), ("M", M), ("v", v[None])):
             where = np.argwhere(array)
             if where.size:
-                entry = where[0] if self.system.T.shape[0] > 1 and name != "v" else where[0][1:]
-                return f"{name}[{','.join(str(i) for i in entry)}]"
+                units = {"Q": (1, 2), "M": (1,), "v": (1,)}[name]
+                entry = [int(self.order[i]) if axis in units else int(i) for axis, i in enumerate(where[0])]
+                entry = entry if self.system.T.shape[0] > 1 and name != "v" else entry[1:]
+                return f"{name}[{','.join(str(i) for i in entry)}] = {y[index]:.3g}"
         raise AssertionError(index)
 
     def _unpacked(self, y: np.ndarray, v: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -213,7 +232,13 @@ _REMEDY = "(the trajectory up to there is kept; a smaller learning_rate or a lar
 
 
 def _averages_error(
-    experiment: Experiment, system: System, engine: QuasiMonteCarlo, t: np.ndarray, Q: np.ndarray, M: np.ndarray, v: np.ndarray
+    experiment: Experiment,
+    system: System,
+    engine: QuasiMonteCarlo,
+    t: np.ndarray,
+    Q: np.ndarray,
+    M: np.ndarray,
+    v: np.ndarray,
 ) -> dict[str, Any]:
     """Standard errors of the averages along a trajectory, from independent scramblings of nets of the same size.
 
@@ -241,30 +266,10 @@ def _averages_error(
         rhs_error[i] = np.std(derivatives, axis=0, ddof=1).max() / scale if scale > 0 else 0.0
         error_error[i] = np.std(errors, ddof=1)
     return {
-        "way": engine.name,
-        "points": engine.points,
         "t": t[chosen],
         "rhs": rhs_error,
         "generalization_error": error_error,
     }
-
-
-def mean_trajectory(trajectories: Sequence[Trajectory]) -> tuple[Trajectory, dict[str, np.ndarray]]:
-    """Mean of trajectories that differ only in their scrambling, and the standard error of each quantity between them."""
-    length = min(trajectory.t.size for trajectory in trajectories)
-    first, count = trajectories[0], len(trajectories)
-
-    def stack(name: str) -> np.ndarray:
-        return np.array([getattr(trajectory, name)[:length] for trajectory in trajectories])
-
-    mean = replace(first, t=first.t[:length], Q=stack("Q").mean(0), M=stack("M").mean(0), v=stack("v").mean(0))
-    names = [*first.observables(), *first.entries()]
-    values = [{**trajectory.observables(), **trajectory.entries()} for trajectory in trajectories]
-    spread = {
-        name: np.std([value[name][:length] for value in values], axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.zeros(length)
-        for name in names
-    }
-    return mean, spread
 
 
 def one_blas_thread() -> Any:

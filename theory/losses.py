@@ -10,7 +10,7 @@ To add one: a code, a branch in each of the three kernels, an entry in `LOSSES`.
 
 import math
 
-from .compiled import kernel
+from curriculode.theory.compiled import kernel
 
 SQUARED, LOGISTIC = range(2)
 LOSSES: dict[str, int] = {"squared": SQUARED, "logistic": LOGISTIC}

@@ -8,7 +8,7 @@ exact to rounding (absolute error < 3e-16), at about 3 ns. Beyond 8.98 the argum
 import numpy as np
 from scipy.special import ndtr
 
-from .compiled import kernel
+from curriculode.theory.compiled import kernel
 
 _NODES = np.arange(-288, 289) / 32.0
 _CDF = ndtr(_NODES)

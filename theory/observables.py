@@ -25,4 +25,4 @@ def covered_clusters(Q: np.ndarray, M: np.ndarray, v: np.ndarray, T: np.ndarray,
     value = np.take_along_axis(c, best[..., None], axis=-1)[..., 0]
     right = (np.abs(value) > threshold) & (np.sign(v) == np.where(best == 0, 1.0, -1.0))
     cluster = 2 * best + (value < 0)
-    return sum((right & (cluster == j)).any(axis=-1).astype(int) for j in range(4))  # type: ignore[return-value]
+    return sum((right & (cluster == j)).any(axis=-1).astype(int) for j in range(4))

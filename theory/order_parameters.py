@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .compiled import kernel
-from .errors import InputError
+from curriculode.theory.compiled import kernel
+from curriculode.theory.errors import InputError
 
 if TYPE_CHECKING:
-    from .committee import Committee
+    from curriculode.theory.committee import Committee
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,15 @@ class OrderParameters:
     def blocked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Q (blocks, K, K), M (blocks, K, P) and v (K,), always with the block axis."""
         return (self.Q[None], self.M[None], self.v) if self.Q.ndim == 2 else (self.Q, self.M, self.v)
+
+    def canonical_order(self) -> np.ndarray:
+        """An order of the hidden units, (K,), that does not depend on how they are numbered or on the sign of the readout.
+
+        The points of an average tell units apart by their number. Numbered this way, a permuted student gets the permuted
+        result exactly, not only within the error of the averages.
+        """
+        Q = self.blocked()[0]
+        return np.lexsort((np.einsum("bkk->k", Q), np.abs(self.v)))
 
     def permuted(self, order: np.ndarray) -> "OrderParameters":
         """The same student with its hidden units in another `order`, shape (K,)."""
@@ -132,7 +141,7 @@ def random_start(
     Q = 0.5 * (Q + np.swapaxes(Q, 1, 2))
     if sizes.size == 1:
         Q, M = Q[0], M[0]
-    return OrderParameters(Q, M, student.readout_scale * v)
+    return OrderParameters(Q, M, student.v_scale * v)
 
 
 def checked_seed(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:

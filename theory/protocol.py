@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from .description import Description
-from .errors import InputError
+from curriculode.theory.description import Description
+from curriculode.theory.errors import InputError
 
 Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only"]
 ORDERS: tuple[str, ...] = ("curriculum", "anti-curriculum", "random", "hard-only", "easy-only")

@@ -1,14 +1,14 @@
 """How the student is trained: online SGD, one fresh example a step.
 
-    w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
-    v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k)
+w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
+v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k)
 """
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .description import Description
+from curriculode.theory.description import Description
 
 
 class OnlineSGD(Description):

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .averages import FieldLaw, QuasiMonteCarlo
-from .dynamics import System
-from .experiment import Experiment
-from .observables import cosines, covered_clusters
+from curriculode.theory.averages import FieldLaw, QuasiMonteCarlo
+from curriculode.theory.dynamics import System
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.observables import cosines, covered_clusters
+from curriculode.theory.order_parameters import OrderParameters
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+OBSERVABLES = ("generalization_error", "classification_error", "covered_clusters")
 
 
 class StateRecord:
@@ -29,6 +33,10 @@ class StateRecord:
     v: np.ndarray
     points: int
 
+    def _scrambling(self, index: tuple[int, ...]) -> int:
+        """Which net averages the errors of the state at `index`."""
+        raise NotImplementedError
+
     def _blocked(self) -> tuple[np.ndarray, np.ndarray]:
         one = self.Q.ndim == self.v.ndim + 1
         return (self.Q[..., None, :, :], self.M[..., None, :, :]) if one else (self.Q, self.M)
@@ -37,14 +45,17 @@ class StateRecord:
         """Generalisation error E[l(f, y)] and classification error P(sign f != y) at a `level`, by default the hardest."""
         task, student = self.experiment.task, self.experiment.student
         law = FieldLaw(task.example_law(self.experiment.protocol.level(level)), student.width)
-        engine = QuasiMonteCarlo(student.g, self.experiment.training.loss, student.width, self.points)
         Q, M = self._blocked()
         shape = self.v.shape[:-1]
         result = np.full((2, *shape), np.nan)
         for index in np.ndindex(shape):
+            if index[-1] == 0:
+                net = self._scrambling(index)
+                engine = QuasiMonteCarlo(student.g, self.experiment.training.loss, student.width, self.points, net)
+                order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order()
             if np.isfinite(self.v[index]).all():
-                law.update(Q[index], M[index])
-                result[(slice(None), *index)] = engine.errors(law, np.ascontiguousarray(self.v[index]))
+                law.update(Q[index][:, order][:, :, order], M[index][:, order])
+                result[(slice(None), *index)] = engine.errors(law, self.v[index][order])
         return result[0], result[1]
 
     @cached_property
@@ -73,18 +84,23 @@ class StateRecord:
 
     def observables(self) -> dict[str, np.ndarray]:
         """The scalar observables by name."""
-        return {
-            "generalization_error": self.generalization_error,
-            "classification_error": self.classification_error,
-            "covered_clusters": self.covered_clusters.astype(float),
-        }
+        return {name: np.asarray(getattr(self, name), dtype=float) for name in OBSERVABLES}
 
-    def entries(self) -> dict[str, np.ndarray]:
-        """Each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`."""
+    def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
+        """Each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`.
+
+        With `pairs=False` the K (K - 1) / 2 overlaps of different units are summed up as `Q[k,rest]`, one for each unit.
+        """
         Q, M = self._blocked()
         blocks, K, P = M.shape[-3:]
         prefix = [""] if blocks == 1 else [f"{b}," for b in range(blocks)]
-        result = {f"Q[{prefix[b]}{k},{m}]": Q[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(k, K)}
+        last = K if pairs else 0
+        result = {
+            f"Q[{prefix[b]}{k},{m}]": Q[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(k, max(last, k + 1))
+        }
+        if not pairs:
+            rest = Q.sum(axis=-1) - np.diagonal(Q, axis1=-2, axis2=-1)
+            result |= {f"Q[{prefix[b]}{k},rest]": rest[..., b, k] for b in range(blocks) for k in range(K)}
         result |= {f"M[{prefix[b]}{k},{p}]": M[..., b, k, p] for b in range(blocks) for k in range(K) for p in range(P)}
         return result | {f"v[{k}]": self.v[..., k] for k in range(K)}
 
@@ -97,6 +113,7 @@ class Trajectory(StateRecord):
     Q : (times, [blocks,] K, K), M : (times, [blocks,] K, P), v : (times, K)
     success : whether the end of the protocol was reached
     status : one sentence on how the integration ended and, where it failed, what to do
+    points, scrambling : the net of the averages
     statistics : solver, steps, evaluations, seconds, and the averages with their standard errors (`averages`)
     """
 
@@ -108,7 +125,11 @@ class Trajectory(StateRecord):
     success: bool
     status: str
     points: int = 1024
+    scrambling: int = 0
     statistics: dict[str, Any] = field(default_factory=dict)
+
+    def _scrambling(self, index: tuple[int, ...]) -> int:
+        return self.scrambling
 
     def to_frame(self, order_parameters: bool = True) -> "pd.DataFrame":
         """One row a time: t, the observables, and (unless told otherwise) every order parameter."""

@@ -4,7 +4,7 @@ Every way fills the same five arrays for one level of difficulty (`FieldAverages
 the right-hand side for any task and any blocks. By Stein's lemma nothing else is needed, and no covariance is inverted.
 """
 
-from .field_averages import FieldAverages, FieldLaw
-from .quasi_monte_carlo import QuasiMonteCarlo
+from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
+from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
 
 __all__ = ["FieldAverages", "FieldLaw", "QuasiMonteCarlo"]

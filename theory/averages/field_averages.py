@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiled import kernel
-from ..tasks import ExampleLaw
+from curriculode.theory.compiled import kernel
+from curriculode.theory.tasks import ExampleLaw
 
 
 class FieldLaw:

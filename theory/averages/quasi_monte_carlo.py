@@ -11,15 +11,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..activations import RELU, Activation, evaluate, second_derivative
-from ..compiled import kernel
-from ..errors import InputError
-from ..losses import LOSSES, error_signal, error_slope, loss
-from ..order_parameters import factor_semidefinite
-from .field_averages import FieldAverages, FieldLaw
+from curriculode.theory.activations import RELU, Activation, evaluate, evaluate_curved
+from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
+from curriculode.theory.compiled import kernel
+from curriculode.theory.errors import InputError
+from curriculode.theory.losses import LOSSES, error_signal, error_slope, loss
+from curriculode.theory.order_parameters import factor_semidefinite
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
     """Whitened scrambled-Sobol normals, shape (dimension, points), read-only."""
     from scipy.special import ndtri
@@ -72,12 +72,11 @@ class QuasiMonteCarlo:
 
 
 @kernel
-def _outputs(code, v, x, g, dg, f):
-    """Fields x (K, rows) -> g, g' and the outputs f (rows,)."""
-    evaluate(code, x.ravel(), g.ravel(), dg.ravel())
+def _output(v, g, f):
+    """Activations g (K, rows) -> the outputs f (rows,)."""
     f[:] = 0.0
-    for k in range(x.shape[0]):
-        for i in range(x.shape[1]):
+    for k in range(g.shape[0]):
+        for i in range(g.shape[1]):
             f[i] += v[k] * g[k, i]
 
 
@@ -101,12 +100,11 @@ def _averages(
             for k in range(width):
                 for i in range(rows):
                     x[k, i] = centred[k, i] + mean[c, k]
-            _outputs(code, v, x, g, dg, f)
+            evaluate_curved(code, x.ravel(), g.ravel(), dg.ravel(), d2g.ravel())
+            _output(v, g, f)
             for i in range(rows):
                 e[i] = error_signal(loss_code, f[i], label[c])
                 slope[i] = error_slope(loss_code, f[i], label[c])
-            if code != RELU:
-                second_derivative(code, x.ravel(), d2g.ravel())
             for k in range(width):
                 total, curved, read = 0.0, 0.0, 0.0
                 for i in range(rows):
@@ -116,8 +114,7 @@ def _averages(
                     curved += e[i] * d2g[k, i]
                 force[c, k] += weight * total
                 readout[k] += weight * read
-                if code != RELU:
-                    student[k, k] += weight * v[k] * curved
+                student[k, k] += weight * v[k] * curved
             # E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k],   h_k = v_k g'_k
             for k in range(width):
                 for i in range(rows):
@@ -172,7 +169,8 @@ def _errors(code, loss_code, probability, label, mean, factor, v, z, fields, sig
             for k in range(width):
                 for i in range(rows):
                     x[k, i] = centred[k, i] + mean[c, k]
-            _outputs(code, v, x, g, dg, f)
+            evaluate(code, x.ravel(), g.ravel(), dg.ravel())
+            _output(v, g, f)
             total, wrong = 0.0, 0.0
             for i in range(rows):
                 total += loss(loss_code, f[i], label[c])

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from ..description import Description
-from ..errors import InputError
-from .example_law import ExampleLaw
+from curriculode.theory.description import Description
+from curriculode.theory.errors import InputError
+from curriculode.theory.tasks.example_law import ExampleLaw
 
 if TYPE_CHECKING:
-    from ..protocol import Level
+    from curriculode.theory.protocol import Level
 
 
 class XorMixture(Description):

@@ -1,0 +1,6 @@
+"""`python -m curriculode`."""
+
+from curriculode.cli import main
+
+if __name__ == "__main__":
+    main()

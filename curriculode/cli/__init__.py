@@ -1,0 +1,32 @@
+"""The command line. One file a group of commands; each imports what it needs when it runs."""
+
+import sys
+
+import typer
+
+
+def main() -> None:
+    """Run the command line: exit status 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+    from curriculode.theory.errors import InputError
+
+    from .app import app
+
+    command = typer.main.get_command(app)
+    try:
+        status = command.main(prog_name="curriculode", standalone_mode=False)
+    except InputError as error:
+        print(f"curriculode: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except Exception as error:
+        # Typer's own complaints about options and arguments, whichever click it carries, know their sentence.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            raise SystemExit(0) from None
+        print(f"curriculode: {error.format_message()}; see curriculode --help", file=sys.stderr)
+        raise SystemExit(2) from None
+    except (KeyboardInterrupt, typer.Abort):
+        print("curriculode: interrupted; nothing was finished", file=sys.stderr)
+        raise SystemExit(130) from None
+    raise SystemExit(status if isinstance(status, int) else 0)

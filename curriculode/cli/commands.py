@@ -1,0 +1,255 @@
+"""What the commands do: read the study, compute, write the files, print the table."""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curriculode.sims.study import Study
+from curriculode.theory.errors import InputError
+
+from . import parse
+from .outputs import Outputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _study(name: str, changes: list[str], settings: dict[str, Any], over: list[str] | None = None) -> Study:
+    """The study of an experiment with what the command line changes in it."""
+    study = Study.load(name)
+    update = {key: value for key, value in settings.items() if value is not None}
+    if changes or over:
+        changed = parse.changes(changes)
+        update["experiment"] = study.experiment.replace(changed)
+        # What is set by hand is not varied any more.
+        update["over"] = parse.grid(over) if over else {k: v for k, v in study.over.items() if k not in changed}
+    if "runs" in update and "starts" not in update:
+        update["starts"] = min(study.starts, update["runs"]) if update["runs"] >= 1 else study.starts
+    fields = {key: getattr(study, key) for key in Study.model_fields}
+    return Study(**{**fields, **update})
+
+
+def _stem(name: str, command: str) -> str:
+    return f"{Path(name).stem}-{command}"
+
+
+def _table(frame: "pd.DataFrame", title: str, formats: dict[str, str]) -> None:
+    """Print a table on standard output, at its full width where that is not a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    table = Table(title=title, title_justify="left")
+    for name in frame.columns:
+        table.add_column(str(name).replace("_", " "), justify="right" if frame[name].dtype.kind in "fi" else "left")
+    for _, row in frame.iterrows():
+        table.add_row(*(format(value, formats.get(name, "")) if name in formats else str(value) for name, value in row.items()))
+    console.print(table)
+
+
+def _print_json(content: dict[str, Any]) -> None:
+    print(json.dumps(_plain(content), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON can hold: arrays as lists, what is not finite as null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not (abs(value) < float("inf")):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _save_figure(outputs: Outputs, stem: str, figure: Any) -> None:
+    for suffix in ("png", "pdf"):
+        outputs.write(f"{stem}.{suffix}", partial(figure.savefig, format=suffix))
+
+
+def _describe(study: Study) -> str:
+    """The study as TOML: what has to be kept to make the files again."""
+    import tomli_w
+
+    settings = {key: getattr(study, key) for key in Study.model_fields if key != "experiment"}
+    if not settings["over"]:
+        del settings["over"]
+    return tomli_w.dumps({**study.experiment.to_dict(), "study": settings})
+
+
+def _names(stem: str, suffixes: tuple[str, ...]) -> list[str]:
+    return [f"{stem}.{suffix}" for suffix in suffixes]
+
+
+def run_compare(
+    name: str, changes: list[str], over: list[str] | None, settings: dict[str, Any], options: dict[str, Any], quantity: str,
+    out: Path, force: bool, as_json: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """Theory against simulation."""
+    from curriculode.sims.compare import compare, quantity_names
+    from curriculode.theory.description import unknown
+
+    study = _study(name, changes, settings, over)
+    if quantity != "accuracy" and quantity not in (allowed := quantity_names(study)):
+        raise InputError(unknown("quantity", quantity, ["accuracy", *allowed]))
+    stem = _stem(name, "compare")
+    outputs = Outputs(out, "compare", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    comparison = compare(
+        study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, starts=study.starts, over=study.over,
+        times=study.times, points=study.points, progress=False if quiet else None, **options,
+    )  # fmt: skip
+    axes = comparison.plot(quantity=quantity)
+    _save_figure(outputs, stem, axes[0].figure)
+    outputs.write(f"{stem}.csv", lambda path: comparison.to_frame().to_csv(path, index=False))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    summary, gaps = comparison.summary(), comparison.gaps()
+    if as_json:
+        _print_json(
+            {
+                "command": "compare", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "runs": study.runs,
+                "starts": study.starts, "seed": study.seed, "agrees": comparison.agrees, "verdict": comparison.verdict(),
+                "status": comparison.status, "cells": summary.to_dict("records"), "gaps": gaps.to_dict("records"), "files": outputs.written,
+            }
+        )  # fmt: skip
+    else:
+        title = f"Theory against simulation, D = {study.dimension}, {study.runs} runs from {study.starts} start(s); accuracy on the hardest level"
+        shown = summary.drop(columns=[c for c in ("problem",) if not summary[c].any()])
+        _table(shown, title, _FORMATS)
+        if len(gaps):
+            _table(gaps, "What the order gains: difference of final accuracies, paired by start and seed", _FORMATS)
+        print(comparison.verdict())
+        if comparison.interrupted:
+            print(comparison.status)
+        _print_files(outputs)
+    if comparison.interrupted:
+        return 130
+    return 0 if comparison.agrees else 1
+
+
+_FORMATS = {
+    "t": ".4g", "accuracy_theory": ".4f", "accuracy_simulation": ".4f", "standard_error": ".4f", "worst_in_standard_errors": "+.2f",
+    "worst_in_inverse_root_D": "+.3f", "share_of_allowed": ".0%", "theory": "+.4f", "simulation": "+.4f",
+}  # fmt: skip
+
+
+def _print_files(outputs: Outputs) -> None:
+    print("wrote " + ", ".join(str(path) for path in outputs.written))
+
+
+def run_integrate(
+    name: str,
+    changes: list[str],
+    settings: dict[str, Any],
+    options: dict[str, Any],
+    out: Path,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Theory alone."""
+    from curriculode.figures.trajectory import plot_trajectory
+    from curriculode.sims.progress import Progress
+    from curriculode.theory.integrate import integrate
+
+    study = _study(name, changes, settings)
+    stem = _stem(name, "integrate")
+    outputs = Outputs(out, "integrate", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    start = study.experiment.initial(study.dimension, study.seed)
+    with Progress("integrating", study.experiment.protocol.duration) as bar:
+        trajectory = integrate(
+            study.experiment, start, times=settings["times"] or 101, points=study.points, progress=bar.update, **options
+        )
+    _save_figure(outputs, stem, plot_trajectory(trajectory)[0].figure)
+    outputs.write(f"{stem}.csv", lambda path: trajectory.to_frame().to_csv(path, index=False))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    frame = trajectory.to_frame(order_parameters=False)
+    if as_json:
+        _print_json(
+            {
+                "command": "integrate", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "seed": study.seed,
+                "success": trajectory.success, "status": trajectory.status, "statistics": trajectory.statistics,
+                "trajectory": frame.to_dict("list"), "files": outputs.written,
+            }
+        )  # fmt: skip
+    else:
+        chosen = frame.iloc[sorted({round(i * (len(frame) - 1) / 10) for i in range(11)})] if len(frame) else frame
+        _table(chosen, "Mean-field trajectory, errors on the hardest level", dict.fromkeys(frame.columns, ".5g"))
+        averages = trajectory.statistics["averages"]
+        if len(averages.get("t", ())):
+            print(
+                f"averages: {averages['way']}, {averages['points']} points; standard error of the generalisation error at most "
+                f"{max(averages['generalization_error']):.1e}"
+            )
+        print(trajectory.status)
+        _print_files(outputs)
+    return 0 if trajectory.success else 1
+
+
+def run_simulate(
+    name: str,
+    changes: list[str],
+    settings: dict[str, Any],
+    options: dict[str, Any],
+    out: Path,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Simulation alone."""
+    from curriculode.figures.trajectory import plot_ensemble
+    from curriculode.sims.simulate import simulate
+
+    study = _study(name, changes, settings)
+    stem = _stem(name, "simulate")
+    outputs = Outputs(out, "simulate", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    ensemble = simulate(
+        study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, times=study.times, points=study.points,
+        progress=False if quiet else None, **options,
+    )  # fmt: skip
+    summary = ensemble.summary()
+    _save_figure(outputs, stem, plot_ensemble(ensemble)[0].figure)
+    outputs.write(f"{stem}.csv", lambda path: ensemble.to_frame().to_csv(path, index=False))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    if as_json:
+        _print_json(
+            {
+                "command": "simulate", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "seed": study.seed,
+                "runs": len(ensemble.run), "status": ensemble.status, "statistics": ensemble.statistics,
+                "summary": summary.to_dict("list"), "files": outputs.written,
+            }
+        )  # fmt: skip
+    else:
+        chosen = summary.iloc[sorted({round(i * (len(summary) - 1) / 10) for i in range(11)})]
+        _table(
+            chosen[[c for c in chosen.columns if not c.endswith("_scatter")]],
+            f"Online SGD at D = {study.dimension}, mean over {len(ensemble.run)} runs, errors on the hardest level",
+            dict.fromkeys(summary.columns, ".4g"),
+        )
+        print(ensemble.status)
+        _print_files(outputs)
+    return 130 if ensemble.interrupted else 0
+
+
+def run_experiments(name: str | None, as_json: bool) -> int:
+    """List the built-in experiments, or print one."""
+    from curriculode.theory.experiment import builtin_experiments, experiment_text, load
+
+    if name is not None:
+        if name not in builtin_experiments():
+            raise InputError(f"experiment {name!r} is not built in; allowed: {', '.join(builtin_experiments())}")
+        if as_json:
+            _print_json(load(name).to_dict())
+        else:
+            print(experiment_text(name), end="")
+        return 0
+    names = builtin_experiments()
+    if as_json:
+        _print_json({"experiments": names})
+        return 0
+    width = max(len(n) for n in names)
+    for n in names:
+        print(f"{n:<{width}}  {experiment_text(n).splitlines()[0].lstrip('# ')}")
+    return 0

@@ -1,0 +1,57 @@
+"""What users type: NAME=VALUE, NAME=V1,V2 and NAME=a:b:n."""
+
+import tomllib
+from typing import Any
+
+from curriculode.theory.errors import InputError
+
+
+def value(text: str) -> Any:
+    """A value as TOML would read it; a bare word is a text."""
+    text = text.strip()
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def assignment(text: str, option: str) -> tuple[str, str]:
+    """The two sides of NAME=VALUE."""
+    name, equals, right = text.partition("=")
+    if not equals or not name.strip() or not right.strip():
+        raise InputError(f"{option} {text!r} is not understood; write NAME=VALUE, for instance student.width=8")
+    return name.strip(), right.strip()
+
+
+def changes(texts: list[str]) -> dict[str, Any]:
+    """Parameters changed by --set."""
+    return {name: value(right) for name, right in (assignment(text, "--set") for text in texts)}
+
+
+def grid(texts: list[str]) -> dict[str, list[Any]]:
+    """Parameters varied by --over: a list V1,V2,... or a range a:b:n of n points from a to b."""
+    result: dict[str, list[Any]] = {}
+    for text in texts:
+        name, right = assignment(text, "--over")
+        if name in result:
+            raise InputError(f"--over {name} is given twice; list all its values once, separated by commas")
+        result[name] = values(right, text)
+    return result
+
+
+def values(text: str, given: str) -> list[Any]:
+    """The values of one parameter."""
+    parts = text.split(":")
+    if len(parts) == 1:
+        return [value(part) for part in text.split(",")]
+    try:
+        first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
+        if len(parts) != 3 or count < 1:
+            raise ValueError
+    except (ValueError, IndexError):
+        raise InputError(
+            f"--over {given!r} is not understood; a range is a:b:n, n points from a to b, such as 0.1:0.7:13"
+        ) from None
+    if count == 1:
+        return [first]
+    return [first + (last - first) * i / (count - 1) for i in range(count - 1)] + [last]

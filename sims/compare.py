@@ -1,0 +1,153 @@
+"""Theory against simulation from matched initial overlaps: the main job."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from curriculode.sims.comparison import Cell, Comparison, compares_pairs
+from curriculode.sims.examples import record_steps
+from curriculode.sims.progress import Progress
+from curriculode.sims.simulate import simulate, whole_number, worker_count
+from curriculode.sims.study import Study, cells
+from curriculode.theory.errors import InputError
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.integrate import integrate, one_blas_thread, output_times
+from curriculode.theory.trajectory import OBSERVABLES, StateRecord, Trajectory
+
+_SCRAMBLINGS = 8  # of the averages, from which the theory's own standard error is estimated
+
+
+def compare(
+    experiment: Experiment,
+    *,
+    dimension: int,
+    runs: int = 32,
+    seed: int = 0,
+    starts: int = 1,
+    over: Mapping[str, Sequence[Any]] | None = None,
+    space: str = "overlap",
+    times: int | ArrayLike = 21,
+    spacing: str = "linear",
+    points: int = 1024,
+    rtol: float = 1e-6,
+    atol: float = 1e-8,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Comparison:
+    """Compare the mean-field equations with online SGD in `dimension` inputs.
+
+    runs : simulated runs of each cell, spread evenly over the starts, at least 2
+    starts : number of initial conditions; number j is `experiment.initial(dimension, seed + j)`, for theory and runs alike
+    over : dotted parameter -> values; the cells of the comparison are all combinations, from shared starts and seeds
+    space : of the simulation, "overlap" or "weight"
+    points, rtol, atol : accuracy of the theory, as for `integrate`; its own error, from independent scramblings, is part
+        of the comparison
+    Other arguments as for `simulate`. Ctrl-C ends it with the cells that are finished.
+
+    >>> from curriculode import load, compare
+    >>> experiment = load("xor-curriculum").replace({"protocol.duration": 2.0})
+    >>> compare(experiment, dimension=500, runs=8, times=3, points=256).agrees
+    True
+    """
+    whole_number("runs", runs, 2)
+    whole_number("starts", starts)
+    if starts > runs:
+        raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
+    workers = worker_count(workers)
+    grid = cells(experiment, over)
+    for _, cell in grid:  # every mistake comes before the first minute of work
+        cell.initial(dimension, seed)
+        output_times(cell.protocol.duration, times, spacing)
+    finished: list[Cell] = []
+    interrupted = False
+    with Progress(f"comparing {len(grid)} cells", len(grid), progress) as bar:
+        for labels, cell in grid:
+
+            def report(fraction: float) -> None:
+                bar.update(len(finished) + fraction)
+
+            try:
+                finished.append(
+                    _cell(
+                        labels,
+                        cell,
+                        dimension,
+                        runs,
+                        seed,
+                        starts,
+                        space,
+                        times,
+                        spacing,
+                        points,
+                        rtol,
+                        atol,
+                        workers,
+                        report,
+                    )
+                )
+            except KeyboardInterrupt:
+                if not finished:
+                    raise
+                interrupted = True
+                break
+    status = f"{len(finished)} of {len(grid)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
+    return Comparison(cells=finished, dimension=dimension, seed=seed, status=status, interrupted=interrupted)
+
+
+def quantity_names(study: Study) -> list[str]:
+    """The quantities that a comparison of all cells of `study` has in common."""
+    widths = [experiment.student.width for _, experiment in study.cells()]
+    narrowest = min(widths)
+    pairs = all(compares_pairs(width) for width in widths)
+    start = study.experiment.replace({"student.width": narrowest}).initial(10**6)
+    state = StateRecord()
+    state.Q, state.M, state.v = start.Q[None], start.M[None], start.v[None]
+    return [*OBSERVABLES, *state.entries(pairs)]
+
+
+def _cell(
+    labels: dict[str, Any], experiment: Experiment, dimension: int, runs: int, seed: int, starts: int, space: str,
+    times: int | ArrayLike, spacing: str, points: int, rtol: float, atol: float, workers: int, report: Any,
+) -> Cell:  # fmt: skip
+    protocol = experiment.protocol
+    t = record_steps(output_times(protocol.duration, times, spacing), protocol, dimension) / dimension
+    t = np.minimum(t, protocol.duration)
+    initial = [experiment.initial(dimension, seed + j) for j in range(starts)]
+    scramblings = max(1, -(-_SCRAMBLINGS // starts))
+    jobs = [(j, j * scramblings + r) for j in range(starts) for r in range(scramblings)]
+    done = 0
+
+    def solve(job: tuple[int, int]) -> Trajectory:
+        return integrate(
+            experiment,
+            initial[job[0]],
+            rtol=rtol,
+            atol=atol,
+            times=t,
+            points=points,
+            scrambling=job[1],
+            estimate_error=False,
+        )
+
+    trajectories: list[Trajectory] = []
+    with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
+        try:
+            for trajectory in pool.map(solve, jobs):
+                trajectories.append(trajectory)
+                done += 1
+                report(0.5 * done / len(jobs))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    theory_of_start = [trajectories[j * scramblings : (j + 1) * scramblings] for j in range(starts)]
+    start_of_run = np.arange(runs) % starts
+    ensemble = simulate(
+        experiment, dimension=dimension, runs=runs, seed=seed, start=[initial[j] for j in start_of_run], space=space,
+        times=t, workers=workers, points=points, progress=lambda fraction: report(0.5 + 0.5 * fraction),
+    )  # fmt: skip
+    if ensemble.interrupted:
+        raise KeyboardInterrupt
+    return Cell(labels, experiment, theory_of_start, ensemble, start_of_run)

@@ -1,0 +1,35 @@
+"""Shared pieces of the tests. CURRICULODE_TEST_SEED shifts every seed, so that the suite can be looped over seeds."""
+
+import os
+
+import numpy as np
+import pytest
+
+import curriculode as cu
+
+SEED = int(os.environ.get("CURRICULODE_TEST_SEED", "0"))
+
+
+@pytest.fixture
+def seed() -> int:
+    return SEED
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1234 + SEED)
+
+
+@pytest.fixture
+def xor() -> cu.Experiment:
+    """A small, fast XOR experiment with two levels."""
+    return cu.Experiment(
+        task=cu.XorMixture(separation=1.0),
+        student=cu.Committee(width=4, activation="gelu", readout_scale=0.5),
+        training=cu.OnlineSGD(learning_rate=1.5),
+        protocol=cu.Protocol(
+            order="curriculum",
+            duration=8.0,
+            levels=[cu.Level("easy", share=0.25, noise=0.2), cu.Level("hard", share=0.75, noise=0.6)],
+        ),
+    )

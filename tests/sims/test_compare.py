@@ -1,0 +1,176 @@
+"""Theory meets simulation: it agrees, it shrinks with D as it should, and a wrong theory is found out."""
+
+import numpy as np
+import pytest
+
+import curriculode as cu
+from curriculode.sims.compare import compare
+from curriculode.sims.simulate import simulate
+from curriculode.theory import dynamics
+from curriculode.theory.integrate import integrate
+
+CASES = [
+    {},
+    {"student.activation": "erf", "training.loss": "logistic", "protocol.order": "anti-curriculum"},
+    {"student.activation": "relu", "protocol.order": "random"},
+    {
+        "student.activation": "relu",
+        "training.loss": "logistic",
+        "training.weight_decay": 0.1,
+        "protocol.order": "hard-only",
+    },
+    {"student.activation": "tanh", "student.readout": "fixed"},
+    {"student.activation": "quadratic", "training.learning_rate": 0.3, "protocol.order": "random"},
+    {"student.activation": "linear", "protocol.order": "easy-only"},
+    {"student.width": 1, "student.activation": "erf"},
+    {
+        "task.faded_fraction": 0.3,
+        "levels.easy.fading": 2.5,
+        "training.readout_learning_rate": 0.5,
+        "protocol.order": "random",
+    },
+    {"task.faded_fraction": 0.3, "levels.easy.fading": 2.5, "student.activation": "gelu", "training.loss": "logistic"},
+]
+
+
+@pytest.mark.parametrize("changes", CASES, ids=range(len(CASES)))
+@pytest.mark.parametrize("space", ["overlap", "weight"])
+def test_theory_agrees_with_simulation(xor: cu.Experiment, changes: dict, space: str, seed: int) -> None:
+    comparison = compare(xor.replace(changes), dimension=400, runs=48, seed=seed, times=9, space=space)
+    assert comparison.agrees, comparison.verdict()
+    table = comparison.to_frame()
+    tested = table[table["tested"] & (table["t"] > 0)]
+    # Agreement is no accident of wide limits: the typical deviation is that of the runs' own scatter.
+    z = tested["deviation_in_standard_errors"].to_numpy()
+    assert np.sqrt(np.mean(z**2)) < 2.0
+
+
+def test_scatter_and_shift_shrink_as_they_should(xor: cu.Experiment, seed: int) -> None:
+    """At a matched start the scatter of a run falls as D^(-1/2), and the mean shift, resolved by 4000 runs, as 1/D."""
+    experiment = xor.replace({"protocol.order": "random"})
+    start = experiment.initial(dimension=100, seed=seed)
+    theory = integrate(experiment, start, times=[4.0, 8.0], points=2**13, estimate_error=False)
+    dimensions = np.array([50, 200, 800, 3200])
+    scatter, shift, error = [], [], []
+    for D in dimensions:
+        runs = 4000 if D < 800 else 400
+        ensemble = simulate(experiment, dimension=int(D), runs=runs, start=start, times=[4.0, 8.0], seed=seed, points=64)
+        deviation = np.einsum("rtkk->rt", ensemble.Q)[:, -1] - np.trace(theory.Q[-1])
+        scatter.append(deviation.std(ddof=1))
+        shift.append(deviation.mean())
+        error.append(scatter[-1] / np.sqrt(runs))
+    slope = np.polyfit(np.log(dimensions), np.log(scatter), 1)[0]
+    assert slope == pytest.approx(-0.5, abs=0.08)
+    # The shift c / D with one c: weighted fit, and no value off it by more than 4 of its standard errors (and 1/D^2 terms).
+    shift, error = np.array(shift), np.array(error)
+    weight = 1 / (dimensions * error) ** 2
+    c = np.sum(weight * dimensions * shift) / weight.sum()
+    assert (np.abs(shift - c / dimensions) < 4 * error + 10 * abs(c) / dimensions**2 + 1e-3 / dimensions**0.5).all()
+    assert abs(shift[-1]) < 0.5 * dimensions[-1] ** -0.5
+
+
+def without(term: str):  # type: ignore[no-untyped-def]
+    """`add_level` with one term of the equations removed."""
+    original = dynamics.add_level.py_func
+    names = original.__code__.co_varnames[: original.__code__.co_argcount]
+
+    def mutated(*arguments):  # type: ignore[no-untyped-def]
+        named = dict(zip(names, arguments, strict=True))
+        keep = {name: named[name].copy() for name in ("dQ", "dM", "dv")}
+        if term == "noise":
+            named["noise_terms"] = False
+        if term == "means":
+            named["force"] = 0 * named["force"]
+        if term == "fields":
+            named["student"] = 0 * named["student"]
+        dynamics_add_level(*named.values())
+        if term in keep:
+            named[term][:] = keep[term]
+
+    return mutated
+
+
+dynamics_add_level = dynamics.add_level
+
+
+@pytest.mark.parametrize("term", ["noise", "means", "fields", "dQ", "dM", "dv"])
+def test_a_theory_without_one_term_is_found_out(xor: cu.Experiment, term: str, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    experiment = xor.replace(
+        {
+            "levels.hard.noise": 0.4,
+            "student.readout_scale": 1.0,
+            "training.learning_rate": 2.0,
+            "protocol.duration": 20.0,
+        }
+    )
+    settings = dict(dimension=1000, runs=32, seed=seed, times=5, points=256)
+    assert compare(experiment, **settings).agrees
+    monkeypatch.setattr(dynamics, "add_level", without(term))
+    comparison = compare(experiment, **settings)
+    assert not comparison.agrees
+    assert comparison.verdict().startswith("theory and simulation disagree at D = 1000 for the experiment: ")
+
+
+def test_one_level_gives_the_same_for_every_order() -> None:
+    experiment = cu.Experiment(
+        task=cu.XorMixture(),
+        student=cu.Committee(width=2),
+        training=cu.OnlineSGD(learning_rate=1.0),
+        protocol=cu.Protocol.single(duration=2.0, noise=0.4),
+    )
+    comparison = compare(
+        experiment,
+        dimension=50,
+        runs=4,
+        over={"protocol.order": ["curriculum", "anti-curriculum", "random", "hard-only"]},
+    )
+    gaps = comparison.gaps()
+    assert len(gaps) == 6
+    assert (gaps[["theory", "simulation", "standard_error"]] == 0).all().all()
+
+
+def test_zero_learning_rate_agrees_exactly(xor: cu.Experiment) -> None:
+    comparison = compare(xor.replace({"training.learning_rate": 0.0}), dimension=100, runs=4, times=3, points=64)
+    assert comparison.agrees
+    table = comparison.to_frame()
+    assert table.loc[table["quantity"].str.contains(r"\["), "deviation"].abs().max() < 1e-12
+
+
+def test_cells_starts_and_table(xor: cu.Experiment) -> None:
+    over = {"student.width": [2, 9], "protocol.order": ["curriculum", "random"]}
+    comparison = compare(xor, dimension=100, runs=6, starts=3, times=4, points=64, over=over)
+    table = comparison.to_frame()
+    assert list(table.columns[:4]) == ["student.width", "protocol.order", "t", "quantity"]
+    assert set(table["student.width"]) == {2, 9}
+    assert "Q[0,1]" in set(table[table["student.width"] == 2]["quantity"])
+    assert "Q[0,rest]" in set(table[table["student.width"] == 9]["quantity"])
+    summary = comparison.summary()
+    assert len(summary) == 4
+    # Start j is experiment.initial(dimension, seed + j) for theory and runs alike.
+    cell = comparison.cells[0]
+    start = cell.experiment.initial(100, 1)
+    assert np.array_equal(cell.theory[1][0].Q[0], start.Q)
+    assert np.array_equal(cell.ensemble.Q[4, 0].round(12), start.Q.round(12))
+    theory = np.mean([trajectory.classification_error[-1] for scramblings in cell.theory for trajectory in scramblings])
+    assert summary["accuracy_theory"][0] == pytest.approx(1 - theory, abs=1e-12)
+
+
+def test_divergence_is_a_verdict_and_no_crash(xor: cu.Experiment) -> None:
+    wild = xor.replace({"student.activation": "quadratic", "student.readout": "fixed", "training.learning_rate": 5.0})
+    comparison = compare(wild, dimension=100, runs=4, times=5, points=64)
+    assert not comparison.agrees
+    assert "cannot be compared to the end" in comparison.verdict()
+    assert "diverged at t = " in comparison.verdict()
+    assert len(comparison.summary()) == 1
+
+
+def test_compare_refuses(xor: cu.Experiment) -> None:
+    for options, message in (
+        (dict(runs=1), "runs = 1 is not allowed"),
+        (dict(runs=4, starts=5), "starts = 5 is more than runs = 4"),
+        (dict(over={"student.width": 4}), "give a list of values"),
+        (dict(over={"student.width": []}), "has no values"),
+        (dict(over={"student.width": [0]}), "width = 0"),
+    ):
+        with pytest.raises(cu.InputError, match=message):
+            compare(xor, dimension=100, **options)
