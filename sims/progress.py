@@ -2,6 +2,7 @@
 
 import sys
 import time
+from typing import Any
 
 
 class Progress:
@@ -16,7 +17,9 @@ class Progress:
     def __init__(self, description: str, total: float, enabled: bool | None = None) -> None:
         self.description, self.total = description, total
         self.enabled = sys.stderr.isatty() if enabled is None else enabled
-        self._begin, self._bar, self._task = time.monotonic(), None, None  # type: tuple[float, Any, Any]
+        self._begin = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
 
     def update(self, done: float) -> None:
         """Tell how many units are done."""

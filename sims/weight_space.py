@@ -65,7 +65,10 @@ def _advance(
     rng, steps, remaining, cumulative, label, gain, scale, activation, loss, rate, rate_v, keep, keep_v,
     edges, W, U, v, x, fields,
 ):  # fmt: skip
-    """Steps of online SGD. gain (levels, components, P, blocks), scale (levels, blocks), rate = eta / D, keep = 1 - eta kappa / D."""
+    """Steps of online SGD.
+
+    gain (levels, components, P, blocks), scale (levels, blocks), rate = eta / D, keep = 1 - eta kappa / D
+    """
     K, D = W.shape
     field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
     root = np.sqrt(D)

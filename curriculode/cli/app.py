@@ -105,7 +105,8 @@ def compare(
 
     raise typer.Exit(
         run_compare(
-            experiment, changes or [], over, dict(dimension=dimension, runs=runs, starts=starts, seed=seed, times=times, points=points),
+            experiment, changes or [], over,
+            dict(dimension=dimension, runs=runs, starts=starts, seed=seed, times=times, points=points),
             dict(spacing=spacing, rtol=rtol, space=space, workers=workers), quantity, out, force, json, quiet,
         )
     )  # fmt: skip

@@ -112,11 +112,15 @@ def run_compare(
             {
                 "command": "compare", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "runs": study.runs,
                 "starts": study.starts, "seed": study.seed, "agrees": comparison.agrees, "verdict": comparison.verdict(),
-                "status": comparison.status, "cells": summary.to_dict("records"), "gaps": gaps.to_dict("records"), "files": outputs.written,
+                "status": comparison.status, "cells": summary.to_dict("records"), "gaps": gaps.to_dict("records"),
+                "files": outputs.written,
             }
         )  # fmt: skip
     else:
-        title = f"Theory against simulation, D = {study.dimension}, {study.runs} runs from {study.starts} start(s); accuracy on the hardest level"
+        title = (
+            f"Theory against simulation, D = {study.dimension}, {study.runs} runs from {study.starts} start(s); "
+            "accuracy on the hardest level"
+        )
         shown = summary.drop(columns=[c for c in ("problem",) if not summary[c].any()])
         _table(shown, title, _FORMATS)
         if len(gaps):

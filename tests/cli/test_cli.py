@@ -83,7 +83,8 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 
 def test_disagreement_has_exit_status_one(tmp_path: Path) -> None:
     wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=30.0"]
-    result = run("compare", "--dimension", "60", *wild, "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=4",
+    options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=4"]
+    result = run("compare", *options, *wild,
                  cwd=tmp_path, status=1)  # fmt: skip
     assert "cannot be compared to the end" in result.stdout
     assert "diverged" in run("integrate", "--dimension", "60", *wild, "--points", "64", cwd=tmp_path, status=1).stdout

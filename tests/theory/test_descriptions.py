@@ -145,7 +145,7 @@ def test_integrate_refuses(options, message: str) -> None:  # type: ignore[no-un
 def test_integrate_refuses_starts_that_do_not_fit() -> None:
     with pytest.raises(cu.InputError, match=r"the start has 1 hidden units, but the experiment's student.width is 4"):
         cu.integrate(make(), cu.OrderParameters(Q=[[1.0]], M=[[0.1, 0.0]], v=[0.5]))
-    with pytest.raises(cu.InputError, match="the start is not physical: .* negative eigenvalue"):
+    with pytest.raises(cu.InputError, match=r"the start is not physical: .* negative eigenvalue"):
         cu.integrate(make(), cu.OrderParameters(Q=np.eye(4), M=np.full((4, 2), 2.0), v=np.ones(4)))
     with pytest.raises(cu.InputError, match="2 blocks and 2 references, but the task has 1 and 2"):
         cu.integrate(make(), cu.OrderParameters(Q=np.stack([np.eye(4)] * 2), M=np.zeros((2, 4, 2)), v=np.ones(4)))
