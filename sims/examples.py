@@ -66,35 +66,42 @@ def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> lis
 
 
 @kernel
+def only_level(remaining):
+    """The one level that still has examples `remaining` (levels,), or -1 where there are several."""
+    only = -1
+    for level in range(remaining.size):
+        if remaining[level] > 0:
+            if only >= 0:
+                return -1
+            only = level
+    return max(only, 0)
+
+
+@kernel
 def draw_level(rng, remaining):
     """Draw a level without replacement from the numbers still `remaining` (levels,), and count it off.
 
     Each sequence with these totals is equally likely, and no sequence is stored.
     """
-    total = remaining.sum()
-    only = -1
+    ticket = rng.random() * remaining.sum()
+    drawn = 0
     for level in range(remaining.size):
-        if remaining[level] == total:
-            only = level
-    if only < 0:
-        ticket = rng.random() * total
-        for level in range(remaining.size):
-            if remaining[level] > 0:
-                only = level
-                if ticket < remaining[level]:
-                    break
-                ticket -= remaining[level]
-    remaining[only] -= 1
-    return only
+        if remaining[level] > 0:
+            drawn = level
+            if ticket < remaining[level]:
+                break
+            ticket -= remaining[level]
+    remaining[drawn] -= 1
+    return drawn
 
 
 @kernel
 def draw_component(rng, cumulative):
-    """Draw a component from its cumulative probabilities (components,)."""
-    if cumulative.size == 1:
-        return 0
+    """Draw a component from its cumulative probabilities (components,), and a uniform number that is independent of it."""
     ticket = rng.random()
+    below = 0.0
     for c in range(cumulative.size - 1):
         if ticket < cumulative[c]:
-            return c
-    return cumulative.size - 1
+            return c, (ticket - below) / (cumulative[c] - below)
+        below = cumulative[c]
+    return cumulative.size - 1, (ticket - below) / (1.0 - below)

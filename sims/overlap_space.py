@@ -11,11 +11,14 @@ whose first P vectors span the references, whose own constant coordinates are th
 
 When the columns are full, the non-reference ones are rotated back to K by Householder reflections from the right, which
 leave A A' and A U' as they are.
+
+Up to sixteen runs are advanced side by side, and every loop runs over them innermost: the arithmetic is then done by vector
+instructions, whatever K is. The runs share nothing else; which ones go together changes no bit of any of them.
 """
 
 import numpy as np
 
-from curriculode.sims.examples import draw_component, draw_level
+from curriculode.sims.examples import draw_component, draw_level, only_level
 from curriculode.sims.model import Model
 from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
@@ -24,137 +27,194 @@ from curriculode.theory.order_parameters import OrderParameters, semidefinite_fa
 
 
 class OverlapSpace:
-    """One run from exactly the overlaps of `start`."""
+    """Up to sixteen runs, each from exactly the overlaps of its start."""
 
+    together = 16
     steps_a_second = 5e8  # divided by K (K + P): used only to cut long stretches of steps
 
-    def __init__(self, model: Model, start: OrderParameters, rng: np.random.Generator) -> None:
-        self.model, self.rng = model, rng
-        Q, M, v = start.blocked()
-        self.v = np.array(v)
-        blocks, K, P = M.shape
-        # The same number of new columns before each rotation balances draws against rotations.
-        self.A = np.zeros((blocks, K, P + 2 * K + 2))
-        self.U = np.zeros((blocks, P, P))
-        for b in range(blocks):
-            joint = semidefinite_factor(np.block([[model.system.T[b], M[b].T], [M[b], Q[b]]]))
-            self.U[b], self.A[b, :, : P + K] = joint[:P, :P], joint[P:]
-        self.columns = np.full(blocks, P + K)
+    def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
+        self.model, self.runs = model, len(starts)
+        # Idle lanes draw nothing and hold zeros; they only make the loops as long as the processor's vectors.
+        lanes = 8 if self.runs <= 8 else 16
+        self.rngs = tuple(rngs + [rngs[0]] * (16 - self.runs))
+        blocks, K, P = starts[0].blocked()[1].shape
+        self.v = np.zeros((K, lanes))
+        # About as many new directions between two rotations as there are units balances draws against rotations.
+        self.A = np.zeros((blocks, P + 2 * K + 2, K, lanes))
+        self.U = np.array([semidefinite_factor(T) for T in model.system.T])
+        for lane, start in enumerate(starts):
+            Q, M, self.v[:, lane] = start.blocked()
+            for b in range(blocks):
+                joint = semidefinite_factor(np.block([[model.system.T[b], M[b].T], [M[b], Q[b]]]))
+                self.A[b, : P + K, :, lane] = joint[P:].T
+        self.directions = np.full(blocks, P + K)
         # Coordinates of the means on the reference directions: sum_p a_cpb U_pj, (levels, components, blocks, P).
         self.mean = np.ascontiguousarray(np.einsum("lcpb,bpj->lcbj", model.gain, self.U))
-        self._xi, self._fields = np.empty((blocks, self.A.shape[2])), np.empty((4, K))
+        rows = self.A.shape[1]
+        self._xi, self._fields = np.zeros((blocks, rows, lanes)), np.zeros((4, K, lanes))
+        self._signal, self._work = np.zeros((6, lanes)), np.zeros((rows + K + 1, lanes))
+        self._drawn = np.zeros((2, lanes), dtype=np.int64)
+        # Marsaglia and Tsang's constants for the norm of the rest of a block, by the number of directions known.
+        degrees = np.maximum(model.sizes[:, None] - np.arange(rows), 2)
+        self._gamma = np.stack([0.5 * degrees - 1.0 / 3.0, 1.0 / np.sqrt(9.0 * (0.5 * degrees - 1.0 / 3.0))], axis=-1)
 
     def advance(self, remaining: np.ndarray, steps: int) -> None:
-        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`."""
+        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (runs, levels)."""
         m = self.model
         _advance(
-            self.rng, steps, remaining, m.cumulative, m.label, self.mean, m.scale, m.activation, m.loss,
-            m.rate, m.rate_v, m.keep, m.keep_v, m.sizes, self.columns, self.A, self.v, self._xi, self._fields,
+            self.rngs, self.runs, steps, remaining, m.cumulative, m.label, self.mean, m.scale, m.activation, m.loss,
+            m.rate, m.rate_v, m.keep, m.keep_v, m.sizes, self._gamma, self.directions, self.A, self.v,
+            self._xi, self._fields, self._signal, self._drawn, self._work,
         )  # fmt: skip
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
-        A = [self.A[b, :, : self.columns[b]] for b in range(self.columns.size)]
+    def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Current Q (blocks, K, K), M (blocks, K, P), v (K,) of one of the runs."""
+        A = [self.A[b, :r, :, lane] for b, r in enumerate(self.directions)]
         P = self.U.shape[1]
-        return (
-            np.array([a @ a.T for a in A]),
-            np.array([a[:, :P] @ u.T for a, u in zip(A, self.U, strict=True)]),
-            self.v.copy(),
-        )
+        M = np.array([a[:P].T @ u.T for a, u in zip(A, self.U, strict=True)])
+        return np.array([a.T @ a for a in A]), M, self.v[:, lane].copy()
 
 
 @kernel
 def _advance(
-    rng, steps, remaining, cumulative, label, mean, scale, activation, loss, rate, rate_v, keep, keep_v,
-    sizes, columns, A, v, xi, fields,
+    rngs, runs, steps, remaining, cumulative, label, mean, scale, activation, loss, rate, rate_v, keep, keep_v,
+    sizes, gamma, directions, A, v, xi, fields, signal, drawn, work,
 ):  # fmt: skip
-    """Steps of online SGD in coordinates; mean (levels, components, blocks, P), scale (levels, blocks), rate = eta / D."""
-    blocks, K, capacity = A.shape
+    """Steps of online SGD in coordinates, the run last in every array.
+
+    A (blocks, rows, K, runs), v (K, runs), mean (levels, components, blocks, P), scale (levels, blocks), rate = eta / D
+    """
+    blocks, capacity, K, lanes = A.shape
     P = mean.shape[3]
     field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
+    y, f, e, s, ticket, norm = signal[0], signal[1], signal[2], signal[3], signal[4], signal[5]
+    levels, components = drawn[0], drawn[1]
+    only = only_level(remaining[0])
+    if only >= 0:
+        for run in range(runs):
+            remaining[run, only] -= steps
     for _ in range(steps):
-        level = draw_level(rng, remaining)
-        c = draw_component(rng, cumulative)
+        for b in range(blocks):
+            r = directions[b]
+            for run in range(runs):
+                rng = rngs[run]
+                if b == 0:
+                    levels[run] = only if only >= 0 else draw_level(rng, remaining[run])
+                    components[run], ticket[run] = draw_component(rng, cumulative)
+                    y[run] = label[components[run]]
+                else:
+                    ticket[run] = rng.random()
+                s[run] = scale[levels[run], b]
+                for j in range(r + 1 if r < sizes[b] else r):
+                    xi[b, j, run] = rng.standard_normal()
+            if r < sizes[b]:
+                _norm_of_rest(rngs, runs, sizes[b] - r, gamma[b, r, 0], gamma[b, r, 1], xi[b, r], ticket, norm)
+            for j in range(r + 1 if r < sizes[b] else r):
+                for run in range(lanes):
+                    xi[b, j, run] *= s[run]
+            for j in range(P):
+                for run in range(runs):
+                    xi[b, j, run] += mean[levels[run], components[run], b, j]
         field[:] = 0.0
         for b in range(blocks):
-            s, r = scale[level, b], columns[b]
-            for j in range(r):
-                xi[b, j] = s * rng.standard_normal()
-            for j in range(P):
-                xi[b, j] += mean[level, c, b, j]
-            for k in range(K):
-                total = 0.0
-                for j in range(r):
-                    total += A[b, k, j] * xi[b, j]
-                field[k] += total
-            if r < sizes[b]:
-                xi[b, r] = s * _chi(rng, sizes[b] - r)
-        evaluate(activation, field, g, dg)
-        f = 0.0
-        for k in range(K):
-            f += v[k] * g[k]
-        e = error_signal(loss, f, label[c])
-        for k in range(K):
-            push[k] = rate * e * v[k] * dg[k]
-            v[k] = keep_v * v[k] - rate_v * e * g[k]
-        for b in range(blocks):
-            r = columns[b]
-            for k in range(K):
-                for j in range(r):
-                    A[b, k, j] = keep * A[b, k, j] - push[k] * xi[b, j]
-            if r < sizes[b]:
+            for j in range(directions[b]):
                 for k in range(K):
-                    A[b, k, r] = -push[k] * xi[b, r]
-                columns[b] = r + 1
-                if columns[b] == capacity:
-                    _rotate(A[b], P)
-                    columns[b] = P + K
+                    for run in range(lanes):
+                        field[k, run] += A[b, j, k, run] * xi[b, j, run]
+        evaluate(activation, field.ravel(), g.ravel(), dg.ravel())
+        f[:] = 0.0
+        for k in range(K):
+            for run in range(lanes):
+                f[run] += v[k, run] * g[k, run]
+        for run in range(lanes):
+            e[run] = error_signal(loss, f[run], y[run])
+        for k in range(K):
+            for run in range(lanes):
+                push[k, run] = rate * e[run] * v[k, run] * dg[k, run]
+                v[k, run] = keep_v * v[k, run] - rate_v * e[run] * g[k, run]
+        for b in range(blocks):
+            grows = directions[b] < sizes[b]
+            # Rows not yet known are zero, so the new direction is moved like the others.
+            for j in range(directions[b] + 1 if grows else directions[b]):
+                for k in range(K):
+                    for run in range(lanes):
+                        A[b, j, k, run] = keep * A[b, j, k, run] - push[k, run] * xi[b, j, run]
+            if grows:
+                directions[b] += 1
+                if directions[b] == capacity:
+                    _rotate(A[b], P, work)
+                    directions[b] = P + K
 
 
 @kernel
-def _chi(rng, degrees):
-    """A chi variable: the norm of `degrees` standard normals (Marsaglia and Tsang's gamma, exact)."""
+def _norm_of_rest(rngs, runs, degrees, d, c, x, ticket, norm):
+    """Turn one standard normal a run, `x` (lanes,), into the norm of `degrees` of them, exactly in law.
+
+    Marsaglia and Tsang (2000): with d = degrees/2 - 1/3, c = 1/sqrt(9 d) and t = (1 + c x)^3, 2 d t is a chi-squared variate
+    if a uniform `ticket` is below exp(x^2/2 + d (1 - t + ln t)), and nearly always the bound 1 - 0.0331 x^4 suffices.
+    """
     if degrees == 1:
-        return abs(rng.standard_normal())
-    d = 0.5 * degrees - 1.0 / 3.0
-    c = 1.0 / np.sqrt(9.0 * d)
+        for run in range(runs):
+            x[run] = abs(x[run])
+        return
+    for run in range(x.size):
+        root = 1.0 + c * x[run]
+        square = x[run] * x[run]
+        accepted = root > 0.0 and ticket[run] < 1.0 - 0.0331 * square * square
+        norm[run] = np.sqrt(2.0 * d * abs(root) * root * root) if accepted else -1.0
+    for run in range(runs):
+        if norm[run] < 0.0:
+            norm[run] = _norm_of_rest_slowly(rngs[run], d, c, x[run], ticket[run])
+    x[:] = norm
+
+
+@kernel
+def _norm_of_rest_slowly(rng, d, c, x, u):
+    """The same for one run by the exact bound, beginning with the trial (x, u) that the quick one did not accept."""
     while True:
-        x = rng.standard_normal()
         root = 1.0 + c * x
         if root > 0.0:
             cube = root * root * root
-            u = rng.random()
-            if u < 1.0 - 0.0331 * x * x * x * x or np.log(u) < 0.5 * x * x + d * (1.0 - cube + np.log(cube)):
+            if np.log(u) < 0.5 * x * x + d * (1.0 - cube + np.log(cube)):
                 return np.sqrt(2.0 * d * cube)
+        x, u = rng.standard_normal(), rng.random()
 
 
 @kernel
-def _rotate(A, P):
-    """Rotate columns P.. of A (K, columns) so that only the first K of them are non-zero: A H_1 H_2 ... lower triangular.
+def _rotate(A, P, work):
+    """Rotate the rows P.. of A (rows, K, runs) so that only the first K of them are non-zero.
 
-    A sequence of Householder reflections from the right, one a row: orthogonal to rounding whether or not rows align.
+    One Householder reflection a unit, which leaves the unit no coordinate beyond its own: orthogonal to rounding, whether or
+    not units align. The units before it have no coordinates left there, and are not moved.
     """
-    K, columns = A.shape
+    rows, K, lanes = A.shape
+    w, product, scale = work[:rows], work[rows : rows + K], work[rows + K]
     for k in range(K):
         first = P + k
-        tail = 0.0
-        for j in range(first + 1, columns):
-            tail += A[k, j] * A[k, j]
-        if tail == 0.0:
-            continue
-        head = A[k, first]
-        norm = np.sqrt(head * head + tail)
-        # Reflection I - w w' / h with w = row + sign(head) norm e_first: no cancellation.
-        pivot = head + norm if head >= 0.0 else head - norm
-        scale = 2.0 / (pivot * pivot + tail)
+        scale[:] = 0.0
+        for j in range(first + 1, rows):
+            for run in range(lanes):
+                w[j, run] = A[j, k, run]
+                scale[run] += w[j, run] * w[j, run]
+                A[j, k, run] = 0.0
+        for run in range(lanes):
+            head, tail = A[first, k, run], scale[run]
+            norm = np.sqrt(head * head + tail)
+            # Reflection I - w w' / h with w = column + sign(head) norm e_first: no cancellation. Nothing to do without a tail.
+            pivot = head + norm if head >= 0.0 else head - norm
+            w[first, run] = pivot
+            scale[run] = 2.0 / (pivot * pivot + tail) if tail > 0.0 else 0.0
+            if tail > 0.0:
+                A[first, k, run] = -norm if head >= 0.0 else norm
+        product[:] = 0.0
+        for j in range(first, rows):
+            for m in range(k + 1, K):
+                for run in range(lanes):
+                    product[m, run] += A[j, m, run] * w[j, run]
         for m in range(k + 1, K):
-            product = A[m, first] * pivot
-            for j in range(first + 1, columns):
-                product += A[m, j] * A[k, j]
-            product *= scale
-            A[m, first] -= product * pivot
-            for j in range(first + 1, columns):
-                A[m, j] -= product * A[k, j]
-        A[k, first] = -norm if head >= 0.0 else norm
-        for j in range(first + 1, columns):
-            A[k, j] = 0.0
+            for run in range(lanes):
+                product[m, run] *= scale[run]
+        for j in range(first, rows):
+            for m in range(k + 1, K):
+                for run in range(lanes):
+                    A[j, m, run] -= product[m, run] * w[j, run]

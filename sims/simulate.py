@@ -20,6 +20,7 @@ from curriculode.theory.experiment import Experiment
 from curriculode.theory.integrate import one_blas_thread, output_times
 from curriculode.theory.order_parameters import OrderParameters, checked_seed
 
+States = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # Q, M, v at each recorded time
 SPACES: dict[str, type[WeightSpace] | type[OverlapSpace]] = {"overlap": OverlapSpace, "weight": WeightSpace}
 _RESPONSE = 0.2  # seconds between looks at the interrupt
 
@@ -74,15 +75,18 @@ def simulate(
     stop = threading.Event()
     kind = SPACES[space]
 
-    def one(index: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]] | None:
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-        return _run(kind(model, starts[index], rng), counts, plan, bool(records[0] == 0), done, index, stop)
+    def group(members: range) -> list[States] | None:
+        rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,))) for index in members]
+        space = kind(model, [starts[index] for index in members], rngs)
+        return _run(space, members, counts, plan, bool(records[0] == 0), done, stop)
 
     clock = time.perf_counter()
     total = int(sum(count.sum() for count in counts))
     with one_blas_thread(), Progress(f"simulating {runs} runs", 1.0, False if callable(progress) else progress) as bar:
         report = progress if callable(progress) else bar.update
-        results, interrupted = _spread(one, runs, workers, stop, lambda: report(done.sum() / (runs * total)))
+        groups = [range(first, min(first + kind.together, runs)) for first in range(0, runs, kind.together)]
+        by_group, interrupted = _spread(group, groups, workers, stop, lambda: report(done.sum() / (runs * total)))
+    results = [states for members, found in zip(groups, by_group, strict=True) for states in found or [None] * len(members)]
     finished = [i for i, result in enumerate(results) if result is not None]
     if interrupted and not finished:
         raise KeyboardInterrupt
@@ -133,29 +137,36 @@ def _starts(
 
 
 def _run(
-    run: WeightSpace | OverlapSpace, counts: list[np.ndarray], plan: list[Segment], record_start: bool,
-    done: np.ndarray, index: int, stop: threading.Event,
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]] | None:  # fmt: skip
-    """One run through all segments: its recorded states, or None if it was stopped."""
-    remaining = [count.copy() for count in counts]
-    states = [run.overlaps()] if record_start else []
+    space: WeightSpace | OverlapSpace,
+    members: range,
+    counts: list[np.ndarray],
+    plan: list[Segment],
+    record_start: bool,
+    done: np.ndarray,
+    stop: threading.Event,
+) -> list[States] | None:
+    """A group of runs through all segments: the recorded states of each, or None if it was stopped."""
+    remaining = [np.tile(count, (len(members), 1)) for count in counts]
+    lanes = range(len(members))
+    states: list[States] = [[space.overlaps(lane)] if record_start else [] for lane in lanes]
     for segment in plan:
         if stop.is_set():
             return None
-        run.advance(remaining[segment.stage], segment.steps)
-        done[index] += segment.steps
+        space.advance(remaining[segment.stage], segment.steps)
+        done[members] += segment.steps
         if segment.record:
-            states.append(run.overlaps())
+            for lane in lanes:
+                states[lane].append(space.overlaps(lane))
     return states
 
 
-def _spread(one, runs: int, workers: int, stop: threading.Event, report) -> tuple[list, bool]:
-    """Results of `one(index)` for all runs, on `workers` threads; on Ctrl-C those that are finished."""
+def _spread(work: Callable, groups: list[range], workers: int, stop: threading.Event, report: Callable) -> tuple[list, bool]:
+    """Results of `work(group)` for all groups, on `workers` threads; on Ctrl-C those that are finished."""
     interrupted = False
     futures: list[Future] = []
     with ThreadPoolExecutor(workers) as pool:
         try:
-            futures = [pool.submit(one, index) for index in range(runs)]
+            futures = [pool.submit(work, members) for members in groups]
             pending = set(futures)
             while pending:
                 finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curriculode.sims.examples import draw_component, draw_level
+from curriculode.sims.examples import draw_component, draw_level, only_level
 from curriculode.sims.model import Model
 from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
@@ -13,26 +13,27 @@ from curriculode.theory.order_parameters import OrderParameters, semidefinite_fa
 class WeightSpace:
     """One run: weights (K, D) and references (P, D) in a random frame, with exactly the overlaps of `start`."""
 
+    together = 1
     steps_a_second = 5e8  # divided by K D: used only to cut long stretches of steps
 
-    def __init__(self, model: Model, start: OrderParameters, rng: np.random.Generator) -> None:
-        self.model, self.rng = model, rng
-        Q, M, v = start.blocked()
+    def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
+        self.model, (self.rng,) = model, rngs
+        Q, M, v = starts[0].blocked()
         self.v = np.array(v)
         self.edges = np.concatenate([[0], np.cumsum(model.sizes)])
-        self.W, self.U = place(Q, M, model.system.T, self.edges, rng)
+        self.W, self.U = place(Q, M, model.system.T, self.edges, self.rng)
         K = self.v.size
         self._x, self._fields = np.empty(model.dimension), np.empty((4, K))
 
     def advance(self, remaining: np.ndarray, steps: int) -> None:
-        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`."""
+        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (1, levels)."""
         m = self.model
         _advance(
-            self.rng, steps, remaining, m.cumulative, m.label, m.gain, m.scale, m.activation, m.loss,
+            self.rng, steps, remaining[0], m.cumulative, m.label, m.gain, m.scale, m.activation, m.loss,
             m.rate, m.rate_v, m.keep, m.keep_v, self.edges, self.W, self.U, self.v, self._x, self._fields,
         )  # fmt: skip
 
-    def overlaps(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
         D = self.model.dimension
         parts = [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
@@ -72,9 +73,12 @@ def _advance(
     K, D = W.shape
     field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
     root = np.sqrt(D)
-    for _ in range(steps):
-        level = draw_level(rng, remaining)
-        c = draw_component(rng, cumulative)
+    only = only_level(remaining)
+    if only >= 0:
+        remaining[only] -= steps
+    for _step in range(steps):
+        level = only if only >= 0 else draw_level(rng, remaining)
+        c, _ = draw_component(rng, cumulative)
         for b in range(edges.size - 1):
             for i in range(edges[b], edges[b + 1]):
                 x[i] = scale[level, b] * rng.standard_normal()

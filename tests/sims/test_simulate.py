@@ -13,7 +13,7 @@ from scipy import stats
 import curriculode as cu
 from curriculode.sims.examples import Segment, draw_level, level_counts, record_steps, segments, stage_counts
 from curriculode.sims.model import Model
-from curriculode.sims.overlap_space import OverlapSpace
+from curriculode.sims.overlap_space import _norm_of_rest, _rotate
 from curriculode.sims.simulate import simulate
 from curriculode.sims.weight_space import WeightSpace, place
 from curriculode.theory.protocol import ORDERS
@@ -81,6 +81,8 @@ def test_same_seed_same_bits_whatever_the_workers(xor: cu.Experiment, space: str
     one = simulate(xor, runs=6, workers=1, **settings)
     many = simulate(xor, runs=6, workers=4, **settings)
     fewer = simulate(xor, runs=3, workers=2, **settings)
+    longer = simulate(xor, runs=20, workers=2, **settings)
+    assert np.array_equal(one.Q, longer.Q[:6])
     assert np.array_equal(one.Q, many.Q)
     assert np.array_equal(one.v, many.v)
     assert np.array_equal(one.Q[:3], fewer.Q)
@@ -101,9 +103,9 @@ def test_weight_space_against_plain_numpy(activation: str, loss: str) -> None:
     )
     D = 20
     start = experiment.initial(dimension=D, seed=1)
-    run = WeightSpace(Model.of(experiment, D), start, np.random.default_rng(8))
-    twin = WeightSpace(Model.of(experiment, D), start, np.random.default_rng(8))
-    run.advance(np.array([50]), 50)
+    run = WeightSpace(Model.of(experiment, D), [start], [np.random.default_rng(8)])
+    twin = WeightSpace(Model.of(experiment, D), [start], [np.random.default_rng(8)])
+    run.advance(np.array([[50]]), 50)
     W, U, v, rng = twin.W, twin.U, twin.v, twin.rng
     g, dg, _ = twins.ACTIVATIONS[activation]
     gain = np.where(np.arange(D) < 8, 1.6, 1.0)
@@ -191,17 +193,28 @@ def test_aligned_units_stay_finite_in_overlap_space(xor: cu.Experiment) -> None:
     assert np.abs(ensemble.Q[:, :, 0] - ensemble.Q[:, :, 1]).max() < 1e-10
 
 
-def test_rotation_keeps_overlaps(xor: cu.Experiment, rng: np.random.Generator) -> None:
-    from curriculode.sims.overlap_space import _rotate
+def test_rotation_keeps_overlaps(rng: np.random.Generator) -> None:
+    """Independent units, aligned units, and a unit without weights, in eight lanes at once."""
+    A = rng.standard_normal((2 + 5 + 8, 5, 8))
+    A[:, 3] = A[:, 1]
+    A[:, 2, 4] = 0.0
+    before, along = np.einsum("jkr,jmr->rkm", A, A), A[:2].copy()
+    _rotate(A, 2, np.empty((15 + 5 + 1, 8)))
+    assert np.abs(np.einsum("jkr,jmr->rkm", A, A) - before).max() < 1e-13
+    assert np.array_equal(A[:2], along)
+    assert np.array_equal(A[7:], np.zeros((8, 5, 8)))
 
-    A = rng.standard_normal((5, 2 + 5 + 8))
-    A[3] = A[1]
-    before, along = A @ A.T, A[:, :2].copy()
-    _rotate(A, 2)
-    assert np.abs(A @ A.T - before).max() < 1e-13
-    assert np.array_equal(A[:, :2], along)
-    assert np.array_equal(A[:, 7:], np.zeros((5, 8)))
-    assert OverlapSpace.steps_a_second > 0
+
+def test_norm_of_the_rest_is_a_chi_variable() -> None:
+    rngs = tuple(np.random.default_rng(i) for i in range(16))
+    for degrees in (1, 2, 3, 10, 10**6):
+        d = 0.5 * degrees - 1 / 3
+        sample = []
+        for _ in range(2500):
+            x, u = np.array([r.standard_normal() for r in rngs[:8]]), np.array([r.random() for r in rngs[:8]])
+            _norm_of_rest(rngs, 8, degrees, d, 1 / np.sqrt(9 * d), x, u, np.empty(8))
+            sample.extend(x)
+        assert stats.kstest(np.square(sample), stats.chi2(degrees).cdf).pvalue > 1e-4 / 5
 
 
 def test_diverged_runs_are_named(xor: cu.Experiment) -> None:
