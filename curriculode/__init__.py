@@ -25,6 +25,8 @@ _HOMES = {
     "integrate": "theory.integrate",
     "Ensemble": "sims.ensemble",
     "simulate": "sims.simulate",
+    "observe": "sims.observe",
+    "Observations": "sims.observe",
     "Study": "sims.study",
     "Comparison": "sims.comparison",
     "compare": "sims.compare",
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from .sims.compare import compare
     from .sims.comparison import Comparison
     from .sims.ensemble import Ensemble
+    from .sims.observe import Observations, observe
     from .sims.simulate import simulate
     from .sims.study import Study
     from .theory.committee import Committee

@@ -63,11 +63,16 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> N
     if quantity == "accuracy":
         theory, simulation = 1.0 - theory, 1.0 - simulation
     runs = max(simulation.shape[0], 1)
-    mean = simulation.mean(axis=0)
-    error = simulation.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros_like(mean)
-    axis.fill_between(cell.t, mean - 2 * error, mean + 2 * error, color=colour, alpha=0.2, linewidth=0)
-    axis.plot(cell.t, theory.mean(axis=0), color=colour, label=label)
-    axis.plot(cell.t, mean, "o", color=colour, markersize=3.2, markerfacecolor="white", markeredgewidth=0.9)
+    error = simulation.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros(cell.t.size)
+    draw_lines(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
+
+
+def draw_lines(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, label: str, colour: str | None = None) -> None:
+    """Draw a theory line through simulation points with a band of two standard errors; an order has its own colour."""
+    colour = colour or ORDER_COLOURS[label]
+    axis.fill_between(t, simulation - 2 * error, simulation + 2 * error, color=colour, alpha=0.2, linewidth=0)
+    axis.plot(t, theory, color=colour, label=label)
+    axis.plot(t, simulation, "o", color=colour, markersize=3.2, markerfacecolor="white", markeredgewidth=0.9)
 
 
 def _shade_first_stage(axis: "Axes", cells: list[Cell]) -> None:

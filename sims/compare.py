@@ -1,6 +1,6 @@
 """Theory against simulation from matched initial overlaps: the main job."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,7 +35,7 @@ def compare(
     rtol: float = 1e-6,
     atol: float = 1e-8,
     workers: int | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], None] | None = None,
 ) -> Comparison:
     """Compare the mean-field equations with online SGD in `dimension` inputs.
 
@@ -63,11 +63,12 @@ def compare(
         output_times(cell.protocol.duration, times, spacing)
     finished: list[Cell] = []
     interrupted = False
-    with Progress(f"comparing {len(grid)} cells", len(grid), progress) as bar:
+    with Progress(f"comparing {len(grid)} cells", 1.0, False if callable(progress) else progress) as bar:
+        tell = progress if callable(progress) else bar.update
         for labels, cell in grid:
 
             def report(fraction: float) -> None:
-                bar.update(len(finished) + fraction)
+                tell((len(finished) + fraction) / len(grid))
 
             try:
                 finished.append(

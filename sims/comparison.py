@@ -116,6 +116,7 @@ class Cell:
                         "quantity": name,
                         "theory": level,
                         "simulation": simulation[kept].mean(axis=0) if runs else np.nan,
+                        "simulation_error": simulation[kept].std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.nan,
                         "standard_error": scatter / np.sqrt(max(runs, 1)),
                         "theory_error": theory_error,
                         "deviation": deviation,
@@ -170,7 +171,8 @@ class Comparison:
     def to_frame(self) -> "pd.DataFrame":
         """All numbers: one row a cell, quantity and time.
 
-        theory, simulation : means over the runs (and their starts); standard_error : of the deviation, over runs;
+        theory, simulation : means over the runs (and their starts); simulation_error : standard error of the mean of the runs,
+        scatter between starts included; standard_error : of the deviation, over runs;
         theory_error : of the theory's averages; deviation : simulation - theory, paired by start; then the deviation in
         standard errors and in units of D^(-1/2); allowed : the limit of the verdict; tested, agrees : whether it counts,
         whether it holds.

@@ -12,7 +12,7 @@ whose first P vectors span the references, whose own constant coordinates are th
 When the columns are full, the non-reference ones are rotated back to K by Householder reflections from the right, which
 leave A A' and A U' as they are.
 
-Up to sixteen runs are advanced side by side, and every loop runs over them innermost: the arithmetic is then done by vector
+Up to 32 runs are advanced side by side, and every loop runs over them innermost: the arithmetic is then done by vector
 instructions, whatever K is. The runs share nothing else; which ones go together changes no bit of any of them.
 """
 
@@ -25,22 +25,23 @@ from curriculode.theory.compiled import kernel
 from curriculode.theory.losses import error_signal
 from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
 
+_LANES = (8, 16, 32)
+
 
 class OverlapSpace:
-    """Up to sixteen runs, each from exactly the overlaps of its start."""
+    """Up to 32 runs, each from exactly the overlaps of its start."""
 
-    together = 16
     steps_a_second = 5e8  # divided by K (K + P): used only to cut long stretches of steps
 
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
         self.model, self.runs = model, len(starts)
         # Idle lanes draw nothing and hold zeros; they only make the loops as long as the processor's vectors.
-        lanes = 8 if self.runs <= 8 else 16
-        self.rngs = tuple(rngs + [rngs[0]] * (16 - self.runs))
+        lanes = next(size for size in _LANES if self.runs <= size)
+        self.rngs = tuple(rngs + [rngs[0]] * (_LANES[-1] - self.runs))
         blocks, K, P = starts[0].blocked()[1].shape
         self.v = np.zeros((K, lanes))
-        # About as many new directions between two rotations as there are units balances draws against rotations.
-        self.A = np.zeros((blocks, P + 2 * K + 2, K, lanes))
+        # How many new directions between two rotations: measured to balance draws against rotations for K = 4 to 32.
+        self.A = np.zeros((blocks, P + K + 3 * K // 4 + 3, K, lanes))
         self.U = np.array([semidefinite_factor(T) for T in model.system.T])
         for lane, start in enumerate(starts):
             Q, M, self.v[:, lane] = start.blocked()
@@ -57,6 +58,12 @@ class OverlapSpace:
         # Marsaglia and Tsang's constants for the norm of the rest of a block, by the number of directions known.
         degrees = np.maximum(model.sizes[:, None] - np.arange(rows), 2)
         self._gamma = np.stack([0.5 * degrees - 1.0 / 3.0, 1.0 / np.sqrt(9.0 * (0.5 * degrees - 1.0 / 3.0))], axis=-1)
+
+    @staticmethod
+    def together(width: int, runs: int, workers: int) -> int:
+        """How many of `runs` runs to advance side by side: many, but all workers have some, and they stay in fast memory."""
+        fitting = [size for size in _LANES if runs >= size * workers and (size < _LANES[-1] or width <= 32)]
+        return fitting[-1] if fitting else _LANES[0]
 
     def advance(self, remaining: np.ndarray, steps: int) -> None:
         """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (runs, levels)."""

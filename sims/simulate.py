@@ -30,6 +30,7 @@ def simulate(
     *,
     dimension: int,
     runs: int = 32,
+    first: int = 0,
     seed: int = 0,
     start: OrderParameters | Sequence[OrderParameters] | None = None,
     space: str = "overlap",
@@ -42,6 +43,7 @@ def simulate(
     """Simulate `runs` independent runs of online SGD in `dimension` inputs.
 
     dimension : D, at least K + P inputs in every block
+    first : number of the first run: runs first ... first + runs - 1 are those of one endless ensemble
     seed : run i uses the generator of SeedSequence(seed, spawn_key=(i,)): the same bits whatever the number of workers
     start : one start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed + i)`
     space : "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
@@ -60,10 +62,11 @@ def simulate(
     if space not in SPACES:
         raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
     whole_number("runs", runs)
+    whole_number("first", first, 0)
     workers = worker_count(workers)
     checked_seed(seed)
     model = Model.of(experiment, dimension)
-    starts = _starts(experiment, dimension, runs, seed, start, model)
+    starts = _starts(experiment, dimension, runs, seed + first, start, model)
     records = record_steps(output_times(experiment.protocol.duration, times, spacing), experiment.protocol, dimension)
     counts = stage_counts(experiment.protocol, dimension)
     K, P = model.system.width, model.system.T.shape[1]
@@ -76,7 +79,7 @@ def simulate(
     kind = SPACES[space]
 
     def group(members: range) -> list[States] | None:
-        rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,))) for index in members]
+        rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + index,))) for index in members]
         space = kind(model, [starts[index] for index in members], rngs)
         return _run(space, members, counts, plan, bool(records[0] == 0), done, stop)
 
@@ -84,7 +87,8 @@ def simulate(
     total = int(sum(count.sum() for count in counts))
     with one_blas_thread(), Progress(f"simulating {runs} runs", 1.0, False if callable(progress) else progress) as bar:
         report = progress if callable(progress) else bar.update
-        groups = [range(first, min(first + kind.together, runs)) for first in range(0, runs, kind.together)]
+        size = kind.together(K, runs, workers)
+        groups = [range(i, min(i + size, runs)) for i in range(0, runs, size)]
         by_group, interrupted = _spread(group, groups, workers, stop, lambda: report(done.sum() / (runs * total)))
     results = [states for members, found in zip(groups, by_group, strict=True) for states in found or [None] * len(members)]
     finished = [i for i, result in enumerate(results) if result is not None]
@@ -99,7 +103,8 @@ def simulate(
         status += f"; {diverged} of them diverged (a smaller learning_rate or a larger weight_decay may help)"
     return Ensemble(
         experiment=experiment, dimension=dimension, t=records / dimension, Q=arrays[0], M=arrays[1], v=arrays[2],
-        run=np.array(finished), starts=tuple(starts[i] for i in finished), status=status, interrupted=interrupted, points=points,
+        run=first + np.array(finished, dtype=np.int64), starts=tuple(starts[i] for i in finished),
+        status=status, interrupted=interrupted, points=points,
         statistics={"space": space, "seconds": time.perf_counter() - clock, "workers": workers, "steps": total},
     )  # fmt: skip
 

@@ -13,7 +13,6 @@ from curriculode.theory.order_parameters import OrderParameters, semidefinite_fa
 class WeightSpace:
     """One run: weights (K, D) and references (P, D) in a random frame, with exactly the overlaps of `start`."""
 
-    together = 1
     steps_a_second = 5e8  # divided by K D: used only to cut long stretches of steps
 
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
@@ -24,6 +23,11 @@ class WeightSpace:
         self.W, self.U = place(Q, M, model.system.T, self.edges, self.rng)
         K = self.v.size
         self._x, self._fields = np.empty(model.dimension), np.empty((4, K))
+
+    @staticmethod
+    def together(width: int, runs: int, workers: int) -> int:
+        """Runs advanced side by side: one."""
+        return 1
 
     def advance(self, remaining: np.ndarray, steps: int) -> None:
         """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (1, levels)."""

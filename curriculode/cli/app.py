@@ -170,6 +170,27 @@ def simulate(
 
 
 @app.command()
+def figure(
+    name: Annotated[str | None, typer.Argument(help="Name of a figure, or `all`.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="List the figures and leave.")] = False,
+    scale: Annotated[
+        float, typer.Option(help="Multiply the numbers of runs: 0.1 for a quick look, 10 for smaller error bars.")
+    ] = 1.0,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """A named figure of the gallery: PNG and PDF, its data as CSV, its caption with all settings.
+
+    Example: curriculode figure lottery --scale 0.1
+    """
+    from .commands import run_figure
+
+    raise typer.Exit(run_figure(name, show, scale, out, force, json, quiet))
+
+
+@app.command()
 def experiments(
     name: Annotated[
         str | None, typer.Argument(help="Print this built-in experiment as TOML, to start a file of your own from.")

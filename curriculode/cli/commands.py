@@ -237,6 +237,43 @@ def run_simulate(
     return 130 if ensemble.interrupted else 0
 
 
+def run_figure(name: str | None, show: bool, scale: float, out: Path, force: bool, as_json: bool, quiet: bool) -> int:
+    """Named figures of the gallery."""
+    from curriculode.figures import gallery
+    from curriculode.sims.progress import Progress
+    from curriculode.theory.experiment import experiment_text
+
+    if show or name is None:
+        titles = {n: gallery.figure(n).title for n in gallery.names()}
+        if as_json:
+            _print_json({"figures": titles})
+        else:
+            width = max(len(n) for n in titles)
+            print("\n".join(f"{n:<{width}}  {title}" for n, title in titles.items()))
+        return 0
+    if not 0 < scale <= 1e3:
+        raise InputError(f"--scale {scale:g} is not allowed; it multiplies the numbers of runs, such as 0.1 or 10")
+    chosen = gallery.names() if name == "all" else [name]
+    files = []
+    for n in chosen:
+        figure = gallery.figure(n)
+        settings = f"{experiment_text(figure.experiment)}\n# scale = {scale:g}"
+        outputs = Outputs(out, f"figure {n}", settings, _names(n, ("png", "pdf", "csv", "txt")), force)
+        with Progress(f"figure {n}", 1.0, False if quiet else None) as bar:
+            table = figure.compute(scale, bar.update)
+        _save_figure(outputs, n, figure.draw(table))
+        outputs.write(f"{n}.csv", lambda path, table=table: table.to_csv(path, index=False))  # type: ignore[misc]
+        caption = figure.caption + (f" Numbers of runs multiplied by {scale:g}." if scale != 1 else "")
+        outputs.write(f"{n}.txt", partial(Path.write_text, data=caption + "\n", encoding="utf-8"))
+        files += outputs.written
+        if not as_json:
+            print(f"{figure.title}\n{caption}")
+            _print_files(outputs)
+    if as_json:
+        _print_json({"figures": chosen, "scale": scale, "files": files})
+    return 0
+
+
 def run_experiments(name: str | None, as_json: bool) -> int:
     """List the built-in experiments, or print one."""
     from curriculode.theory.experiment import builtin_experiments, experiment_text, load

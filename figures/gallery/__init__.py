@@ -1,0 +1,24 @@
+"""The gallery: every named figure, by one command, with its data and its settings.
+
+A figure is a module with a `FIGURE`: what it shows, how its table is computed, and how it is drawn from that table alone.
+"""
+
+from importlib import import_module
+
+from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.theory.description import unknown
+from curriculode.theory.errors import InputError
+
+_MODULES = {"finite-size": "finite_size", "lottery": "lottery", "xor-orders": "xor_orders"}
+
+
+def names() -> list[str]:
+    """Names of the figures."""
+    return sorted(_MODULES)
+
+
+def figure(name: str) -> NamedFigure:
+    """The figure called `name`."""
+    if name not in _MODULES:
+        raise InputError(unknown("figure", name, names()))
+    return import_module(f"curriculode.figures.gallery.{_MODULES[name]}").FIGURE

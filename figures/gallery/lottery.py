@@ -1,0 +1,131 @@
+"""The lottery of a minimal network: how many of the four clusters it ends up covering, and how the odds grow with K.
+
+Ben Arous, Gheissari and Jagannath (2206.04030): with K = 4 ReLU units, logistic loss and low noise the chance to cover all
+four clusters is 3/32, that of independent uniform tickets: P = sum_j (-1)^j C(4, j) (1 - j/4)^K.
+"""
+
+from collections.abc import Callable
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.style import CYCLE, ORDER_COLOURS, new_figure, style
+from curriculode.sims.observe import observe
+from curriculode.theory.experiment import Experiment, load
+
+_EXPERIMENT = "xor-lottery"
+_WIDTHS = {4: 10_000, 6: 2_000, 8: 1_500, 12: 800, 16: 500, 32: 128}  # width -> runs
+_NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+_ORDERS = ("curriculum", "random", "hard-only")
+_DIMENSION = 250
+
+
+def independent_tickets(width: int, covered: int) -> float:
+    """Chance that `width` independent tickets, uniform over four clusters, cover exactly `covered` of them.
+
+    >>> independent_tickets(4, 4)
+    0.09375
+    """
+    onto = sum((-1) ** j * comb(covered, j) * (covered - j) ** width for j in range(covered + 1))
+    return comb(4, covered) * onto / 4**width
+
+
+def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
+    """Frequencies of 0..4 covered clusters for each width at low noise, and for each order and noise at K = 4."""
+    low_noise = load(_EXPERIMENT)
+    plan: list[tuple[dict[str, Any], Experiment, int]] = []
+    for width, runs in _WIDTHS.items():
+        plan.append(({"part": "width", "width": width}, low_noise.replace({"student.width": width}), runs))
+    shorter = low_noise.to_dict()
+    shorter["protocol"] |= {"duration": 30.0}
+    for noise in _NOISES:
+        shorter["levels"] = {"easy": {"share": 0.2, "noise": 0.05}, "hard": {"noise": noise}}
+        for order in _ORDERS:
+            experiment = Experiment.from_dict({**shorter, "protocol": {**shorter["protocol"], "order": order}})
+            plan.append(({"part": "order", "width": 4, "noise": noise, "order": order}, experiment, 1_500))
+    # Steps cost about K^2 / 2 + 3 K.
+    costs = [runs * e.protocol.duration * (e.student.width**2 / 2 + 3 * e.student.width) for _, e, runs in plan]
+    parts = []
+    for i, (labels, experiment, runs) in enumerate(plan):
+
+        def advance(fraction: float, i: int = i) -> None:
+            report((sum(costs[:i]) + fraction * costs[i]) / sum(costs))
+
+        seen = observe(
+            experiment,
+            ["covered_clusters"],
+            dimension=_DIMENSION,
+            runs=max(16, round(scale * runs)),
+            times=[experiment.protocol.duration],
+            progress=advance,
+        )
+        table = seen.frequencies("covered_clusters", range(5))
+        table["independent_tickets"] = [independent_tickets(experiment.student.width, c) for c in range(5)]
+        table["of_runs"] = seen.run.size
+        parts.append(table.assign(**labels))
+    return pd.concat(parts, ignore_index=True)
+
+
+def draw(table: pd.DataFrame) -> Any:
+    """Distribution at K = 4, odds against K, and odds against noise for the orders."""
+    with style():
+        figure, axes = new_figure(1, 3)
+        histogram, odds, noise = axes[0]
+        minimal = table[(table["part"] == "width") & (table["width"] == 4)]
+        x = minimal["covered_clusters"].to_numpy()
+        _bars(histogram, x - 0.2, minimal, CYCLE[0], f"SGD, {minimal['of_runs'].iloc[0]:,} runs")
+        histogram.bar(x + 0.2, minimal["independent_tickets"], width=0.4, color="#BBBBBB", label="independent tickets")
+        histogram.set_xlabel("covered clusters")
+        histogram.set_ylabel("frequency")
+        histogram.set_title("a minimal network, K = 4")
+        histogram.legend()
+        full = table[(table["part"] == "width") & (table["covered_clusters"] == 4)]
+        widths = np.arange(4, full["width"].max() + 1)
+        odds.plot(widths, [independent_tickets(int(w), 4) for w in widths], color="#888888", label="independent tickets")
+        odds.errorbar(
+            full["width"], full["frequency"], yerr=_interval(full), fmt="o", color=CYCLE[0], markersize=4, capsize=2, label="SGD"
+        )
+        odds.axhline(3 / 32, color="#BBBBBB", linewidth=0.8, linestyle=":")
+        odds.annotate("3/32", (widths[-1], 3 / 32), ha="right", va="bottom", fontsize=8)
+        odds.set_xscale("log", base=2)
+        odds.set_xticks([4, 8, 16, 32], ["4", "8", "16", "32"])
+        odds.set_xlabel("width K")
+        odds.set_ylabel("chance to cover all four")
+        odds.set_title("more tickets")
+        odds.legend()
+        for order, part in table[(table["part"] == "order") & (table["covered_clusters"] == 4)].groupby("order", sort=False):
+            noise.errorbar(
+                part["noise"], part["frequency"], yerr=_interval(part), fmt="o-", color=ORDER_COLOURS[str(order)],
+                markersize=3.5, capsize=2, label=str(order),
+            )  # fmt: skip
+        noise.set_ylim(bottom=0)
+        noise.set_xlabel("noise of the hard level")
+        noise.set_title("a curriculum tilts the odds (K = 4)")
+        noise.legend()
+    return figure
+
+
+def _interval(part: pd.DataFrame) -> np.ndarray:
+    return np.array([part["frequency"] - part["low"], part["high"] - part["frequency"]]).clip(min=0)
+
+
+def _bars(axis: Any, x: np.ndarray, part: pd.DataFrame, colour: str, label: str) -> None:
+    axis.bar(x, part["frequency"], width=0.4, color=colour, label=label)
+    axis.errorbar(x, part["frequency"], yerr=_interval(part), fmt="none", color="black", capsize=2, linewidth=0.8)
+
+
+FIGURE = NamedFigure(
+    title="The lottery's odds: 3/32 at K = 4, how they grow with K, and what a curriculum adds",
+    caption=(
+        "Clusters of the XOR mixture covered by online SGD; ReLU, logistic loss, D = 250, learning rate 1, weight decay 0.1, "
+        "w ~ N(0, 1), v ~ N(0, 1); 95 % confidence intervals. Left and middle: noise variance 1/1000, t = 150. Right: K = 4, "
+        "t = 30, 20 % of the examples easy (noise 0.05), 1,500 runs a point. A unit covers the cluster of its largest cosine "
+        "if that exceeds 1/2 and its readout has the right sign."
+    ),
+    experiment=_EXPERIMENT,
+    compute=compute,
+    draw=draw,
+)
