@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # Public names and where they live. They are imported on first use, so that a command loads only what it needs.
 _HOMES = {
     "InputError": "theory.errors",
+    "TeacherStudent": "theory.tasks",
     "XorMixture": "theory.tasks",
     "Committee": "theory.committee",
     "OnlineSGD": "theory.training",
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from .theory.integrate import integrate
     from .theory.order_parameters import OrderParameters
     from .theory.protocol import Level, Protocol
-    from .theory.tasks import XorMixture
+    from .theory.tasks import TeacherStudent, XorMixture
     from .theory.training import OnlineSGD
     from .theory.trajectory import Trajectory
 

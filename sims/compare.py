@@ -15,7 +15,7 @@ from curriculode.sims.study import Study, cells
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.integrate import integrate, one_blas_thread, output_times
-from curriculode.theory.trajectory import OBSERVABLES, StateRecord, Trajectory
+from curriculode.theory.trajectory import StateRecord, Trajectory
 
 _SCRAMBLINGS = 8  # of the averages, from which the theory's own standard error is estimated
 
@@ -106,7 +106,7 @@ def quantity_names(study: Study) -> list[str]:
     start = study.experiment.replace({"student.width": narrowest}).initial(10**6)
     state = StateRecord()
     state.Q, state.M, state.v = start.Q[None], start.M[None], start.v[None]
-    return [*OBSERVABLES, *state.entries(pairs)]
+    return [*study.experiment.task.observable_names, *state.entries(pairs)]
 
 
 def _cell(

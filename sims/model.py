@@ -8,6 +8,7 @@ from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.losses import LOSSES
 from curriculode.theory.order_parameters import block_sizes
+from curriculode.theory.tasks import Teacher
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Model:
     label: np.ndarray
     gain: np.ndarray
     scale: np.ndarray
+    teacher: Teacher
     activation: int
     loss: int
     rate: float
@@ -46,6 +48,7 @@ class Model:
             label=laws[0].label,
             gain=np.ascontiguousarray([law.gain for law in laws]),
             scale=np.ascontiguousarray([law.scale for law in laws]),
+            teacher=laws[0].teacher,
             activation=experiment.student.g.code,
             loss=LOSSES[experiment.training.loss],
             rate=system.eta / dimension,

@@ -13,7 +13,6 @@ from curriculode.theory.description import unknown
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.order_parameters import OrderParameters
-from curriculode.theory.trajectory import OBSERVABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +82,7 @@ def wilson_interval(count: np.ndarray, n: int, z: float = 1.959964) -> tuple[np.
 
 def observe(
     experiment: Experiment,
-    observables: Sequence[str] = OBSERVABLES,
+    observables: Sequence[str] | None = None,
     *,
     dimension: int,
     runs: int,
@@ -98,7 +97,8 @@ def observe(
 ) -> Observations:
     """Simulate `runs` runs and keep the chosen observables only: 8 bytes for each run, time and observable.
 
-    observables : of "generalization_error", "classification_error", "covered_clusters", and order parameters such as "Q[0,0]"
+    observables : of the task's ("generalization_error", "classification_error", "covered_clusters" or "specialization"; by default
+        all), and order parameters such as "Q[0,0]"
     Other arguments, the numbers of each run, and Ctrl-C as for `simulate`.
 
     >>> from curriculode import load, observe
@@ -107,7 +107,8 @@ def observe(
     (2, 2)
     """
     whole_number("runs", runs, 2)
-    names = list(observables)
+    scalars = experiment.task.observable_names
+    names = list(scalars if observables is None else observables)
     if not names:
         raise InputError("observables is empty; name at least one, such as 'covered_clusters' or 'Q[0,0]'")
     kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -134,12 +135,12 @@ def observe(
                 break
             entries = ensemble.entries()
             for name in names:
-                if name in OBSERVABLES:
+                if name in scalars:
                     kept[name].append(np.asarray(getattr(ensemble, name), dtype=float))
                 elif name in entries:
                     kept[name].append(entries[name].copy())
                 else:
-                    raise InputError(unknown("observable", name, [*OBSERVABLES, *entries]))
+                    raise InputError(unknown("observable", name, [*scalars, *entries]))
             numbers.append(ensemble.run)
             t, interrupted = ensemble.t, ensemble.interrupted
             if interrupted:

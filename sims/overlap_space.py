@@ -24,6 +24,7 @@ from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
 from curriculode.theory.losses import error_signal
 from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
+from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 
 _LANES = (8, 16, 32)
 
@@ -54,6 +55,7 @@ class OverlapSpace:
         rows = self.A.shape[1]
         self._xi, self._fields = np.zeros((blocks, rows, lanes)), np.zeros((4, K, lanes))
         self._signal, self._work = np.zeros((6, lanes)), np.zeros((rows + K + 1, lanes))
+        self._labels = np.zeros((3, P, lanes))
         self._drawn = np.zeros((2, lanes), dtype=np.int64)
         # Marsaglia and Tsang's constants for the norm of the rest of a block, by the number of directions known.
         degrees = np.maximum(model.sizes[:, None] - np.arange(rows), 2)
@@ -69,9 +71,10 @@ class OverlapSpace:
         """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (runs, levels)."""
         m = self.model
         _advance(
-            self.rngs, self.runs, steps, remaining, m.cumulative, m.label, self.mean, m.scale, m.activation, m.loss,
+            self.rngs, self.runs, steps, remaining, m.cumulative, m.label,
+            m.teacher.activation, m.teacher.readout, m.teacher.sign, m.teacher.noise, self.U, self.mean, m.scale, m.activation, m.loss,
             m.rate, m.rate_v, m.keep, m.keep_v, m.sizes, self._gamma, self.directions, self.A, self.v,
-            self._xi, self._fields, self._signal, self._drawn, self._work,
+            self._xi, self._fields, self._signal, self._labels, self._drawn, self._work,
         )  # fmt: skip
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,8 +87,9 @@ class OverlapSpace:
 
 @kernel
 def _advance(
-    rngs, runs, steps, remaining, cumulative, label, mean, scale, activation, loss, rate, rate_v, keep, keep_v,
-    sizes, gamma, directions, A, v, xi, fields, signal, drawn, work,
+    rngs, runs, steps, remaining, cumulative, label,
+    teacher, teacher_readout, teacher_sign, label_noise, U, mean, scale, activation, loss, rate, rate_v, keep, keep_v,
+    sizes, gamma, directions, A, v, xi, fields, signal, labels, drawn, work,
 ):  # fmt: skip
     """Steps of online SGD in coordinates, the run last in every array.
 
@@ -133,6 +137,18 @@ def _advance(
         for k in range(K):
             for run in range(lanes):
                 f[run] += v[k, run] * g[k, run]
+        if teacher != NO_TEACHER:
+            nu = labels[0]
+            nu[:] = 0.0
+            for b in range(blocks):
+                for p in range(P):
+                    for j in range(P):
+                        for run in range(lanes):
+                            nu[p, run] += U[b, p, j] * xi[b, j, run]
+            teacher_labels(teacher, teacher_readout, teacher_sign, nu, labels[1], labels[2], y)
+            if label_noise > 0.0:
+                for run in range(runs):
+                    y[run] += label_noise * rngs[run].standard_normal()
         for run in range(lanes):
             e[run] = error_signal(loss, f[run], y[run])
         for k in range(K):

@@ -8,6 +8,7 @@ from curriculode.theory.activations import evaluate
 from curriculode.theory.compiled import kernel
 from curriculode.theory.losses import error_signal
 from curriculode.theory.order_parameters import OrderParameters, semidefinite_factor
+from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 
 
 class WeightSpace:
@@ -22,7 +23,7 @@ class WeightSpace:
         self.edges = np.concatenate([[0], np.cumsum(model.sizes)])
         self.W, self.U = place(Q, M, model.system.T, self.edges, self.rng)
         K = self.v.size
-        self._x, self._fields = np.empty(model.dimension), np.empty((4, K))
+        self._x, self._fields, self._labels = np.empty(model.dimension), np.empty((4, K)), np.zeros((4, self.U.shape[0], 1))
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:
@@ -33,8 +34,9 @@ class WeightSpace:
         """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (1, levels)."""
         m = self.model
         _advance(
-            self.rng, steps, remaining[0], m.cumulative, m.label, m.gain, m.scale, m.activation, m.loss,
-            m.rate, m.rate_v, m.keep, m.keep_v, self.edges, self.W, self.U, self.v, self._x, self._fields,
+            self.rng, steps, remaining[0], m.cumulative, m.label,
+            m.teacher.activation, m.teacher.readout, m.teacher.sign, m.teacher.noise, m.gain, m.scale, m.activation, m.loss,
+            m.rate, m.rate_v, m.keep, m.keep_v, self.edges, self.W, self.U, self.v, self._x, self._fields, self._labels,
         )  # fmt: skip
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,8 +69,8 @@ def place(
 
 @kernel
 def _advance(
-    rng, steps, remaining, cumulative, label, gain, scale, activation, loss, rate, rate_v, keep, keep_v,
-    edges, W, U, v, x, fields,
+    rng, steps, remaining, cumulative, label, teacher, teacher_readout, teacher_sign, label_noise, gain, scale, activation, loss, rate, rate_v, keep, keep_v,
+    edges, W, U, v, x, fields, labels,
 ):  # fmt: skip
     """Steps of online SGD.
 
@@ -100,7 +102,18 @@ def _advance(
         f = 0.0
         for k in range(K):
             f += v[k] * g[k]
-        e = error_signal(loss, f, label[c])
+        y = label[c]
+        if teacher != NO_TEACHER:
+            for p in range(U.shape[0]):
+                total = 0.0
+                for i in range(D):
+                    total += U[p, i] * x[i]
+                labels[0, p, 0] = total / root
+            teacher_labels(teacher, teacher_readout, teacher_sign, labels[0], labels[1], labels[2], labels[3, 0])
+            y = labels[3, 0, 0]
+            if label_noise > 0.0:
+                y += label_noise * rng.standard_normal()
+        e = error_signal(loss, f, y)
         for k in range(K):
             push[k] = rate * root * e * v[k] * dg[k]
             v[k] = keep_v * v[k] - rate_v * e * g[k]

@@ -26,6 +26,7 @@ from curriculode.theory.errors import InputError
 from curriculode.theory.normal import normal_cdf_pdf
 
 ERF, RELU, GELU, LINEAR, QUADRATIC, TANH = range(6)
+SIGN = 6  # of teachers only: it has no derivative to learn by
 
 
 @kernel
@@ -53,6 +54,10 @@ def evaluate(code, x, g, dg):
         for i in range(x.size):
             g[i] = x[i] * x[i]
             dg[i] = 2.0 * x[i]
+    elif code == SIGN:
+        for i in range(x.size):
+            g[i] = 1.0 if x[i] > 0.0 else -1.0
+            dg[i] = 0.0
     else:
         for i in range(x.size):
             g[i] = math.tanh(x[i])

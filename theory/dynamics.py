@@ -8,7 +8,9 @@ With F_k = e v_k g'(lambda_k) and E over the levels of the stage, the components
 
 Stein's lemma gives each E[F_k u] of a block field u in component c from averages that know no blocks:
 
-    E[F_k u] = E[F_k] E[u] + sum_i Cov(u, lambda_i) E[dF_k/dlambda_i],   Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li.
+    E[F_k u] = E[F_k] E[u] + sum_i Cov(u, lambda_i) E[dF_k/dlambda_i] + sum_p Cov(u, nu_p) E[dF_k/dnu_p],
+
+with Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li and so on; the last sum is there where the label depends on the reference fields.
 
 (Saad & Solla 1995, PRE 52, 4225; with means: Refinetti et al. 2021, arXiv 2102.11742.)
 """
@@ -52,6 +54,11 @@ class System:
         )
 
     @property
+    def label_references(self) -> int:
+        """Number of reference fields that labels depend on: P with a teacher, else 0."""
+        return self.T.shape[1] if self.laws[0].teacher.exists else 0
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """(blocks, K, P)."""
         return self.T.shape[0], self.width, self.T.shape[1]
@@ -72,12 +79,14 @@ class RightHandSide:
         noise_terms: bool = True,
     ) -> None:
         self.system, self.engine, self.noise_terms = system, averages, noise_terms
-        self.levels = [(float(p), FieldLaw(law, system.width)) for p, law in zip(probability, system.laws, strict=True) if p > 0]
+        self.levels = [
+            (float(p), FieldLaw(law, system.width, system.T)) for p, law in zip(probability, system.laws, strict=True) if p > 0
+        ]
         blocks, K, P = system.shape
         self._Q, self._M, self._v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v)
         self._dQ, self._dM, self._dv = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)
         self._work = np.empty((K, K)), np.empty((K, P))
-        self._averages = [FieldAverages.empty(law.example.probability.size, K) for _, law in self.levels]
+        self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for _, law in self.levels]
         self.size = state_size(blocks, K, P, system.readout_trained)
         self.evaluations = 0
 
@@ -93,7 +102,7 @@ class RightHandSide:
             add_level(
                 probability, system.eta, system.eta_v, self.noise_terms, law.example.gain, law.example.scale,
                 system.fractions, system.T, self._Q, self._M,
-                averages.force, averages.student, averages.square, averages.readout,
+                averages.force, averages.student, averages.reference, averages.square, averages.readout,
                 self._dQ, self._dM, self._dv, *self._work,
             )  # fmt: skip
         add_decay(
@@ -115,7 +124,7 @@ class RightHandSide:
 @kernel
 def add_level(
     probability, eta, eta_v, noise_terms, gain, scale, fractions, T, Q, M,
-    force, student, square, readout, dQ, dM, dv, work_Q, work_M,
+    force, student, reference, square, readout, dQ, dM, dv, work_Q, work_M,
 ):  # fmt: skip
     """Add what one level, met with `probability`, contributes to dQ (blocks, K, K), dM (blocks, K, P) and dv (K,)."""
     components, references, blocks = gain.shape
@@ -125,11 +134,16 @@ def add_level(
         # sum_i E[dF_k/dlambda_i] Q_il  and  ... M_ip
         np.dot(student, Q[b], work_Q)
         np.dot(student, M[b], work_M)
+        # ... and those of the references, sum_p E[dF_k/dnu_p] M_lp  and  ... T_pq
         for k in range(K):
             for m in range(K):
+                for p in range(references):
+                    work_Q[k, m] += reference[k, p] * M[b, m, p]
                 work_Q[k, m] *= variance
-            for p in range(references):
-                work_M[k, p] *= variance
+            for q in range(references):
+                for p in range(references):
+                    work_M[k, q] += reference[k, p] * T[b, p, q]
+                work_M[k, q] *= variance
         for c in range(components):
             for k in range(K):
                 for p in range(references):

@@ -27,19 +27,20 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from curriculode.theory.committee import Committee
 from curriculode.theory.description import Description, unknown
 from curriculode.theory.errors import InputError
 from curriculode.theory.order_parameters import OrderParameters, random_start
 from curriculode.theory.protocol import Level, Protocol
-from curriculode.theory.tasks import XorMixture
+from curriculode.theory.tasks import TeacherStudent, XorMixture
 from curriculode.theory.training import OnlineSGD
 
-TASKS: dict[str, type[XorMixture]] = {"xor-mixture": XorMixture}
+Task = XorMixture | TeacherStudent
+TASKS: dict[str, type[XorMixture] | type[TeacherStudent]] = {"xor-mixture": XorMixture, "teacher-student": TeacherStudent}
 SECTIONS = ("task", "student", "training", "protocol", "levels")
 
 
@@ -52,7 +53,7 @@ class Experiment(Description):
     8
     """
 
-    task: XorMixture
+    task: Annotated[Task, Field(discriminator="kind")]
     student: Committee
     training: OnlineSGD
     protocol: Protocol
@@ -67,6 +68,11 @@ class Experiment(Description):
                     f"allowed: {', '.join(('share', *allowed))}"
                 )
             self.task.example_law(level)  # raises with its own sentence what the task cannot do
+        if isinstance(self.task, TeacherStudent) and self.training.loss == "logistic" and not self.task.binary_labels:
+            raise InputError(
+                'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
+                'or training.loss = "squared"'
+            )
         return self
 
     def initial(self, dimension: int, seed: int = 0) -> OrderParameters:

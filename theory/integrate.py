@@ -66,7 +66,9 @@ def integrate(
     t_out = output_times(experiment.protocol.duration, times, spacing)
     if method == "auto":
         method = "RK23" if experiment.student.g.kinked else "DOP853"
-    engine = QuasiMonteCarlo(experiment.student.g, experiment.training.loss, system.width, points, scrambling)
+    engine = QuasiMonteCarlo(
+        experiment.student.g, experiment.training.loss, system.width, system.label_references, points, scrambling
+    )
 
     clock = time.perf_counter()
     order = start.canonical_order()
@@ -247,10 +249,12 @@ def _averages_error(
     """
     chosen = np.unique(np.linspace(0, max(t.size - 1, 0), min(_ERROR_TIMES, t.size)).astype(int)) if t.size else np.empty(0, int)
     engines = [
-        QuasiMonteCarlo(engine.activation, experiment.training.loss, system.width, engine.points, seed=2**31 + r)
+        QuasiMonteCarlo(
+            engine.activation, experiment.training.loss, system.width, system.label_references, engine.points, seed=2**31 + r
+        )
         for r in range(_ERROR_SCRAMBLINGS)
     ]
-    law = FieldLaw(experiment.task.example_law(experiment.protocol.level()), system.width)
+    law = FieldLaw(experiment.task.example_law(experiment.protocol.level()), system.width, system.T)
     rhs_error, error_error = np.zeros(chosen.size), np.zeros(chosen.size)
     stages = experiment.protocol.stages()
     for i, n in enumerate(chosen):

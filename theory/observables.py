@@ -26,3 +26,20 @@ def covered_clusters(Q: np.ndarray, M: np.ndarray, v: np.ndarray, T: np.ndarray,
     right = (np.abs(value) > threshold) & (np.sign(v) == np.where(best == 0, 1.0, -1.0))
     cluster = 2 * best + (value < 0)
     return sum((right & (cluster == j)).any(axis=-1).astype(int) for j in range(4))
+
+
+def specialization(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which student unit follows which teacher unit: the assignment of distinct units with the largest sum of |cosines|.
+
+    cosines : (..., K, P) -> mean |cosine| of the assigned pairs (...), and the student unit that follows each teacher unit,
+    (..., P), -1 where K < P leaves a teacher unit without one
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    size = np.nan_to_num(np.abs(cosines))
+    mean, follower = np.zeros(size.shape[:-2]), np.full((*size.shape[:-2], size.shape[-1]), -1)
+    for index in np.ndindex(mean.shape):
+        units, teachers = linear_sum_assignment(size[index], maximize=True)
+        mean[index] = size[index][units, teachers].mean()
+        follower[index][teachers] = units
+    return mean, follower

@@ -20,6 +20,7 @@ class Level(Description):
     share : its share of the examples, in [0, 1]; one level of a protocol may leave it out and gets the rest
     noise : XOR mixture: standard deviation of the clouds, >= 0
     fading : XOR mixture: gain of the centroids on the faded fraction of the inputs, >= 1
+    irrelevant_variance : teacher-student: variance of the irrelevant inputs, >= 0
 
     >>> Level("easy", share=0.1, noise=0.2).name
     'easy'
@@ -29,6 +30,7 @@ class Level(Description):
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     noise: Annotated[float, Field(ge=0)] | None = None
     fading: Annotated[float, Field(ge=1)] | None = None
+    irrelevant_variance: Annotated[float, Field(ge=0)] | None = None
 
     def __init__(self, name: str, **settings: Any) -> None:
         super().__init__(name=name, **settings)

@@ -9,14 +9,11 @@ import numpy as np
 from curriculode.theory.averages import FieldLaw, QuasiMonteCarlo
 from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.observables import cosines, covered_clusters
+from curriculode.theory.observables import cosines, covered_clusters, specialization
 from curriculode.theory.order_parameters import OrderParameters
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-OBSERVABLES = ("generalization_error", "classification_error", "covered_clusters")
 
 
 class StateRecord:
@@ -44,14 +41,14 @@ class StateRecord:
     def errors(self, level: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Generalisation error E[l(f, y)] and classification error P(sign f != y) at a `level`, by default the hardest."""
         task, student = self.experiment.task, self.experiment.student
-        law = FieldLaw(task.example_law(self.experiment.protocol.level(level)), student.width)
+        law = FieldLaw(task.example_law(self.experiment.protocol.level(level)), student.width, task.reference_overlap())
         Q, M = self._blocked()
         shape = self.v.shape[:-1]
         result = np.full((2, *shape), np.nan)
         for index in np.ndindex(shape):
             if index[-1] == 0:
                 net = self._scrambling(index)
-                engine = QuasiMonteCarlo(student.g, self.experiment.training.loss, student.width, self.points, net)
+                engine = QuasiMonteCarlo(student.g, self.experiment.training.loss, student.width, law.references, self.points, net)
                 order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order()
             if np.isfinite(self.v[index]).all():
                 law.update(Q[index][:, order][:, :, order], M[index][:, order])
@@ -82,9 +79,14 @@ class StateRecord:
         """Number of clusters covered, 0..4."""
         return covered_clusters(*self._blocked(), self.v, self.experiment.task.reference_overlap())
 
+    @cached_property
+    def specialization(self) -> np.ndarray:
+        """Mean |cosine| of the pairs of student and teacher units in their best assignment, 0..1."""
+        return specialization(self.cosines)[0]
+
     def observables(self) -> dict[str, np.ndarray]:
-        """The scalar observables by name."""
-        return {name: np.asarray(getattr(self, name), dtype=float) for name in OBSERVABLES}
+        """The scalar observables of the task by name."""
+        return {name: np.asarray(getattr(self, name), dtype=float) for name in self.experiment.task.observable_names}
 
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
         """Each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`.

@@ -18,7 +18,7 @@ def field_law(mean: np.ndarray, covariance: np.ndarray) -> FieldLaw:
     """Two components with labels +1 and -1 whose fields have the given means (2, K) and covariance."""
     K = covariance.shape[0]
     example = ExampleLaw(np.array([0.3, 0.7]), np.zeros((2, 1, 1)), np.ones(1), np.array([1.0, -1.0]))
-    law = FieldLaw(example, K)
+    law = FieldLaw(example, K, np.eye(1)[None])
     law.mean[:], law.covariance[:] = mean, covariance
     return law
 
@@ -68,8 +68,8 @@ def test_every_average_against_quadrature(name: str, loss: str, case: str) -> No
 
     samples: dict[str, list[np.ndarray]] = {}
     for scrambling in range(16):
-        engine = QuasiMonteCarlo(ACTIVATIONS[name], loss, 2, 2**11, scrambling)
-        out = FieldAverages.empty(2, 2)
+        engine = QuasiMonteCarlo(ACTIVATIONS[name], loss, 2, 0, 2**11, scrambling)
+        out = FieldAverages.empty(2, 2, 1)
         engine.averages(law, v, out)
         values = {
             "force": out.force, "stein": out.student @ law.covariance, "square": out.square, "readout": out.readout,
@@ -118,7 +118,7 @@ def test_every_average_against_quadrature(name: str, loss: str, case: str) -> No
 def test_classification_error_of_one_unit() -> None:
     """K = 1: the sign of v erf(lambda) is that of lambda, so P(sign f != y) = Phi(-y m / sqrt q)."""
     law = field_law(np.array([[0.5], [0.3]]), np.array([[0.8]]))
-    engine = QuasiMonteCarlo(ACTIVATIONS["erf"], "squared", 1, 2**14)
+    engine = QuasiMonteCarlo(ACTIVATIONS["erf"], "squared", 1, 0, 2**14)
     exact = 0.3 * special.ndtr(-0.5 / 0.8**0.5) + 0.7 * special.ndtr(0.3 / 0.8**0.5)
     assert engine.errors(law, np.array([1.3]))[1] == pytest.approx(exact, abs=3e-4)
 
@@ -127,7 +127,7 @@ def test_linear_student_by_hand() -> None:
     """K = 1, g(x) = x, v = 2, lambda ~ N(m, q), label y: F = (2 lambda - y) 2, so every average is a polynomial in m, q, y."""
     m, q, v = np.array([[0.5], [-1.0]]), np.array([[0.3]]), np.array([2.0])
     law = field_law(m, q)
-    out = FieldAverages.empty(2, 1)
+    out = FieldAverages.empty(2, 1, 1)
     QuasiMonteCarlo(ACTIVATIONS["linear"], "squared", 1, points=1024).averages(law, v, out)
     # component 1: weight .3, y = 1: E F = (2*.5 - 1)*2 = 0;  component 2: weight .7, y = -1: E F = (-2 + 1)*2 = -2
     assert out.force[:, 0] == pytest.approx([0.0, -1.4], abs=1e-12)
@@ -156,8 +156,8 @@ def test_error_falls_faster_than_monte_carlo() -> None:
     for points in sizes:
         values = []
         for scrambling in range(24):
-            out = FieldAverages.empty(2, 2)
-            QuasiMonteCarlo(ACTIVATIONS["gelu"], "squared", 2, int(points), scrambling).averages(law, v, out)
+            out = FieldAverages.empty(2, 2, 1)
+            QuasiMonteCarlo(ACTIVATIONS["gelu"], "squared", 2, 0, int(points), scrambling).averages(law, v, out)
             values.append(out.square[0, 1])
         spread.append(np.std(values, ddof=1))
     slope = np.polyfit(np.log(sizes), np.log(spread), 1)[0]

@@ -37,7 +37,7 @@ def experiment(activation: str, loss: str, faded: float, decay: float, readout: 
 
 def derivative(case: cu.Experiment, start: cu.OrderParameters, points: int = 2**14, noise_terms: bool = True):  # type: ignore[no-untyped-def]
     system = System.of(case)
-    engine = QuasiMonteCarlo(case.student.g, case.training.loss, case.student.width, points)
+    engine = QuasiMonteCarlo(case.student.g, case.training.loss, case.student.width, system.label_references, points)
     rhs = RightHandSide(system, engine, case.protocol.stages()[0].probability, start.v, noise_terms)
     y = np.empty(rhs.size)
     Q, M, v = start.blocked()

@@ -12,17 +12,23 @@ class FieldLaw:
     """The Gaussian law of the fields lambda_k of one level, given Q and M.
 
     mean : (components, K)   m^c_k = sum_b sum_p a_cpb M^b_kp
-    covariance : (K, K)      C_kl = sum_b s_b^2 Q^b_kl
+    covariance : (R + K, R + K), of the R = P reference fields where labels depend on them (else R = 0), then of the student's:
+        sum_b s_b^2 [[T^b, M^b'], [M^b, Q^b]]
     """
 
-    def __init__(self, law: ExampleLaw, width: int) -> None:
+    def __init__(self, law: ExampleLaw, width: int, T: np.ndarray) -> None:
         self.example = law
+        self.references = T.shape[1] if law.teacher.exists else 0
         self.mean = np.empty((law.probability.size, width))
-        self.covariance = np.empty((width, width))
+        self.covariance = np.empty((self.references + width, self.references + width))
+        # The references' own covariance is fixed, and positive definite where it matters.
+        effective = np.tensordot(law.scale**2, T, axes=1)
+        self.covariance[: self.references, : self.references] = effective[: self.references, : self.references]
+        self.precision = np.linalg.inv(effective) if law.teacher.exists else np.zeros_like(effective)
 
     def update(self, Q: np.ndarray, M: np.ndarray) -> None:
         """Set mean and covariance from Q (blocks, K, K) and M (blocks, K, P)."""
-        field_law(self.example.gain, self.example.scale, Q, M, self.mean, self.covariance)
+        field_law(self.example.gain, self.example.scale, Q, M, self.mean, self.covariance, self.references)
 
 
 @dataclass(frozen=True)
@@ -31,28 +37,33 @@ class FieldAverages:
 
     force   : (components, K)  pi_c E[F_k | c]
     student : (K, K)           E[dF_k / dlambda_i]       (Stein's lemma, towards the student's own fields)
+    reference : (K, P)         E[dF_k / dnu_p]           (towards the references' fields; zero without a teacher)
     square  : (K, K)           E[F_k F_l]
     readout : (K,)             E[e g(lambda_k)]
     """
 
     force: np.ndarray
     student: np.ndarray
+    reference: np.ndarray
     square: np.ndarray
     readout: np.ndarray
 
     @classmethod
-    def empty(cls, components: int, width: int) -> "FieldAverages":
-        """Uninitialised averages."""
-        return cls(np.empty((components, width)), np.empty((width, width)), np.empty((width, width)), np.empty(width))
+    def empty(cls, components: int, width: int, references: int) -> "FieldAverages":
+        """Averages of the right shapes, all zero."""
+        square = (width, width)
+        return cls(
+            np.zeros((components, width)), np.zeros(square), np.zeros((width, references)), np.zeros(square), np.zeros(width)
+        )
 
 
 @kernel
-def field_law(gain, scale, Q, M, mean, covariance):
-    """Mean (components, K) and covariance (K, K) of the student's fields."""
+def field_law(gain, scale, Q, M, mean, covariance, R):
+    """Mean (components, K), and covariance (R + K, R + K) but for the block of the R references among themselves."""
     components, references, blocks = gain.shape
     width = M.shape[1]
     mean[:] = 0.0
-    covariance[:] = 0.0
+    covariance[R:] = 0.0
     for b in range(blocks):
         for c in range(components):
             for k in range(width):
@@ -61,4 +72,9 @@ def field_law(gain, scale, Q, M, mean, covariance):
         variance = scale[b] * scale[b]
         for k in range(width):
             for m in range(width):
-                covariance[k, m] += variance * Q[b, k, m]
+                covariance[R + k, R + m] += variance * Q[b, k, m]
+            for p in range(R):
+                covariance[R + k, p] += variance * M[b, k, p]
+    for k in range(width):
+        for p in range(R):
+            covariance[p, R + k] = covariance[R + k, p]

@@ -1,6 +1,6 @@
 """Randomised quasi-Monte Carlo: any activation, loss and width; n points cost O(n K^2).
 
-The fields of component c are lambda = m^c + L z with C = L L' and z from a scrambled Sobol net mapped to normals, whitened
+The fields of component c, those of a teacher first, are m^c + L z with C = L L' and z from a scrambled Sobol net mapped to normals, whitened
 so that their first and second moments are exactly those of N(0, 1). The points are fixed for a whole integration, so the
 right-hand side is a smooth function of the state. ReLU's delta function g'' is averaged exactly in its own direction:
 
@@ -17,6 +17,7 @@ from curriculode.theory.compiled import kernel
 from curriculode.theory.errors import InputError
 from curriculode.theory.losses import LOSSES, error_signal, error_slope, loss
 from curriculode.theory.order_parameters import factor_semidefinite
+from curriculode.theory.tasks.example_law import teacher_labels
 
 
 @lru_cache(maxsize=64)
@@ -42,32 +43,42 @@ class QuasiMonteCarlo:
 
     name = "quasi-Monte Carlo"
 
-    def __init__(self, activation: Activation, loss: str, width: int, points: int = 1024, seed: int = 0) -> None:
+    def __init__(
+        self, activation: Activation, loss: str, width: int, references: int = 0, points: int = 1024, seed: int = 0
+    ) -> None:
+        """`references` is the number of reference fields that labels depend on."""
         self.activation, self.loss, self.points = activation, LOSSES[loss], points
-        normals = normal_points(width, points, seed)
+        normals = normal_points(references + width, points, seed)
         # Rows of a chunk stay in the first caches, and for small K the chunk is the whole net.
         rows = min(points, max(64, 8192 // width))
         rows = 1 << (rows.bit_length() - 1)
-        self._z = np.ascontiguousarray(normals.reshape(width, -1, rows).swapaxes(0, 1))
-        self._factor = np.empty((width, width))
-        self._fields = np.empty((6, width, rows))
-        self._signals = np.empty((3, rows))
+        self._z = np.ascontiguousarray(normals.reshape(references + width, -1, rows).swapaxes(0, 1))
+        self._factor = np.empty((references + width, references + width))
+        self._joint = np.empty((references + width, rows))
+        self._fields = np.empty((5, width, rows))
+        self._references = np.empty((3, references, rows))
+        self._signals = np.empty((4, rows))
         self._product = np.empty((width, width))
 
     def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
         factor_semidefinite(law.covariance, self._factor)
+        teacher = law.example.teacher
         _averages(
-            self.activation.code, self.loss, law.example.probability, law.example.label, law.mean, law.covariance, self._factor,
-            v, self._z, self._fields, self._signals, self._product, out.force, out.student, out.square, out.readout,
+            self.activation.code, self.loss, law.example.probability, law.example.label,
+            teacher.activation, teacher.readout, teacher.sign, teacher.noise,
+            law.mean, law.covariance, law.precision, self._factor, v, self._z, self._joint, self._fields, self._references,
+            self._signals, self._product, out.force, out.student, out.reference, out.square, out.readout,
         )  # fmt: skip
 
     def errors(self, law: FieldLaw, v: np.ndarray) -> tuple[float, float]:
         """Generalisation error E[l(f, y)] and classification error P(sign f != y)."""
         factor_semidefinite(law.covariance, self._factor)
+        teacher = law.example.teacher
         return _errors(
-            self.activation.code, self.loss, law.example.probability, law.example.label, law.mean, self._factor,
-            v, self._z, self._fields, self._signals,
+            self.activation.code, self.loss, law.example.probability, law.example.label,
+            teacher.activation, teacher.readout, teacher.sign,
+            law.mean, self._factor, v, self._z, self._joint, self._fields, self._references, self._signals,
         )  # fmt: skip
 
 
@@ -82,19 +93,23 @@ def _output(v, g, f):
 
 @kernel
 def _averages(
-    code, loss_code, probability, label, mean, covariance, factor, v, z, fields, signals, product,
-    force, student, square, readout,
+    code, loss_code, probability, label, teacher, teacher_readout, teacher_sign, label_noise,
+    mean, covariance, precision, factor, v, z, joint, fields, references, signals, product,
+    force, student, reference, square, readout,
 ):  # fmt: skip
-    """The four averages over all chunks of z (chunks, K, rows) and all components."""
-    chunks, width, rows = z.shape
-    centred, x, g, dg, d2g, h = fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]
-    f, e, slope = signals[0], signals[1], signals[2]
+    """The averages over all chunks of z (chunks, R + K, rows) and all components."""
+    chunks, width, rows = z.shape[0], v.size, z.shape[2]
+    R = references.shape[1]
+    x, g, dg, d2g, h = fields[0], fields[1], fields[2], fields[3], fields[4]
+    f, e, slope, y = signals[0], signals[1], signals[2], signals[3]
+    nu, centred = joint[:R], joint[R:]
     force[:] = 0.0
     student[:] = 0.0
+    reference[:] = 0.0
     square[:] = 0.0
     readout[:] = 0.0
     for chunk in range(chunks):
-        np.dot(factor, z[chunk], centred)
+        np.dot(factor, z[chunk], joint)
         for c in range(probability.size):
             weight = probability[c] / (chunks * rows)
             for k in range(width):
@@ -102,9 +117,12 @@ def _averages(
                     x[k, i] = centred[k, i] + mean[c, k]
             evaluate_curved(code, x.ravel(), g.ravel(), dg.ravel(), d2g.ravel())
             _output(v, g, f)
+            y[:] = label[c]
+            if R > 0:
+                teacher_labels(teacher, teacher_readout, teacher_sign, nu, references[0], references[1], y)
             for i in range(rows):
-                e[i] = error_signal(loss_code, f[i], label[c])
-                slope[i] = error_slope(loss_code, f[i], label[c])
+                e[i] = error_signal(loss_code, f[i], y[i])
+                slope[i] = error_slope(loss_code, f[i], y[i])
             for k in range(width):
                 total, curved, read = 0.0, 0.0, 0.0
                 for i in range(rows):
@@ -120,10 +138,11 @@ def _averages(
                 for i in range(rows):
                     dg[k, i] = slope[i] * h[k, i]
             np.dot(dg, h.T, product)
+            # E[F_k F_l] = E[e^2 h_k h_l]; noise on the label adds its variance to e^2 (squared loss, e' = 1).
             for k in range(width):
                 for m in range(width):
                     student[k, m] += weight * product[k, m]
-            # E[F_k F_l] = E[e^2 h_k h_l]
+                    square[k, m] += weight * label_noise * label_noise * product[k, m]
             for k in range(width):
                 for i in range(rows):
                     dg[k, i] = e[i] * h[k, i]
@@ -131,50 +150,80 @@ def _averages(
             for k in range(width):
                 for m in range(width):
                     square[k, m] += weight * product[k, m]
+                for p in range(R):
+                    total = 0.0
+                    for i in range(rows):
+                        total += dg[k, i] * nu[p, i]
+                    reference[k, p] += weight * total
             if code == RELU:
                 for k in range(width):
-                    student[k, k] += weight * v[k] * _kink(k, loss_code, label[c], mean[c], covariance, v, x, f)
+                    student[k, k] += weight * v[k] * _kink(
+                        k, loss_code, label[c], teacher, teacher_readout, teacher_sign, mean[c], covariance, v, x, nu,
+                        references, f, y,
+                    )  # fmt: skip
+    if R > 0:
+        # Stein's lemma for the references, E[F_k nu_p] = sum_i E[dF_k/dlambda_i] C_ip + sum_q E[dF_k/dnu_q] C_qp, holds for labels
+        # that jump as well; the references' covariance C_qp is fixed and regular.
+        reference -= np.dot(student, np.ascontiguousarray(covariance[R:, :R]))
+        reference[:] = np.dot(reference.copy(), precision)
 
 
 @kernel
-def _kink(k, loss_code, label, mean, covariance, v, x, f):
+def _kink(
+    k, loss_code, label, teacher, teacher_readout, teacher_sign, mean, covariance, v, x, nu, references, f, y
+):  # fmt: skip
     """Sum over the rows of p_k(0) e, with all fields moved to lambda_k = 0 (ReLU): the average of e delta(lambda_k)."""
     width, rows = x.shape
-    variance = covariance[k, k]
+    R = nu.shape[0]
+    variance = covariance[R + k, R + k]
     if variance <= 0.0:
         return 0.0
     density = np.exp(-0.5 * mean[k] * mean[k] / variance) / np.sqrt(2.0 * np.pi * variance)
     f[:] = 0.0
     for m in range(width):
         if m != k:
-            slope = covariance[m, k] / variance
+            slope = covariance[R + m, R + k] / variance
             for i in range(rows):
                 f[i] += v[m] * max(x[m, i] - slope * x[k, i], 0.0)
+    y[:] = label
+    if R > 0:
+        for p in range(R):
+            slope = covariance[p, R + k] / variance
+            for i in range(rows):
+                references[2, p, i] = nu[p, i] - slope * x[k, i]
+        teacher_labels(teacher, teacher_readout, teacher_sign, references[2], references[0], references[1], y)
     total = 0.0
     for i in range(rows):
-        total += error_signal(loss_code, f[i], label)
+        total += error_signal(loss_code, f[i], y[i])
     return density * total
 
 
 @kernel
-def _errors(code, loss_code, probability, label, mean, factor, v, z, fields, signals):
-    """Generalisation and classification error; an output of exactly zero counts as half an error."""
-    chunks, width, rows = z.shape
-    centred, x, g, dg = fields[0], fields[1], fields[2], fields[3]
-    f = signals[0]
+def _errors(
+    code, loss_code, probability, label, teacher, teacher_readout, teacher_sign,
+    mean, factor, v, z, joint, fields, references, signals,
+):  # fmt: skip
+    """Generalisation error E[l(f, y)] and P(sign f != sign y); an output of exactly zero counts as half an error."""
+    chunks, width, rows = z.shape[0], v.size, z.shape[2]
+    R = references.shape[1]
+    x, g, dg = fields[0], fields[1], fields[2]
+    f, y = signals[0], signals[3]
     generalization, classification = 0.0, 0.0
     for chunk in range(chunks):
-        np.dot(factor, z[chunk], centred)
+        np.dot(factor, z[chunk], joint)
         for c in range(probability.size):
             for k in range(width):
                 for i in range(rows):
-                    x[k, i] = centred[k, i] + mean[c, k]
+                    x[k, i] = joint[R + k, i] + mean[c, k]
             evaluate(code, x.ravel(), g.ravel(), dg.ravel())
             _output(v, g, f)
+            y[:] = label[c]
+            if R > 0:
+                teacher_labels(teacher, teacher_readout, teacher_sign, joint[:R], references[0], references[1], y)
             total, wrong = 0.0, 0.0
             for i in range(rows):
-                total += loss(loss_code, f[i], label[c])
-                margin = f[i] * label[c]
+                total += loss(loss_code, f[i], y[i])
+                margin = f[i] * y[i]
                 wrong += 1.0 if margin < 0.0 else (0.5 if margin == 0.0 else 0.0)
             generalization += probability[c] / (chunks * rows) * total
             classification += probability[c] / (chunks * rows) * wrong

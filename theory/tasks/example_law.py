@@ -8,9 +8,29 @@ A task supplies this law, its blocks and the overlaps of its references; nothing
 to the simulators.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from curriculode.theory.activations import evaluate
+from curriculode.theory.compiled import kernel
+
+NO_TEACHER = -1
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Labels from the reference fields: y = sum_p A_p g(nu_p), or its sign, plus noise of standard deviation `noise`."""
+
+    activation: int = NO_TEACHER
+    readout: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sign: bool = False
+    noise: float = 0.0
+
+    @property
+    def exists(self) -> bool:
+        """Whether labels come from the references at all, and not from the component."""
+        return self.activation != NO_TEACHER
 
 
 @dataclass(frozen=True)
@@ -20,10 +40,25 @@ class ExampleLaw:
     probability : (components,)                     pi_c, sums to 1
     gain        : (components, references, blocks)  a_cpb
     scale       : (blocks,)                         s_b >= 0
-    label       : (components,)                     y_c
+    label       : (components,)                     y_c, where there is no teacher
+    teacher     : how the label follows from the reference fields, where there is one
     """
 
     probability: np.ndarray
     gain: np.ndarray
     scale: np.ndarray
     label: np.ndarray
+    teacher: Teacher = field(default_factory=Teacher)
+
+
+@kernel
+def teacher_labels(activation, readout, sign, nu, g, dg, y):
+    """Labels y (n,) without noise of the reference fields nu (P, n); g and dg (P, n) are for work."""
+    evaluate(activation, nu.ravel(), g.ravel(), dg.ravel())
+    y[:] = 0.0
+    for p in range(nu.shape[0]):
+        for i in range(nu.shape[1]):
+            y[i] += readout[p] * g[p, i]
+    if sign:
+        for i in range(nu.shape[1]):
+            y[i] = 1.0 if y[i] > 0.0 else -1.0

@@ -37,6 +37,7 @@ class XorMixture(Description):
     faded_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     level_settings: ClassVar[tuple[str, ...]] = ("noise", "fading")
+    observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "covered_clusters")
     reference_names: ClassVar[tuple[str, ...]] = ("a", "b")
 
     def block_fractions(self) -> np.ndarray:

@@ -1,0 +1,119 @@
+"""Teacher-student: the label is the output of a fixed committee that sees the relevant inputs only.
+
+    y = sum_m A_m g_T(nu_m) + label_noise N(0, 1),    nu_m = u_m . x / sqrt(D),    or  y = sign(sum_m A_m g_T(nu_m))
+
+A fraction rho = `relevant_fraction` of the inputs has unit variance and carries the teacher; on the others a level sets the
+variance `irrelevant_variance` = Delta: the smaller, the easier. Saad & Solla 1995 (PRE 52, 4225); with irrelevant inputs and a
+sign teacher, the curriculum perceptron: Saglietti, Sarao Mannelli, Saxe 2022 (2106.08068).
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from curriculode.theory.activations import SIGN, activation
+from curriculode.theory.description import Description
+from curriculode.theory.errors import InputError
+from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
+
+if TYPE_CHECKING:
+    from curriculode.theory.protocol import Level
+
+
+class TeacherStudent(Description):
+    """A teacher committee on the relevant inputs.
+
+    teacher_width : M >= 1
+    teacher_activation : as for the student, or "sign" (the perceptron teacher)
+    relevant_fraction : rho in (0, 1]; below 1 the inputs form two blocks (relevant, irrelevant)
+    label_noise : standard deviation of the noise on the label, >= 0; none on sign labels
+    teacher_overlap : T_mn = u_m . u_n / D, a positive definite M x M matrix; by default the identity
+    teacher_readout : A_m: a number for all, a list of M numbers, or "1/sqrt(M)" or "1/M"
+    label : "value" (regression) or "sign" of the teacher's output (classification)
+
+    >>> TeacherStudent(teacher_width=2, relevant_fraction=0.5).block_fractions()
+    array([0.5, 0.5])
+    """
+
+    kind: Literal["teacher-student"] = "teacher-student"
+    teacher_width: Annotated[int, Field(ge=1)]
+    teacher_activation: Literal["erf", "relu", "gelu", "linear", "quadratic", "tanh", "sign"] = "erf"
+    relevant_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    label_noise: Annotated[float, Field(ge=0)] = 0.0
+    teacher_overlap: list[list[float]] | None = None
+    teacher_readout: float | list[float] | Literal["1/sqrt(M)", "1/M"] = 1.0
+    label: Literal["value", "sign"] = "value"
+
+    level_settings: ClassVar[tuple[str, ...]] = ("irrelevant_variance",)
+    observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "specialization")
+
+    @model_validator(mode="after")
+    def _check(self) -> "TeacherStudent":
+        M = self.teacher_width
+        if self.teacher_overlap is not None:
+            rows = self.teacher_overlap
+            if len(rows) != M or any(len(row) != M for row in rows):
+                raise InputError(f"teacher_overlap must be a {M} x {M} matrix, one row a teacher unit (teacher_width = {M})")
+            T = np.array(rows)
+            if not np.allclose(T, T.T) or np.linalg.eigvalsh(T)[0] <= 1e-12 * max(1.0, np.abs(T).max()):
+                raise InputError(
+                    "teacher_overlap is no covariance of independent vectors; it must be symmetric and positive definite, "
+                    "as u_m . u_n / D is"
+                )
+        if isinstance(self.teacher_readout, list) and len(self.teacher_readout) != M:
+            raise InputError(
+                f"teacher_readout has {len(self.teacher_readout)} numbers; it must be one number, or {M} (teacher_width)"
+            )
+        if self.label_noise > 0 and self.binary_labels:
+            raise InputError(f"label_noise = {self.label_noise} is not allowed with labels +1 and -1; set it to 0")
+        return self
+
+    @property
+    def A(self) -> np.ndarray:
+        """The teacher's readout, (M,)."""
+        M = self.teacher_width
+        named = {"1/sqrt(M)": M**-0.5, "1/M": 1.0 / M}
+        value = named[self.teacher_readout] if isinstance(self.teacher_readout, str) else self.teacher_readout
+        return np.broadcast_to(np.asarray(value, dtype=float), (M,)).copy()
+
+    @property
+    def binary_labels(self) -> bool:
+        """Whether every label is +1 or -1."""
+        single = self.teacher_activation == "sign" and self.teacher_width == 1 and abs(self.A[0]) == 1.0
+        return self.label == "sign" or single
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """Names of the teacher units."""
+        return tuple(f"teacher {m}" for m in range(self.teacher_width))
+
+    def block_fractions(self) -> np.ndarray:
+        """Fraction phi_b of the inputs in each block, (blocks,)."""
+        split = np.array([self.relevant_fraction, 1.0 - self.relevant_fraction])
+        return split[split > 0]
+
+    def reference_overlap(self) -> np.ndarray:
+        """T^b, (blocks, M, M): the teacher's on the relevant block, zero on the irrelevant one."""
+        T = np.eye(self.teacher_width) if self.teacher_overlap is None else np.array(self.teacher_overlap, dtype=float)
+        return np.stack([T, np.zeros_like(T)][: self.block_fractions().size])
+
+    def example_law(self, level: "Level") -> ExampleLaw:
+        """Law of the examples of `level`: one component of mean zero."""
+        blocks = self.block_fractions().size
+        if blocks == 2 and level.irrelevant_variance is None:
+            raise InputError(f"level {level.name!r} needs 'irrelevant_variance' (>= 0), the variance of the irrelevant inputs")
+        if blocks == 1 and level.irrelevant_variance is not None:
+            raise InputError(
+                f"level {level.name!r} has irrelevant_variance {level.irrelevant_variance}, but relevant_fraction is 1: "
+                "set task.relevant_fraction below 1"
+            )
+        scale = np.sqrt(np.array([1.0, level.irrelevant_variance or 0.0])[:blocks])
+        code = SIGN if self.teacher_activation == "sign" else activation(self.teacher_activation).code
+        return ExampleLaw(
+            probability=np.ones(1),
+            gain=np.zeros((1, self.teacher_width, blocks)),
+            scale=scale,
+            label=np.zeros(1),
+            teacher=Teacher(code, self.A, self.label == "sign", self.label_noise),
+        )
