@@ -34,6 +34,7 @@ class Ensemble(StateRecord):
     starts: tuple[OrderParameters, ...]
     status: str
     interrupted: bool = False
+    averages: str = "auto"
     points: int = 1024
     statistics: dict[str, Any] = field(default_factory=dict)
 

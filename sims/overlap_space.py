@@ -72,7 +72,8 @@ class OverlapSpace:
         m = self.model
         _advance(
             self.rngs, self.runs, steps, remaining, m.cumulative, m.label,
-            m.teacher.activation, m.teacher.readout, m.teacher.sign, m.teacher.noise, self.U, self.mean, m.scale, m.activation, m.loss,
+            m.teacher.activation, m.teacher.readout, m.teacher.sign, m.teacher.noise, self.U, self.mean,
+            m.scale, m.activation, m.loss,
             m.rate, m.rate_v, m.keep, m.keep_v, m.sizes, self._gamma, self.directions, self.A, self.v,
             self._xi, self._fields, self._signal, self._labels, self._drawn, self._work,
         )  # fmt: skip

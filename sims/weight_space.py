@@ -69,7 +69,8 @@ def place(
 
 @kernel
 def _advance(
-    rng, steps, remaining, cumulative, label, teacher, teacher_readout, teacher_sign, label_noise, gain, scale, activation, loss, rate, rate_v, keep, keep_v,
+    rng, steps, remaining, cumulative, label, teacher, teacher_readout, teacher_sign, label_noise,
+    gain, scale, activation, loss, rate, rate_v, keep, keep_v,
     edges, W, U, v, x, fields, labels,
 ):  # fmt: skip
     """Steps of online SGD.

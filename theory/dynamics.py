@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo
+from curriculode.theory.activations import Activation
+from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, choose
 from curriculode.theory.compiled import kernel
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.order_parameters import pack, state_size, unpack
@@ -38,6 +39,8 @@ class System:
     eta_v: float
     kappa: float
     readout_trained: bool
+    activation: Activation
+    loss: str
 
     @classmethod
     def of(cls, experiment: Experiment) -> "System":
@@ -51,12 +54,14 @@ class System:
             eta_v=experiment.training.eta_v,
             kappa=experiment.training.weight_decay,
             readout_trained=experiment.student.readout == "trained",
+            activation=experiment.student.g,
+            loss=experiment.training.loss,
         )
 
-    @property
-    def label_references(self) -> int:
-        """Number of reference fields that labels depend on: P with a teacher, else 0."""
-        return self.T.shape[1] if self.laws[0].teacher.exists else 0
+    def engine(self, way: str, points: int, scrambling: int) -> Engine:
+        """The averages of these equations, `way` as for `integrate`."""
+        law = FieldLaw(self.laws[-1], self.width, self.T)
+        return choose(way, self.activation, self.loss, law, self.width, points, scrambling)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,7 +78,7 @@ class RightHandSide:
     def __init__(
         self,
         system: System,
-        averages: QuasiMonteCarlo,
+        averages: Engine,
         probability: np.ndarray,
         v: np.ndarray,
         noise_terms: bool = True,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from curriculode.theory.averages import FieldLaw, QuasiMonteCarlo
+from curriculode.theory.averages import Engine, FieldLaw
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
@@ -30,6 +30,7 @@ def integrate(
     times: int | ArrayLike = 101,
     spacing: str = "linear",
     method: str = "auto",
+    averages: str = "auto",
     points: int = 1024,
     scrambling: int = 0,
     noise_terms: bool = True,
@@ -41,7 +42,9 @@ def integrate(
     rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter
     times : number of output times (start and end included), or the increasing times themselves, t = examples / D
     spacing : "linear" or "logarithmic", where `times` is a number
-    method : a solver of scipy.integrate, or "auto": DOP853, or RK23 for ReLU, whose averages have kinks
+    method : a solver of scipy.integrate, or "auto": DOP853; RK23 for ReLU, whose averages have kinks; LSODA for closed
+        forms with few order parameters, whose long plateaus it crosses best
+    averages : "auto", "closed form" (erf students of erf or sign teachers, squared loss) or "quasi-Monte Carlo"
     points : size of the quasi-Monte Carlo net, a power of two; `scrambling` picks another net of that size
     noise_terms : False drops the eta^2 term (the limit of small learning rates)
     estimate_error : whether to report the standard error of the averages along the trajectory (`statistics["averages"]`)
@@ -64,11 +67,11 @@ def integrate(
     system = System.of(experiment)
     start.check(system.width, system.T)
     t_out = output_times(experiment.protocol.duration, times, spacing)
+    engine = system.engine(averages, points, scrambling)
     if method == "auto":
-        method = "RK23" if experiment.student.g.kinked else "DOP853"
-    engine = QuasiMonteCarlo(
-        experiment.student.g, experiment.training.loss, system.width, system.label_references, points, scrambling
-    )
+        # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
+        small = state_size(*system.shape, system.readout_trained) <= 150
+        method = "LSODA" if engine.name == "closed form" and small else "RK23" if experiment.student.g.kinked else "DOP853"
 
     clock = time.perf_counter()
     order = start.canonical_order()
@@ -80,19 +83,19 @@ def integrate(
         recorded = t_out[: len(run.states)]
         Q, M, v = run.arrays()
         seconds = time.perf_counter() - clock
-        averages = {"way": engine.name, "points": points}
+        report: dict[str, Any] = {"way": engine.name, "points": points}
         if estimate_error:
-            averages |= _averages_error(experiment, system, engine, recorded, Q, M, v)
+            report |= _averages_error(experiment, system, engine, recorded, Q, M, v)
     back = np.argsort(order)
     Q, M, v = Q[:, :, back][..., back], M[:, :, back], v[:, back]
     if system.T.shape[0] == 1:
         Q, M = Q[:, 0], M[:, 0]
     statistics = {
-        "method": method, "steps": run.steps, "evaluations": run.evaluations, "seconds": seconds, "averages": averages,
+        "method": method, "steps": run.steps, "evaluations": run.evaluations, "seconds": seconds, "averages": report,
     }  # fmt: skip
     success = run.failure is None
     status = run.failure or f"reached t = {experiment.protocol.duration:g} in {run.steps} steps of {method}"
-    return Trajectory(experiment, recorded, Q, M, v, success, status, points, scrambling, statistics)
+    return Trajectory(experiment, recorded, Q, M, v, success, status, averages, points, scrambling, statistics)
 
 
 def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear") -> np.ndarray:
@@ -126,7 +129,7 @@ class _Run:
     """One pass through the stages: the solver is stepped by hand, so that every step can be watched."""
 
     def __init__(
-        self, system: System, engine: QuasiMonteCarlo, start: OrderParameters, order: np.ndarray, t_out: np.ndarray,
+        self, system: System, engine: Engine, start: OrderParameters, order: np.ndarray, t_out: np.ndarray,
         rtol: float, atol: float, method: str, noise_terms: bool, progress: Callable[[float], None] | None,
     ) -> None:  # fmt: skip
         self.system, self.engine, self.t_out, self.noise_terms, self.progress = (
@@ -236,7 +239,7 @@ _REMEDY = "(the trajectory up to there is kept; a smaller learning_rate or a lar
 def _averages_error(
     experiment: Experiment,
     system: System,
-    engine: QuasiMonteCarlo,
+    engine: Engine,
     t: np.ndarray,
     Q: np.ndarray,
     M: np.ndarray,
@@ -248,12 +251,7 @@ def _averages_error(
     `generalization_error` the absolute standard error of that observable, both at the times `t`.
     """
     chosen = np.unique(np.linspace(0, max(t.size - 1, 0), min(_ERROR_TIMES, t.size)).astype(int)) if t.size else np.empty(0, int)
-    engines = [
-        QuasiMonteCarlo(
-            engine.activation, experiment.training.loss, system.width, system.label_references, engine.points, seed=2**31 + r
-        )
-        for r in range(_ERROR_SCRAMBLINGS)
-    ]
+    engines = [system.engine(engine.name, engine.points, 2**31 + r) for r in range(_ERROR_SCRAMBLINGS)]
     law = FieldLaw(experiment.task.example_law(experiment.protocol.level()), system.width, system.T)
     rhs_error, error_error = np.zeros(chosen.size), np.zeros(chosen.size)
     stages = experiment.protocol.stages()

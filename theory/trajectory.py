@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.theory.averages import FieldLaw, QuasiMonteCarlo
+from curriculode.theory.averages import FieldLaw, choose
 from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.observables import cosines, covered_clusters, specialization
@@ -20,7 +20,7 @@ class StateRecord:
     """Observables of recorded order parameters; the leading axes of `states` are times, or runs and times.
 
     Subclasses hold `experiment`, `t` (times,), `Q` (..., [blocks,] K, K), `M` (..., [blocks,] K, P), `v` (..., K) and
-    `points`, the size of the net with which the errors are averaged.
+    `averages`, `points`, the way and the net with which the errors are averaged.
     """
 
     experiment: Experiment
@@ -28,6 +28,7 @@ class StateRecord:
     Q: np.ndarray
     M: np.ndarray
     v: np.ndarray
+    averages: str
     points: int
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
@@ -48,7 +49,7 @@ class StateRecord:
         for index in np.ndindex(shape):
             if index[-1] == 0:
                 net = self._scrambling(index)
-                engine = QuasiMonteCarlo(student.g, self.experiment.training.loss, student.width, law.references, self.points, net)
+                engine = choose(self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net)
                 order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order()
             if np.isfinite(self.v[index]).all():
                 law.update(Q[index][:, order][:, :, order], M[index][:, order])
@@ -115,7 +116,7 @@ class Trajectory(StateRecord):
     Q : (times, [blocks,] K, K), M : (times, [blocks,] K, P), v : (times, K)
     success : whether the end of the protocol was reached
     status : one sentence on how the integration ended and, where it failed, what to do
-    points, scrambling : the net of the averages
+    averages, points, scrambling : the way of averaging that was asked for, and its net
     statistics : solver, steps, evaluations, seconds, and the averages with their standard errors (`averages`)
     """
 
@@ -126,6 +127,7 @@ class Trajectory(StateRecord):
     v: np.ndarray
     success: bool
     status: str
+    averages: str = "auto"
     points: int = 1024
     scrambling: int = 0
     statistics: dict[str, Any] = field(default_factory=dict)

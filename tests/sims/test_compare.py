@@ -45,6 +45,33 @@ def test_theory_agrees_with_simulation(xor: cu.Experiment, changes: dict, space:
     assert np.sqrt(np.mean(z**2)) < 2.0
 
 
+TEACHERS = [
+    {},
+    {"task.teacher_activation": "sign", "task.teacher_width": 1, "student.width": 1, "protocol.order": "anti-curriculum"},
+    {"task.label": "sign", "training.loss": "logistic", "student.activation": "relu", "protocol.order": "random"},
+    {"task.teacher_activation": "relu", "task.label_noise": 0.3, "student.activation": "gelu", "training.weight_decay": 0.1},
+    {"task.teacher_width": 4, "task.teacher_readout": "1/sqrt(M)", "student.width": 2, "student.activation": "tanh"},
+]
+
+
+@pytest.mark.parametrize("changes", TEACHERS, ids=range(len(TEACHERS)))
+@pytest.mark.parametrize("space", ["overlap", "weight"])
+def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, seed: int) -> None:
+    experiment = cu.Experiment(
+        task=cu.TeacherStudent(teacher_width=2, relevant_fraction=0.4),
+        student=cu.Committee(width=3, activation="erf"),
+        training=cu.OnlineSGD(learning_rate=0.8),
+        protocol=cu.Protocol(
+            duration=8.0, levels=[cu.Level("easy", share=0.4, irrelevant_variance=0.1), cu.Level("hard", irrelevant_variance=1.0)]
+        ),
+    ).replace(changes)
+    comparison = compare(experiment, dimension=400, runs=48, seed=seed, times=6, space=space)
+    assert comparison.agrees, comparison.verdict()
+    table = comparison.to_frame()
+    z = table.loc[table["tested"] & (table["t"] > 0), "deviation_in_standard_errors"].to_numpy()
+    assert np.sqrt(np.mean(z**2)) < 2.0
+
+
 def test_scatter_and_shift_shrink_as_they_should(xor: cu.Experiment, seed: int) -> None:
     """At a matched start the scatter of a run falls as D^(-1/2), and the mean shift, resolved by 4000 runs, as 1/D."""
     experiment = xor.replace({"protocol.order": "random"})

@@ -147,6 +147,35 @@ def test_the_two_spaces_have_one_law(xor: cu.Experiment, activation: str, change
     assert min(p_values) > 1e-4 / len(p_values)
 
 
+@pytest.mark.parametrize("label_noise", [0.0, 0.4])
+def test_the_two_spaces_have_one_law_for_teachers(label_noise: float, seed: int) -> None:
+    """A sign teacher, or a noisy committee, on irrelevant inputs; D = 16 with blocks of 8."""
+    sign = label_noise == 0.0
+    experiment = cu.Experiment(
+        task=cu.TeacherStudent(
+            teacher_width=1 if sign else 2,
+            teacher_activation="sign" if sign else "tanh",
+            relevant_fraction=0.5,
+            label_noise=label_noise,
+        ),
+        student=cu.Committee(width=3, activation="gelu"),
+        training=cu.OnlineSGD(learning_rate=0.8, loss="logistic" if sign else "squared"),
+        protocol=cu.Protocol(
+            order="random",
+            duration=4.0,
+            levels=[cu.Level("easy", share=0.5, irrelevant_variance=0.1), cu.Level("hard", irrelevant_variance=2.0)],
+        ),
+    )
+    start = experiment.initial(dimension=16, seed=seed)
+    settings = dict(dimension=16, runs=3000, start=start, times=[1.0, 4.0], points=64)
+    a = simulate(experiment, seed=seed, space="overlap", **settings)
+    b = simulate(experiment, seed=seed + 10_000, space="weight", **settings)
+    A, B = {**a.observables(), **a.entries()}, {**b.observables(), **b.entries()}
+    names = [n for n in A if np.ptp(A[n]) > 0]
+    p_values = [stats.ks_2samp(A[n][:, i], B[n][:, i], method="asymp").pvalue for n in names for i in range(2)]
+    assert min(p_values) > 1e-4 / len(p_values)
+
+
 def test_one_step_moment_by_moment(xor: cu.Experiment, seed: int) -> None:
     """Means and covariances of (Q, M, v) after a single step at D = 12, 40,000 runs in each space."""
     experiment = xor.replace({"protocol.duration": 1 / 12, "protocol.order": "hard-only"})

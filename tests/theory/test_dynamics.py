@@ -5,7 +5,6 @@ import pytest
 
 import curriculode as cu
 from curriculode.sims.weight_space import place
-from curriculode.theory.averages import QuasiMonteCarlo
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.order_parameters import block_sizes, pack, state_size, unpack
 from tests import twins
@@ -37,7 +36,7 @@ def experiment(activation: str, loss: str, faded: float, decay: float, readout: 
 
 def derivative(case: cu.Experiment, start: cu.OrderParameters, points: int = 2**14, noise_terms: bool = True):  # type: ignore[no-untyped-def]
     system = System.of(case)
-    engine = QuasiMonteCarlo(case.student.g, case.training.loss, case.student.width, system.label_references, points)
+    engine = system.engine("quasi-Monte Carlo", points, 0)
     rhs = RightHandSide(system, engine, case.protocol.stages()[0].probability, start.v, noise_terms)
     y = np.empty(rhs.size)
     Q, M, v = start.blocked()

@@ -4,7 +4,11 @@ Every way fills the same five arrays for one level of difficulty (`FieldAverages
 the right-hand side for any task and any blocks. By Stein's lemma nothing else is needed, and no covariance is inverted.
 """
 
+from curriculode.theory.averages.choice import choose
+from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
 
-__all__ = ["FieldAverages", "FieldLaw", "QuasiMonteCarlo"]
+Engine = QuasiMonteCarlo | ErfClosedForm
+
+__all__ = ["Engine", "ErfClosedForm", "FieldAverages", "FieldLaw", "QuasiMonteCarlo", "choose"]

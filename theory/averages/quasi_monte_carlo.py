@@ -1,8 +1,9 @@
 """Randomised quasi-Monte Carlo: any activation, loss and width; n points cost O(n K^2).
 
-The fields of component c, those of a teacher first, are m^c + L z with C = L L' and z from a scrambled Sobol net mapped to normals, whitened
-so that their first and second moments are exactly those of N(0, 1). The points are fixed for a whole integration, so the
-right-hand side is a smooth function of the state. ReLU's delta function g'' is averaged exactly in its own direction:
+The fields of component c, those of a teacher first, are m^c + L z with C = L L' and z from a scrambled Sobol net mapped to
+normals, whitened so that their first and second moments are exactly those of N(0, 1). The points are fixed for a whole
+integration, so the right-hand side is a smooth function of the state. ReLU's delta function g'' is averaged exactly in its own
+direction:
 
     E[e delta(lambda_k)] = p_k(0) E[e | lambda_k = 0],     lambda_i | (lambda_k = 0) = lambda_i - (C_ik / C_kk) lambda_k.
 """
