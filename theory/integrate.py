@@ -42,7 +42,8 @@ def integrate(
     rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter
     times : number of output times (start and end included), or the increasing times themselves, t = examples / D
     spacing : "linear" or "logarithmic", where `times` is a number
-    method : a solver of scipy.integrate, or "auto": DOP853; RK23 for ReLU, whose averages have kinks; LSODA for closed
+    method : a solver of scipy.integrate, or "auto": DOP853; RK23 for ReLU, whose averages have kinks, with a tolerance
+        no smaller than a tenth of a point's weight (`statistics` tells the one used); LSODA for closed
         forms with few order parameters, whose long plateaus it crosses best
     averages : "auto", "closed form" (erf students of erf or sign teachers, squared loss) or "quasi-Monte Carlo"
     points : size of the quasi-Monte Carlo net, a power of two; `scrambling` picks another net of that size
@@ -72,6 +73,9 @@ def integrate(
         # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
         small = state_size(*system.shape, system.readout_trained) <= 150
         method = "LSODA" if engine.name == "closed form" and small else "RK23" if experiment.student.g.kinked else "DOP853"
+        if method == "RK23":
+            # Each stair is a point's weight high: below a tenth of it more steps resolve the stairs, not the equations.
+            rtol, atol = max(rtol, 0.1 / points), max(atol, 1e-3 / points)
 
     clock = time.perf_counter()
     order = start.canonical_order()
@@ -91,7 +95,8 @@ def integrate(
     if system.T.shape[0] == 1:
         Q, M = Q[:, 0], M[:, 0]
     statistics = {
-        "method": method, "steps": run.steps, "evaluations": run.evaluations, "seconds": seconds, "averages": report,
+        "method": method, "rtol": rtol, "atol": atol,
+        "steps": run.steps, "evaluations": run.evaluations, "seconds": seconds, "averages": report,
     }  # fmt: skip
     success = run.failure is None
     status = run.failure or f"reached t = {experiment.protocol.duration:g} in {run.steps} steps of {method}"

@@ -191,6 +191,22 @@ def figure(
 
 
 @app.command()
+def equations(
+    experiment: ExperimentName = DEFAULT,
+    changes: Changes = None,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX instead of plain text.")] = False,
+    json: AsJson = False,
+) -> None:
+    """The equations that are integrated for an experiment, in plain text or LaTeX, with the meaning of their symbols.
+
+    Example: curriculode equations perceptron-curriculum --latex
+    """
+    from .commands import run_equations
+
+    raise typer.Exit(run_equations(experiment, changes or [], latex, json))
+
+
+@app.command()
 def experiments(
     name: Annotated[
         str | None, typer.Argument(help="Print this built-in experiment as TOML, to start a file of your own from.")

@@ -274,6 +274,25 @@ def run_figure(name: str | None, show: bool, scale: float, out: Path, force: boo
     return 0
 
 
+def run_equations(name: str, changes: list[str], latex: bool, as_json: bool) -> int:
+    """The equations of an experiment."""
+    from curriculode.theory.equations import definitions, equations
+
+    experiment = _study(name, changes, {}).experiment
+    system, lines = equations(experiment), definitions(experiment)
+    if as_json:
+        rows = [{"text": e.text(), "latex": e.latex(), "words": e.words} for e in system]
+        _print_json({"equations": rows, "definitions": lines})
+        return 0
+    if latex:
+        print("\\begin{align}\n" + " \\\\\n".join("  " + e.latex().replace(" = ", " &= ", 1) for e in system) + "\n\\end{align}")
+        print("\n".join("% " + line for line in lines))
+    else:
+        print("\n".join(f"  {e.text()}    ({e.words})" for e in system) + "\n")
+        print("\n".join(lines))
+    return 0
+
+
 def run_experiments(name: str | None, as_json: bool) -> int:
     """List the built-in experiments, or print one."""
     from curriculode.theory.experiment import builtin_experiments, experiment_text, load

@@ -152,7 +152,15 @@ def test_an_experiment_printed_is_an_experiment_to_start_from(tmp_path: Path) ->
     assert "xor-curriculum" in run("experiments", cwd=tmp_path).stdout
 
 
-@pytest.mark.parametrize("command", [[], ["compare"], ["integrate"], ["simulate"], ["experiments"]])
+def test_equations_in_text_and_latex(tmp_path: Path) -> None:
+    text = run("equations", cwd=tmp_path).stdout
+    assert "d/dt(v[k]) = -η*E(e*g[k])" in text
+    assert "stage from t = 0 to 5: 1 easy" in text
+    assert run("equations", "xor-lottery", "--latex", cwd=tmp_path).stdout.startswith("\\begin{align}")
+    assert len(json.loads(run("equations", "perceptron-curriculum", "--json", cwd=tmp_path).stdout)["equations"]) == 2
+
+
+@pytest.mark.parametrize("command", [[], ["compare"], ["integrate"], ["simulate"], ["experiments"], ["figure"], ["equations"]])
 def test_help_teaches(command: list[str], tmp_path: Path) -> None:
     result = run(*command, "--help", cwd=tmp_path)
     assert "Usage: curriculode" in result.stdout

@@ -1,0 +1,122 @@
+"""The equations of an experiment as sympy objects: what is integrated, term by term, for print.
+
+Each right-hand side is a sum of named terms. A term whose coefficient vanishes in the experiment (no weight decay, a fixed
+readout, one block) is left out, so that what is printed is what is integrated. The same prefactors are held against the
+compiled right-hand side in the tests.
+"""
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.tasks import TeacherStudent, XorMixture
+
+k, m, p, b = sp.symbols("k l p b", integer=True)
+eta, eta_v, kappa = sp.symbols("eta eta_v kappa", nonnegative=True)
+t = sp.Symbol("t")
+Q, M, v, phi, s = (sp.IndexedBase(name) for name in ("Q", "M", "v", "phi", "s"))
+F, lam, nu, g = (sp.IndexedBase(name) for name in ("F", "lambda", "nu", "g"))
+E = sp.Function("E")
+
+
+@dataclass(frozen=True)
+class Equation:
+    """left = right, and in words what it says."""
+
+    left: sp.Expr
+    right: sp.Expr
+    words: str
+
+    def latex(self) -> str:
+        """The equation in LaTeX."""
+        left = sp.latex(self.left).replace(r"\frac{\partial}{\partial t}", r"\frac{d}{d t}")
+        return f"{left} = {sp.latex(self.right)}"
+
+    def text(self) -> str:
+        """The equation in plain text, one line."""
+        return f"{_plain(self.left)} = {_plain(self.right)}"
+
+
+def _plain(expression: sp.Expr) -> str:
+    text = sp.sstr(expression).replace("**", "^").replace("Derivative(", "d/dt(").replace(", t)", ")")
+    return (
+        text.replace("lambda", "λ")
+        .replace("nu[", "ν[")
+        .replace("eta_v", "η_v")
+        .replace("eta", "η")
+        .replace("kappa", "κ")
+        .replace("phi", "φ")
+    )
+
+
+def equations(experiment: Experiment) -> list[Equation]:
+    """The ODE system of an experiment: for M, Q and (where it is trained) v, and what their symbols are.
+
+    >>> from curriculode import load
+    >>> print(equations(load("perceptron-curriculum"))[0].text())
+    d/dt(M[b, k, p]) = -η*E(F[k]*ν[b, p])
+    """
+    training, student = experiment.training, experiment.student
+    several = experiment.task.block_fractions().size > 1
+    decay = kappa if training.weight_decay > 0 else sp.Integer(0)
+    rate_v = eta_v if training.eta_v != training.learning_rate else eta
+    at = (lambda *index: (b, *index)) if several else (lambda *index: index)
+    share = phi[b] if several else sp.Integer(1)
+    scale = s[b] if several else sp.Symbol("s")
+
+    dM = -eta * E(F[k] * nu[at(p)]) - eta * decay * M[at(k, p)]
+    dQ = (
+        -eta * (E(F[k] * lam[at(m)]) + E(F[m] * lam[at(k)]))
+        + eta**2 * share * E(scale**2 * F[k] * F[m])
+        - 2 * eta * decay * Q[at(k, m)]
+    )
+    result = [
+        Equation(sp.Derivative(M[at(k, p)], t), dM, "overlaps with the references"),
+        Equation(sp.Derivative(Q[at(k, m)], t), dQ, "overlaps of the units"),
+    ]
+    if student.readout == "trained":
+        e = sp.Symbol("e")
+        dv = -rate_v * E(e * g[k]) - rate_v * decay * v[k]
+        result.append(Equation(sp.Derivative(v[k], t), dv, "readout"))
+    return result
+
+
+def definitions(experiment: Experiment) -> list[str]:
+    """What the symbols of `equations` are in this experiment, a line each."""
+    task, student = experiment.task, experiment.student
+    signal = {"squared": "e = f - y", "logistic": "e = -y / (1 + exp(y f))"}[experiment.training.loss]
+    lines = [
+        f"f = sum_k v_k g(λ_k),  g(x) = {student.g.formula},  K = {student.width};  {signal};  F_k = e v_k g'(λ_k),  g_k = g(λ_k)",
+        "E: over the levels of the stage"
+        + (", the components" if isinstance(task, XorMixture) else "")
+        + " and the Gaussian fields",
+    ]
+    if isinstance(task, XorMixture):
+        lines.append(
+            f"fields of the components ±a (y = 1) and ±b (y = -1): E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
+            f"|u_p|²/D = {task.separation:g}; s is the level's noise"
+        )
+        if experiment.task.block_fractions().size > 1:
+            lines.append(f"blocks b: amplified (φ = {task.faded_fraction:g}, means times the level's fading) and plain")
+    if isinstance(task, TeacherStudent):
+        output = f"sum_m A_m {task.teacher_activation}(ν_m)"
+        label = f"sign({output})" if task.label == "sign" else output
+        noise = f" + {task.label_noise:g} N(0, 1)" if task.label_noise else ""
+        lines.append(f"y = {label}{noise},  M = {task.teacher_width};  Cov(λ_k, λ_l) = sum_b s_b² Q^b_kl, Cov(λ_k, ν_m) = M_km")
+        if task.relevant_fraction < 1:
+            lines.append(f"blocks b: relevant (φ = {task.relevant_fraction:g}, s = 1) and irrelevant (s² is the level's variance)")
+    numbers = {
+        "η": experiment.training.learning_rate,
+        "η_v": experiment.training.eta_v,
+        "κ": experiment.training.weight_decay,
+    }
+    lines.append(",  ".join(f"{name} = {value:g}" for name, value in numbers.items() if value or name != "κ"))
+    for stage in experiment.protocol.stages():
+        mixture = ", ".join(
+            f"{share:.3g} {level.name}"
+            for share, level in zip(stage.probability, experiment.protocol.levels, strict=True)
+            if share > 0
+        )
+        lines.append(f"stage from t = {stage.start:g} to {stage.end:g}: {mixture}")
+    return lines
