@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curriculode.figures.style import CYCLE, ORDER_COLOURS, new_figure, style
-from curriculode.sims.comparison import Cell, Comparison
+from curriculode.sims.comparison import Cell, Comparison, standard_error
 from curriculode.theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> N
     simulation = simulation[cell.ensemble.finite]
     if quantity == "accuracy":
         theory, simulation = 1.0 - theory, 1.0 - simulation
-    runs = max(simulation.shape[0], 1)
-    error = simulation.std(axis=0, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros(cell.t.size)
+    error = standard_error(simulation, cell.start_of_run[cell.ensemble.finite])[0]
     draw_lines(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
 
 
@@ -76,7 +75,7 @@ def draw_lines(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, l
 
 
 def _shade_first_stage(axis: "Axes", cells: list[Cell]) -> None:
-    """Mark the easy stage of the curriculum, where there is one."""
+    """Mark the first stage of the curriculum, where there is one."""
     for cell in cells:
         stages = cell.experiment.protocol.stages()
         if cell.experiment.protocol.order == "curriculum" and len(stages) > 1:

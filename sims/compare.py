@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from curriculode.sims.comparison import Cell, Comparison, compares_pairs
 from curriculode.sims.examples import record_steps
 from curriculode.sims.progress import Progress
-from curriculode.sims.simulate import simulate, whole_number, worker_count
+from curriculode.sims.simulate import SPACES, simulate, whole_number, worker_count
 from curriculode.sims.study import Study, cells
+from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.dynamics import System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
@@ -41,7 +42,7 @@ def compare(
     """Compare the mean-field equations with online SGD in `dimension` inputs.
 
     runs : simulated runs of each cell, spread evenly over the starts, at least 2
-    starts : number of initial conditions; number j is `experiment.initial(dimension, seed + j)`, for theory and runs alike
+    starts : number of initial conditions; number j is `experiment.initial(dimension, seed, j)`, for theory and runs alike
     over : dotted parameter -> values; the cells of the comparison are all combinations, from shared starts and seeds
     space : of the simulation, "overlap" or "weight"
     points, rtol, atol : accuracy of the theory, as for `integrate`; its own error, from independent scramblings, is part
@@ -58,10 +59,13 @@ def compare(
     if starts > runs:
         raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
     workers = worker_count(workers)
+    if space not in SPACES:
+        raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
     grid = cells(experiment, over)
     for _, cell in grid:  # every mistake comes before the first minute of work
         cell.initial(dimension, seed)
         output_times(cell.protocol.duration, times, spacing)
+        check_points(points, cell.student.width)
     finished: list[Cell] = []
     interrupted = False
     with Progress(f"comparing {len(grid)} cells", 1.0, False if callable(progress) else progress) as bar:
@@ -99,15 +103,20 @@ def compare(
     return Comparison(cells=finished, dimension=dimension, seed=seed, status=status, interrupted=interrupted)
 
 
+def state_names(experiment: Experiment, pairs: bool = True) -> list[str]:
+    """Names of the order parameters of an experiment, as `StateRecord.entries` gives them."""
+    state = StateRecord()
+    blocks, K, P = System.of(experiment).shape
+    state.Q, state.M, state.v = np.zeros((1, blocks, K, K)), np.zeros((1, blocks, K, P)), np.zeros((1, K))
+    return list(state.entries(pairs))
+
+
 def quantity_names(study: Study) -> list[str]:
     """The quantities that a comparison of all cells of `study` has in common."""
-    widths = [experiment.student.width for _, experiment in study.cells()]
-    narrowest = min(widths)
-    pairs = all(compares_pairs(width) for width in widths)
-    start = study.experiment.replace({"student.width": narrowest}).initial(10**6)
-    state = StateRecord()
-    state.Q, state.M, state.v = start.Q[None], start.M[None], start.v[None]
-    return [*study.experiment.task.observable_names, *state.entries(pairs)]
+    experiments = [experiment for _, experiment in study.cells()]
+    pairs = all(compares_pairs(experiment.student.width) for experiment in experiments)
+    narrowest = min(experiments, key=lambda experiment: experiment.student.width)
+    return [*narrowest.task.observable_names, *state_names(narrowest, pairs)]
 
 
 def _cell(
@@ -117,7 +126,7 @@ def _cell(
     protocol = experiment.protocol
     t = record_steps(output_times(protocol.duration, times, spacing), protocol, dimension) / dimension
     t = np.minimum(t, protocol.duration)
-    initial = [experiment.initial(dimension, seed + j) for j in range(starts)]
+    initial = [experiment.initial(dimension, seed, j) for j in range(starts)]
     exact = System.of(experiment).engine("auto", points, 0).name == "closed form"
     scramblings = 1 if exact else max(1, -(-_SCRAMBLINGS // starts))
     jobs = [(j, j * scramblings + r) for j in range(starts) for r in range(scramblings)]

@@ -1,5 +1,6 @@
 """Which example comes next: exact counts of each level in each stage, and the numbers of steps between records."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ class Segment:
 
 def level_counts(shares: tuple[float, ...], total: int) -> np.ndarray:
     """Whole numbers of examples of each level, summing to `total`, nearest to the shares (largest remainders)."""
-    exact = np.array(shares) * total
+    exact = np.array(shares) / np.sum(shares) * total
     counts = np.floor(exact + 1e-9).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: total - counts.sum()]] += 1
     return counts
@@ -46,23 +47,22 @@ def record_steps(t: np.ndarray, protocol: Protocol, dimension: int) -> np.ndarra
     return np.unique(np.minimum(np.rint(t * dimension), round(protocol.duration * dimension)).astype(np.int64))
 
 
-def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> list[Segment]:
+def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> Iterator[Segment]:
     """Split the stages at the recorded steps, and so that none is longer than `longest` steps.
 
     A record at step 0 is the caller's.
     """
-    result, done = [], 0
+    done = 0
     for stage, count in enumerate(counts):
         end = done + int(count.sum())
         stops = [int(n) for n in records if done < n <= end]
         for stop in stops if stops and stops[-1] == end else [*stops, end]:
             while stop - done > longest:
-                result.append(Segment(stage, longest, False))
+                yield Segment(stage, longest, False)
                 done += longest
             if stop > done:
-                result.append(Segment(stage, stop - done, stop in stops))
+                yield Segment(stage, stop - done, stop in stops)
                 done = stop
-    return result
 
 
 @kernel
@@ -81,8 +81,13 @@ def only_level(remaining):
 def draw_level(rng, remaining):
     """Draw a level without replacement from the numbers still `remaining` (levels,), and count it off.
 
-    Each sequence with these totals is equally likely, and no sequence is stored.
+    Each sequence with these totals is equally likely, and no sequence is stored. Where one level is left nothing is drawn, so that
+    the random numbers of a run depend on nothing but the run.
     """
+    only = only_level(remaining)
+    if only >= 0:
+        remaining[only] -= 1
+        return only
     ticket = rng.random() * remaining.sum()
     drawn = 0
     for level in range(remaining.size):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from curriculode.sims.compare import state_names
 from curriculode.sims.progress import Progress
 from curriculode.sims.simulate import simulate, whole_number
 from curriculode.theory.description import unknown
@@ -82,7 +83,7 @@ def wilson_interval(count: np.ndarray, n: int, z: float = 1.959964) -> tuple[np.
 
 def observe(
     experiment: Experiment,
-    observables: Sequence[str] | None = None,
+    observables: Sequence[str] | str | None = None,
     *,
     dimension: int,
     runs: int,
@@ -107,13 +108,23 @@ def observe(
     (2, 2)
     """
     whole_number("runs", runs, 2)
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
+        )
     scalars = experiment.task.observable_names
-    names = list(scalars if observables is None else observables)
+    names = list(dict.fromkeys([observables] if isinstance(observables, str) else scalars if observables is None else observables))
     if not names:
         raise InputError("observables is empty; name at least one, such as 'covered_clusters' or 'Q[0,0]'")
+    known = [*scalars, *state_names(experiment)]
+    for name in names:
+        if name not in known:
+            raise InputError(unknown("observable", str(name), known))
+    if start is not None and not isinstance(start, OrderParameters):
+        raise InputError("start must be one state, OrderParameters, for all runs; leave it out and each run has its own")
     kept: dict[str, list[np.ndarray]] = {name: [] for name in names}
     numbers: list[np.ndarray] = []
-    interrupted = False
+    interrupted, diverged = False, 0
     t = np.empty(0)
     with Progress(f"simulating {runs} runs", 1.0, False if callable(progress) else progress) as bar:
         report = progress if callable(progress) else bar.update
@@ -136,16 +147,17 @@ def observe(
             entries = ensemble.entries()
             for name in names:
                 if name in scalars:
-                    kept[name].append(np.asarray(getattr(ensemble, name), dtype=float))
-                elif name in entries:
-                    kept[name].append(entries[name].copy())
+                    kept[name].append(ensemble.observables()[name] if name == "covered_clusters" else getattr(ensemble, name))
                 else:
-                    raise InputError(unknown("observable", name, [*scalars, *entries]))
+                    kept[name].append(entries[name].copy())
+            diverged += int((~ensemble.finite).sum())
             numbers.append(ensemble.run)
             t, interrupted = ensemble.t, ensemble.interrupted
             if interrupted:
                 break
     run = np.concatenate(numbers)
     status = f"{run.size} of {runs} runs finished" + (", then the simulation was interrupted" if interrupted else "")
+    if diverged:
+        status += f"; {diverged} of them diverged (a smaller learning_rate may help)"
     values = {name: np.concatenate(parts) for name, parts in kept.items()}
     return Observations(dimension, t, values, run, status, interrupted)

@@ -82,8 +82,9 @@ class OverlapSpace:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,) of one of the runs."""
         A = [self.A[b, :r, :, lane] for b, r in enumerate(self.directions)]
         P = self.U.shape[1]
-        M = np.array([a[:P].T @ u.T for a, u in zip(A, self.U, strict=True)])
-        return np.array([a.T @ a for a in A]), M, self.v[:, lane].copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged run is recorded as it is
+            M = np.array([a[:P].T @ u.T for a, u in zip(A, self.U, strict=True)])
+            return np.array([a.T @ a for a in A]), M, self.v[:, lane].copy()
 
 
 @kernel
@@ -101,7 +102,11 @@ def _advance(
     field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
     y, f, e, s, ticket, norm = signal[0], signal[1], signal[2], signal[3], signal[4], signal[5]
     levels, components = drawn[0], drawn[1]
+    # A stage of one level, or the same last level left in all runs, needs no draws of levels.
     only = only_level(remaining[0])
+    for run in range(1, runs):
+        if only_level(remaining[run]) != only:
+            only = -1
     if only >= 0:
         for run in range(runs):
             remaining[run, only] -= steps

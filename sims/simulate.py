@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import numpy as np
@@ -15,6 +15,7 @@ from curriculode.sims.model import Model
 from curriculode.sims.overlap_space import OverlapSpace
 from curriculode.sims.progress import Progress
 from curriculode.sims.weight_space import WeightSpace
+from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.integrate import one_blas_thread, output_times
@@ -45,7 +46,7 @@ def simulate(
     dimension : D, at least K + P inputs in every block
     first : number of the first run: runs first ... first + runs - 1 are those of one endless ensemble
     seed : run i uses the generator of SeedSequence(seed, spawn_key=(i,)): the same bits whatever the number of workers
-    start : one start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed + i)`
+    start : one start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed, i)`
     space : "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
     times, spacing : output times as for `integrate`, rounded to whole steps n / D
     workers : threads; by default the number of cores
@@ -59,20 +60,28 @@ def simulate(
     >>> simulate(experiment, dimension=100, runs=4, times=3).v.shape
     (4, 3, 4)
     """
-    if space not in SPACES:
+    if not isinstance(space, str) or space not in SPACES:
         raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
+        )
+    check_points(points, experiment.student.width)
     whole_number("runs", runs)
     whole_number("first", first, 0)
     workers = worker_count(workers)
     checked_seed(seed)
     model = Model.of(experiment, dimension)
-    starts = _starts(experiment, dimension, runs, seed + first, start, model)
+    if space == "weight" and 8.0 * dimension * (model.system.width + 8) > 2e10:
+        raise InputError(
+            f"weight space at D = {dimension:g} needs more than 20 GB a run; use space = 'overlap', whose cost does not depend on D"
+        )
+    starts = _starts(experiment, dimension, runs, first, seed, start, model)
     records = record_steps(output_times(experiment.protocol.duration, times, spacing), experiment.protocol, dimension)
     counts = stage_counts(experiment.protocol, dimension)
     K, P = model.system.width, model.system.T.shape[1]
     cost = K * dimension if space == "weight" else K * (K + P) + 50
     longest = max(1, int(_RESPONSE * SPACES[space].steps_a_second / cost))
-    plan = segments(counts, records, longest)
 
     done = np.zeros(runs, dtype=np.int64)
     stop = threading.Event()
@@ -81,7 +90,7 @@ def simulate(
     def group(members: range) -> list[States] | None:
         rngs = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + index,))) for index in members]
         space = kind(model, [starts[index] for index in members], rngs)
-        return _run(space, members, counts, plan, bool(records[0] == 0), done, stop)
+        return _run(space, members, counts, segments(counts, records, longest), bool(records[0] == 0), done, stop)
 
     clock = time.perf_counter()
     total = int(sum(count.sum() for count in counts))
@@ -127,13 +136,16 @@ def _starts(
     experiment: Experiment,
     dimension: int,
     runs: int,
+    first: int,
     seed: int,
     start: OrderParameters | Sequence[OrderParameters] | None,
     model: Model,
 ) -> list[OrderParameters]:
     if start is None:
-        return [experiment.initial(dimension, seed + i) for i in range(runs)]
-    starts = [start] * runs if isinstance(start, OrderParameters) else list(start)
+        return [experiment.initial(dimension, seed, first + i) for i in range(runs)]
+    starts = [start] * runs if isinstance(start, OrderParameters) else list(start) if isinstance(start, Sequence) else [start]
+    if not all(isinstance(state, OrderParameters) for state in starts):
+        raise InputError(f"start = {start!r} is not allowed; give OrderParameters, or a list of them, one for each run")
     if len(starts) != runs:
         raise InputError(f"{len(starts)} starts were given for {runs} runs; give one start for all, or one for each run")
     for state in {id(s): s for s in starts}.values():
@@ -145,7 +157,7 @@ def _run(
     space: WeightSpace | OverlapSpace,
     members: range,
     counts: list[np.ndarray],
-    plan: list[Segment],
+    plan: Iterable[Segment],
     record_start: bool,
     done: np.ndarray,
     stop: threading.Event,

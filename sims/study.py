@@ -32,19 +32,19 @@ class Study(Description):
 
     experiment: Experiment
     dimension: Annotated[int, Field(ge=1)] = 1000
-    runs: Annotated[int, Field(ge=2)] = 32
+    runs: Annotated[int, Field(ge=1)] = 32
     starts: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
     times: Annotated[int, Field(ge=2)] = 21
     points: Annotated[int, Field(ge=2)] = 1024
-    over: dict[str, list[Any]] = Field(default_factory=dict)
+    over: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
         """The study of the built-in experiment called `name`, or of the TOML file at that path."""
         tables = parse_toml(experiment_text(name), f"experiment {name}")
         settings = tables.pop("study", {})
-        if not isinstance(settings, dict):
+        if not isinstance(settings, dict) or "experiment" in settings or "self" in settings:
             raise InputError("study must be a section [study] with dimension, runs, starts, seed, times, points, over")
         return cls(experiment=Experiment.from_dict(tables), **settings)
 
@@ -55,11 +55,20 @@ class Study(Description):
 
 def cells(experiment: Experiment, over: Mapping[str, Sequence[Any]] | None) -> list[tuple[dict[str, Any], Experiment]]:
     """Every combination of the values of `over` with the experiment it gives."""
-    over = dict(over or {})
-    for name, values in over.items():
-        if isinstance(values, str) or not hasattr(values, "__iter__"):
-            raise InputError(f"over {name!r} = {values!r} is not allowed; give a list of values")
-        if len(list(values)) == 0:
+    if not isinstance(over or {}, Mapping):
+        raise InputError(f"over = {over!r} is not allowed; give a mapping of dotted names to lists of values")
+    listed: dict[str, list[Any]] = {}
+    for name, values in dict(over or {}).items():
+        if isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
+            raise InputError(f"over {name!r} = {values!r} is not allowed; give a list of values (and quote a dotted name in TOML)")
+        listed[name] = [value.item() if hasattr(value, "item") else value for value in values]
+        if not listed[name]:
             raise InputError(f"over {name!r} has no values; give at least one")
-    combinations = [dict(zip(over, values, strict=True)) for values in product(*over.values())]
+        if any(isinstance(value, (dict, list, tuple)) for value in listed[name]):
+            raise InputError(
+                f"over {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, or true or false"
+            )
+        if len({repr(value) for value in listed[name]}) < len(listed[name]):
+            raise InputError(f"over {name!r} = {listed[name]!r} has a value twice; give each once")
+    combinations = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
     return [(labels, experiment.replace(labels)) for labels in combinations]

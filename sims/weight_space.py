@@ -43,8 +43,9 @@ class WeightSpace:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
         D = self.model.dimension
         parts = [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
-        Q = np.array([self.W[:, part] @ self.W[:, part].T / D for part in parts])
-        M = np.array([self.W[:, part] @ self.U[:, part].T / D for part in parts])
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverged run is recorded as it is
+            Q = np.array([self.W[:, part] @ self.W[:, part].T / D for part in parts])
+            M = np.array([self.W[:, part] @ self.U[:, part].T / D for part in parts])
         return Q, M, self.v.copy()
 
 

@@ -24,10 +24,10 @@ class Committee(Description):
     0.5
     """
 
-    width: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1, le=10_000)]
     activation: ActivationName = "erf"
     readout: Literal["trained", "fixed"] = "trained"
-    weight_scale: Annotated[float, Field(gt=0)] = 1.0
+    weight_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     readout_scale: Annotated[float, Field(gt=0)] | Literal["1/sqrt(K)", "1/K"] = 1.0
     readout_start: Literal["gaussian", "equal"] = "gaussian"
 

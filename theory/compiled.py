@@ -5,7 +5,6 @@ The cache folder is therefore named by a hash of all sources of the two floors t
 """
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -32,7 +31,6 @@ def cache_folder() -> str | None:
             pass
     except OSError:
         return None
-    os.utime(folder)
     return str(folder)
 
 

@@ -21,10 +21,6 @@ class Description(BaseModel):
         except ValidationError as error:
             raise InputError(sentence(type(self), error)) from None
 
-    def keys(self) -> list[str]:
-        """Names of the settings."""
-        return list(type(self).model_fields)
-
 
 def unknown(what: str, given: str, allowed: list[str]) -> str:
     """Sentence for an unknown name, with the nearest allowed one first when it is near."""
@@ -58,7 +54,9 @@ def sentence(kind: type[BaseModel], error: ValidationError) -> str:
 
 
 def _one(kind: type[BaseModel], mistake: Any) -> str:
-    *parents, last = [str(part) for part in mistake["loc"] if not str(part).startswith("function-")] or [""]
+    # Pydantic names the branches of a union in the place of a mistake; a user has never heard of them.
+    parts = [str(part) for part in mistake["loc"]]
+    *parents, last = [part for part in parts if not part.startswith(("function-", "constrained-", "literal["))] or [""]
     place = ".".join([*parents, last])
     owner = kind.__name__ + (" " + ".".join(parents) if parents else "")
     given, context, code = mistake["input"], mistake.get("ctx", {}), mistake["type"]

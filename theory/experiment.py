@@ -29,12 +29,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from curriculode.theory.committee import Committee
 from curriculode.theory.description import Description, unknown
 from curriculode.theory.errors import InputError
-from curriculode.theory.order_parameters import OrderParameters, random_start
+from curriculode.theory.order_parameters import OrderParameters, random_start, start_seed
 from curriculode.theory.protocol import Level, Protocol
 from curriculode.theory.tasks import TeacherStudent, XorMixture
 from curriculode.theory.training import OnlineSGD
@@ -75,19 +76,27 @@ class Experiment(Description):
             )
         return self
 
-    def initial(self, dimension: int, seed: int = 0) -> OrderParameters:
+    def initial(self, dimension: int, seed: int = 0, number: int = 0) -> OrderParameters:
         """Random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
+
+        `number` counts the independent starts of one seed: run i of a simulation begins at number i.
 
         >>> from curriculode import load
         >>> load("xor-curriculum").initial(dimension=1000, seed=1).Q.shape
         (4, 4)
         """
         return random_start(
-            self.student, self.task.block_fractions(), self.task.reference_overlap(), dimension=dimension, seed=seed
+            self.student,
+            self.task.block_fractions(),
+            self.task.reference_overlap(),
+            dimension=dimension,
+            seed=start_seed(seed, number),
         )
 
     def replace(self, changes: Mapping[str, Any]) -> "Experiment":
         """The same experiment with other values at dotted names, such as `student.width` or `levels.hard.noise`."""
+        if not isinstance(changes, Mapping) or not all(isinstance(name, str) for name in changes):
+            raise InputError(f"changes {changes!r} are not allowed; give a mapping of dotted names, such as {{'student.width': 8}}")
         tables = self.to_dict()
         for name, value in changes.items():
             *path, last = name.split(".")
@@ -102,7 +111,7 @@ class Experiment(Description):
                 raise InputError(
                     f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
                 )
-            table[last] = value.item() if hasattr(value, "item") else value
+            table[last] = value.item() if isinstance(value, np.generic) else value
         return type(self).from_dict(tables)
 
     def get(self, name: str) -> Any:
@@ -131,6 +140,8 @@ class Experiment(Description):
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any]) -> "Experiment":
         """Build an experiment from the tables of its TOML file."""
+        if not isinstance(tables, Mapping):
+            raise InputError(f"{tables!r} is no experiment; give the tables of its TOML file")
         for name in tables:
             if name not in SECTIONS:
                 raise InputError(unknown("section", name, list(SECTIONS)))
@@ -139,8 +150,10 @@ class Experiment(Description):
                 raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
             if not isinstance(tables[name], dict):
                 raise InputError(f"{name} = {tables[name]!r} is not allowed; it must be a section [{name}] of settings")
+        if "levels" in tables["protocol"]:
+            raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
         kind = tables["task"].get("kind", "xor-mixture")
-        if kind not in TASKS:
+        if not isinstance(kind, str) or kind not in TASKS:
             raise InputError(unknown("task.kind", str(kind), list(TASKS)))
         levels = []
         for name, settings in tables["levels"].items():
@@ -149,20 +162,28 @@ class Experiment(Description):
                     f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ..."
                 )
             try:
-                levels.append(Level(name, **settings))
-            except (InputError, TypeError) as error:
+                levels.append(Level(**{"name": name, **_keywords(settings, f"levels.{name}")}))
+            except InputError as error:
                 raise InputError(f"level {name!r}: {error}") from None
         return cls(
-            task=TASKS[kind](**tables["task"]),
-            student=Committee(**tables["student"]),
-            training=OnlineSGD(**tables["training"]),
-            protocol=Protocol(**tables["protocol"], levels=levels),  # type: ignore[arg-type]
+            task=TASKS[kind](**_keywords(tables["task"], "task")),
+            student=Committee(**_keywords(tables["student"], "student")),
+            training=OnlineSGD(**_keywords(tables["training"], "training")),
+            protocol=Protocol(**_keywords(tables["protocol"], "protocol"), levels=tuple(levels)),
         )
 
     @classmethod
     def from_toml(cls, text: str) -> "Experiment":
         """Build an experiment from the text of a TOML file."""
         return cls.from_dict(parse_toml(text, "the experiment"))
+
+
+def _keywords(table: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The settings of a section; `self` and `levels.NAME.name` would collide with Python's own arguments."""
+    for key in ("self", "name"):
+        if key in table:
+            raise InputError(f"{section}: setting {key!r} is unknown; see `curriculode experiments xor-curriculum` for an example")
+    return dict(table)
 
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:
@@ -179,15 +200,19 @@ def experiment_text(name: str | Path) -> str:
     names = builtin_experiments()
     if str(name) in names:
         return (folder / f"{name}.toml").read_text(encoding="utf-8")
+    if not isinstance(name, (str, Path)):
+        raise InputError(f"experiment {name!r} is not allowed; give the name of a built-in experiment or the path of a TOML file")
     path = Path(name)
-    if path.suffix != ".toml" and not path.exists():
-        raise InputError(unknown("experiment", str(name), names) + "; or give the path of a TOML file")
     try:
-        return path.read_text(encoding="utf-8")
+        if path.suffix != ".toml" and not path.exists():
+            raise InputError(unknown("experiment", str(name), names) + "; or give the path of a TOML file")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"the experiment file {path} is not a text in UTF-8; it must be a TOML file") from None
-    except OSError as error:
-        raise InputError(f"the experiment file {path} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the experiment file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def builtin_experiments() -> list[str]:

@@ -2,23 +2,24 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from curriculode.theory.averages import Engine, FieldLaw
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.order_parameters import OrderParameters, gram_spectrum, pack, state_size, unpack
+from curriculode.theory.order_parameters import OrderParameters, checked_seed, gram_spectrum, pack, state_size, unpack
 from curriculode.theory.trajectory import Trajectory
 
 METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
 _DIVERGED = 1e8  # an order parameter this many times its initial scale has left every regime of learning
 _ERROR_SCRAMBLINGS = 4
 _ERROR_TIMES = 9
+_MOST_STEPS = 1_000_000
 
 
 def integrate(
@@ -48,7 +49,9 @@ def integrate(
     averages : "auto", "closed form" (erf students of erf or sign teachers, squared loss) or "quasi-Monte Carlo"
     points : size of the quasi-Monte Carlo net, a power of two; `scrambling` picks another net of that size
     noise_terms : False drops the eta^2 term (the limit of small learning rates)
-    estimate_error : whether to report the standard error of the averages along the trajectory (`statistics["averages"]`)
+    estimate_error : whether to report the standard error of the averages at the states of the trajectory, from independent
+        scramblings (`statistics["averages"]`). What it adds up to along the trajectory shows between trajectories with
+        different `scrambling`; `compare` integrates eight and counts it.
     progress : called with the time reached after each step
 
     Never raises on a solution that diverges: the trajectory then ends there, `success` is False and `status` says why.
@@ -60,9 +63,16 @@ def integrate(
     >>> trajectory.success, float(trajectory.t[-1])
     (True, 1.0)
     """
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
+        )
+    if not isinstance(start, OrderParameters):
+        raise InputError(f"start = {start!r} is not allowed; give OrderParameters, such as experiment.initial(dimension=1000)")
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if not 0 < value < 1:
-            raise InputError(f"{name} = {value!r} is not allowed; a tolerance lies between 0 and 1, such as 1e-6")
+        if not isinstance(value, (int, float)) or not 1e-14 <= value < 1:
+            raise InputError(f"{name} = {value!r} is not allowed; a tolerance lies between 1e-14 and 1, such as 1e-6")
+    checked_seed(scrambling)
     if method not in METHODS:
         raise InputError(f"method {method!r} is unknown; allowed: {', '.join(METHODS)}")
     system = System.of(experiment)
@@ -89,7 +99,7 @@ def integrate(
         seconds = time.perf_counter() - clock
         report: dict[str, Any] = {"way": engine.name, "points": points}
         if estimate_error:
-            report |= _averages_error(experiment, system, engine, recorded, Q, M, v)
+            report |= _averages_error(experiment, system, engine, recorded, Q, M, v, noise_terms)
     back = np.argsort(order)
     Q, M, v = Q[:, :, back][..., back], M[:, :, back], v[:, back]
     if system.T.shape[0] == 1:
@@ -109,14 +119,19 @@ def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear
     >>> output_times(10.0, 3)
     array([ 0.,  5., 10.])
     """
+    if spacing not in ("linear", "logarithmic"):
+        raise InputError(f"spacing {spacing!r} is unknown; allowed: linear, logarithmic")
     if isinstance(times, (int, np.integer)) and not isinstance(times, bool):
+        if times > 10**7:
+            raise InputError(f"times = {times} is not allowed; at most ten million output times")
         if times < 2:
             raise InputError(f"times = {times} is not allowed; at least 2 output times (start and end)")
         if spacing == "linear":
             return np.linspace(0.0, duration, int(times))
-        if spacing == "logarithmic":
-            return np.concatenate([[0.0], np.geomspace(duration * 1e-4, duration, int(times) - 1)])
-        raise InputError(f"spacing {spacing!r} is unknown; allowed: linear, logarithmic")
+        if spacing != "linear":
+            late = np.geomspace(duration * 1e-4, duration, int(times) - 1) if times > 2 else np.array([duration])
+            late[-1] = duration
+            return np.concatenate([[0.0], late])
     try:
         t = np.array(times, dtype=float)
     except (TypeError, ValueError):
@@ -174,11 +189,19 @@ class _Run:
                     break
                 self._record(solver)
                 self.steps += 1
+                if self.failure is not None:
+                    break
+                if self.steps >= _MOST_STEPS:
+                    self.failure = (
+                        f"stopped at t = {solver.t:.6g} after {self.steps} steps of {self.method}; the equations are stiff, or "
+                        "jump: use method = LSODA or Radau, a larger rtol, or a smaller weight_decay"
+                    )
+                    break
                 if self.progress is not None:
                     self.progress(solver.t)
         self.y = np.array(solver.y)
         self.evaluations += rhs.evaluations
-        return self.failure is None and self._physical(solver.t)
+        return self.failure is None and self._physical(solver.t, self.y)
 
     def _record(self, solver: Any) -> None:
         """Store the output times that the last step passed."""
@@ -187,7 +210,10 @@ class _Run:
         if upto > n:
             interpolant = solver.dense_output()
             for t in self.t_out[n:upto]:
-                self.states.append(np.array(solver.y if t == solver.t else interpolant(t)))
+                state = np.array(solver.y if t == solver.t else interpolant(t))
+                if not self._physical(t, state):
+                    return
+                self.states.append(state)
 
     def _bounded(self, t: float, y: np.ndarray) -> bool:
         if np.isfinite(y).all() and np.abs(y).max() < self.limit:
@@ -195,8 +221,8 @@ class _Run:
         self.failure = f"diverged at t = {t:.6g}: {self._largest(y)} {_REMEDY}"
         return False
 
-    def _physical(self, t: float) -> bool:
-        Q, M, _ = self._unpacked(self.y)
+    def _physical(self, t: float, y: np.ndarray) -> bool:
+        Q, M, _ = self._unpacked(y)
         for b in range(Q.shape[0]):
             lowest, scale = gram_spectrum(Q[b], M[b], self.system.T[b])
             if lowest < -max(1e-6, 1e3 * self.rtol) * scale:
@@ -249,8 +275,9 @@ def _averages_error(
     Q: np.ndarray,
     M: np.ndarray,
     v: np.ndarray,
+    noise_terms: bool,
 ) -> dict[str, Any]:
-    """Standard errors of the averages along a trajectory, from independent scramblings of nets of the same size.
+    """Standard errors of the averages at the states of a trajectory, from independent scramblings of nets of the same size.
 
     `rhs` is the largest standard error of any component of dy/dt, relative to the largest component at that time;
     `generalization_error` the absolute standard error of that observable, both at the times `t`.
@@ -267,7 +294,7 @@ def _averages_error(
         pack(Q[n], M[n], v[n], y)
         law.update(Q[n], M[n])
         for other in engines:
-            derivatives.append(RightHandSide(system, other, stage.probability, v[n])(t[n], y))
+            derivatives.append(RightHandSide(system, other, stage.probability, v[n], noise_terms)(t[n], y))
             errors.append(other.errors(law, v[n])[0])
         scale = np.abs(np.mean(derivatives, axis=0)).max()
         rhs_error[i] = np.std(derivatives, axis=0, ddof=1).max() / scale if scale > 0 else 0.0
@@ -281,8 +308,4 @@ def _averages_error(
 
 def one_blas_thread() -> Any:
     """One BLAS thread: matrices here are small, and the same seed must give the same bits on a busy machine."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return nullcontext()
     return threadpool_limits(limits=1, user_api="blas")

@@ -19,7 +19,8 @@ _PDF = np.exp(-0.5 * _NODES**2) / np.sqrt(2.0 * np.pi)
 def normal_cdf_pdf(x):
     """(Phi(x), phi(x)) of a float `x`."""
     clamped = min(max(x, -8.98), 8.98)
-    node = int(clamped * 32.0 + 288.5)
+    # The limits hold for every number; they keep NaN, which passes through, from being an index.
+    node = min(max(int(clamped * 32.0 + 288.5), 0), 576)
     a = node * 0.03125 - 9.0
     d = clamped - a
     # Density: phi(a + d) = phi(a) exp(u).

@@ -37,6 +37,8 @@ class OrderParameters:
     def __post_init__(self) -> None:
         for name in ("Q", "M", "v"):
             try:
+                if np.iscomplexobj(getattr(self, name)):
+                    raise TypeError
                 value = np.array(getattr(self, name), dtype=float)
             except (TypeError, ValueError):
                 raise InputError(f"order parameter {name} must be an array of numbers") from None
@@ -45,6 +47,8 @@ class OrderParameters:
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         K = self.v.size
+        if K == 0:
+            raise InputError("order parameters of no unit at all; a student has at least one")
         if self.v.ndim != 1 or self.Q.shape[-2:] != (K, K) or self.M.ndim != self.Q.ndim or self.M.shape[:-1] != self.Q.shape[:-1]:
             raise InputError(
                 f"shapes Q {self.Q.shape}, M {self.M.shape}, v {self.v.shape} do not fit together; "
@@ -74,6 +78,8 @@ class OrderParameters:
     def permuted(self, order: np.ndarray) -> "OrderParameters":
         """The same student with its hidden units in another `order`, shape (K,)."""
         order = np.asarray(order)
+        if sorted(order.tolist()) != list(range(self.width)):
+            raise InputError(f"order {order.tolist()} is no permutation of the {self.width} units 0 ... {self.width - 1}")
         return OrderParameters(self.Q[..., order, :][..., :, order], self.M[..., order, :], self.v[order])
 
     def check(self, width: int, T: np.ndarray) -> None:
@@ -105,6 +111,8 @@ def block_sizes(dimension: int, fractions: np.ndarray, width: int, references: i
     """Number of inputs D_b in each block, summing to `dimension`; at least K + P each, or `InputError`."""
     if isinstance(dimension, bool) or not isinstance(dimension, (int, np.integer)):
         raise InputError(f"dimension = {dimension!r} is not allowed; it must be a whole number of inputs D")
+    if dimension > 10**15:
+        raise InputError(f"dimension = {dimension:g} is not allowed; D is at most 10^15, beyond which 1/D is lost to rounding")
     edges = np.rint(dimension * np.cumsum(np.concatenate([[0.0], fractions]))).astype(np.int64)
     edges[-1] = dimension
     sizes = np.diff(edges)
@@ -151,6 +159,14 @@ def checked_seed(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed = {seed!r} is not allowed; it must be a whole number of at least 0")
     return np.random.SeedSequence(int(seed))
+
+
+def start_seed(seed: int, number: int) -> np.random.SeedSequence:
+    """Seed of the start of that number; the noise of run i has the key (i,), so starts and runs share nothing."""
+    root = checked_seed(seed)
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+        raise InputError(f"number = {number!r} is not allowed; it must be a whole number of at least 0")
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, 1, int(number)))
 
 
 def semidefinite_factor(C: np.ndarray) -> np.ndarray:

@@ -28,9 +28,9 @@ class Level(Description):
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z][\w-]*$")]
     share: Annotated[float, Field(ge=0, le=1)] | None = None
-    noise: Annotated[float, Field(ge=0)] | None = None
-    fading: Annotated[float, Field(ge=1)] | None = None
-    irrelevant_variance: Annotated[float, Field(ge=0)] | None = None
+    noise: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    fading: Annotated[float, Field(ge=1, le=1e6)] | None = None
+    irrelevant_variance: Annotated[float, Field(ge=0, le=1e6)] | None = None
 
     def __init__(self, name: str, **settings: Any) -> None:
         super().__init__(name=name, **settings)

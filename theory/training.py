@@ -23,9 +23,9 @@ class OnlineSGD(Description):
     1.5
     """
 
-    learning_rate: Annotated[float, Field(ge=0)]
+    learning_rate: Annotated[float, Field(ge=0, le=1e6)]
     readout_learning_rate: Annotated[float, Field(ge=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     loss: Literal["squared", "logistic"] = "squared"
 
     @property

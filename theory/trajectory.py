@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curriculode.theory.averages import FieldLaw, choose
-from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.observables import cosines, covered_clusters, specialization
 from curriculode.theory.order_parameters import OrderParameters
@@ -46,12 +45,14 @@ class StateRecord:
         Q, M = self._blocked()
         shape = self.v.shape[:-1]
         result = np.full((2, *shape), np.nan)
+        order: np.ndarray | None = None
         for index in np.ndindex(shape):
-            if index[-1] == 0:
+            if index[-1] == 0 or order is None:
                 net = self._scrambling(index)
                 engine = choose(self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net)
-                order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order()
-            if np.isfinite(self.v[index]).all():
+                finite = np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all()
+                order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order() if finite else None
+            if order is not None and np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all():
                 law.update(Q[index][:, order][:, :, order], M[index][:, order])
                 result[(slice(None), *index)] = engine.errors(law, self.v[index][order])
         return result[0], result[1]
@@ -87,7 +88,11 @@ class StateRecord:
 
     def observables(self) -> dict[str, np.ndarray]:
         """The scalar observables of the task by name."""
-        return {name: np.asarray(getattr(self, name), dtype=float) for name in self.experiment.task.observable_names}
+        finite = np.isfinite(self.v).all(axis=-1)
+        return {
+            name: np.where(finite, np.asarray(getattr(self, name), dtype=float), np.nan)
+            for name in self.experiment.task.observable_names
+        }
 
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
         """Each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`.
@@ -141,8 +146,3 @@ class Trajectory(StateRecord):
 
         columns = {"t": self.t, **self.observables(), **(self.entries() if order_parameters else {})}
         return pd.DataFrame(columns)
-
-    @property
-    def system(self) -> System:
-        """The constants of the equations."""
-        return System.of(self.experiment)

@@ -17,6 +17,12 @@ def main() -> None:
     except InputError as error:
         print(f"curriculode: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    except (MemoryError, OverflowError) as error:
+        print(f"curriculode: the numbers given are too large for this machine ({error}); use smaller ones", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        print(f"curriculode: a file could not be written or read: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     except Exception as error:
         # Typer's own complaints about options and arguments, whichever click it carries, know their sentence.
         if not hasattr(error, "format_message"):
@@ -29,4 +35,6 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         print("curriculode: interrupted; nothing was finished", file=sys.stderr)
         raise SystemExit(130) from None
+    if status == 130:  # Ctrl-C: what was finished has been written and told on standard output
+        print("curriculode: interrupted", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)

@@ -74,7 +74,11 @@ def compare(
     changes: Changes = None,
     over: Annotated[
         list[str] | None,
-        typer.Option("--over", metavar="NAME=V1,V2", help="Compare at several values, e.g. student.width=4,32; repeats, crossed."),
+        typer.Option(
+            "--over",
+            metavar="NAME=V1,V2",
+            help="Several values, in place of the experiment's own: student.width=4,32 or levels.hard.noise=0.2:0.6:5; repeats.",
+        ),
     ] = None,
     dimension: Dimension = None,
     runs: Runs = None,

@@ -71,14 +71,15 @@ def _save_figure(outputs: Outputs, stem: str, figure: Any) -> None:
         outputs.write(f"{stem}.{suffix}", partial(figure.savefig, format=suffix))
 
 
-def _describe(study: Study) -> str:
-    """The study as TOML: what has to be kept to make the files again."""
+def _describe(study: Study, command: str, options: dict[str, Any]) -> str:
+    """The study as TOML, and the options beside it as a comment: what has to be kept to make the files again."""
     import tomli_w
 
     settings = {key: getattr(study, key) for key in Study.model_fields if key != "experiment"}
     if not settings["over"]:
         del settings["over"]
-    return tomli_w.dumps({**study.experiment.to_dict(), "study": settings})
+    given = " ".join(f"{name}={value}" for name, value in options.items() if value is not None and name != "workers")
+    return f"# curriculode {command}: {given}\n" + tomli_w.dumps({**study.experiment.to_dict(), "study": settings})
 
 
 def _names(stem: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -97,7 +98,8 @@ def run_compare(
     if quantity != "accuracy" and quantity not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", quantity, ["accuracy", *allowed]))
     stem = _stem(name, "compare")
-    outputs = Outputs(out, "compare", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    settings_text = _describe(study, "compare", options)
+    outputs = Outputs(out, "compare", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
     comparison = compare(
         study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, starts=study.starts, over=study.over,
         times=study.times, points=study.points, progress=False if quiet else None, **options,
@@ -105,7 +107,7 @@ def run_compare(
     axes = comparison.plot(quantity=quantity)
     _save_figure(outputs, stem, axes[0].figure)
     outputs.write(f"{stem}.csv", lambda path: comparison.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
     summary, gaps = comparison.summary(), comparison.gaps()
     if as_json:
         _print_json(
@@ -160,15 +162,14 @@ def run_integrate(
 
     study = _study(name, changes, settings)
     stem = _stem(name, "integrate")
-    outputs = Outputs(out, "integrate", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    settings_text = _describe(study, "integrate", options)
+    outputs = Outputs(out, "integrate", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
     start = study.experiment.initial(study.dimension, study.seed)
     with Progress("integrating", study.experiment.protocol.duration) as bar:
-        trajectory = integrate(
-            study.experiment, start, times=settings["times"] or 101, points=study.points, progress=bar.update, **options
-        )
+        trajectory = integrate(study.experiment, start, times=study.times, points=study.points, progress=bar.update, **options)
     _save_figure(outputs, stem, plot_trajectory(trajectory)[0].figure)
     outputs.write(f"{stem}.csv", lambda path: trajectory.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
     frame = trajectory.to_frame(order_parameters=False)
     if as_json:
         _print_json(
@@ -184,7 +185,7 @@ def run_integrate(
         averages = trajectory.statistics["averages"]
         if len(averages.get("t", ())):
             print(
-                f"averages: {averages['way']}, {averages['points']} points; standard error of the generalisation error at most "
+                f"averages: {averages['way']}, {averages['points']} points; standard error of an average of the loss at most "
                 f"{max(averages['generalization_error']):.1e}"
             )
         print(trajectory.status)
@@ -208,7 +209,8 @@ def run_simulate(
 
     study = _study(name, changes, settings)
     stem = _stem(name, "simulate")
-    outputs = Outputs(out, "simulate", study.experiment.to_toml(), _names(stem, ("csv", "png", "pdf", "toml")), force)
+    settings_text = _describe(study, "simulate", options)
+    outputs = Outputs(out, "simulate", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
     ensemble = simulate(
         study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, times=study.times, points=study.points,
         progress=False if quiet else None, **options,
@@ -216,7 +218,7 @@ def run_simulate(
     summary = ensemble.summary()
     _save_figure(outputs, stem, plot_ensemble(ensemble)[0].figure)
     outputs.write(f"{stem}.csv", lambda path: ensemble.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(_describe(study), encoding="utf-8"))
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
     if as_json:
         _print_json(
             {
@@ -234,7 +236,7 @@ def run_simulate(
         )
         print(ensemble.status)
         _print_files(outputs)
-    return 130 if ensemble.interrupted else 0
+    return 130 if ensemble.interrupted else 0 if ensemble.finite.any() else 1
 
 
 def run_figure(name: str | None, show: bool, scale: float, out: Path, force: bool, as_json: bool, quiet: bool) -> int:

@@ -12,14 +12,14 @@ _MANIFEST = ".curriculode.json"
 
 
 class Outputs:
-    """Files of one command and experiment in a folder.
+    """Files of one command and its settings in a folder.
 
-    A file that exists is replaced only if this command made it from the same experiment and nobody changed it since, or
-    with `force`. Each file is written beside its place and moved there when complete.
+    A file that exists is replaced only if this command made it with the same settings and nobody changed it since, or with
+    `force`. Each file is written beside its place and moved there when complete.
     """
 
-    def __init__(self, folder: Path, command: str, experiment: str, names: list[str], force: bool) -> None:
-        self.folder, self.origin = folder, f"{command}: {hashlib.sha256(experiment.encode()).hexdigest()[:16]}"
+    def __init__(self, folder: Path, command: str, settings: str, names: list[str], force: bool) -> None:
+        self.folder, self.origin = folder, f"{command}: {hashlib.sha256(settings.encode()).hexdigest()[:16]}"
         self.written: list[Path] = []
         if folder.exists() and not folder.is_dir():
             raise InputError(f"--out {folder} is a file; give the name of a folder")
@@ -30,13 +30,15 @@ class Outputs:
         if not os.access(folder, os.W_OK):
             raise InputError(f"--out {folder} cannot be written to; give a folder you may write to")
         self._manifest = self._read()
-        for name in names:
+        for name in [*names, _MANIFEST]:
             path = folder / name
-            if force or not path.exists():
+            if path.exists() and not path.is_file():
+                raise InputError(f"{path} is in the way of a file of that name; remove it, or choose another folder with --out")
+            if force or name == _MANIFEST or not path.exists():
                 continue
             if self._manifest.get(name) != {"origin": self.origin, "content": _digest(path)}:
                 raise InputError(
-                    f"{path} exists and was not made by this command from this experiment; use --force to overwrite it, "
+                    f"{path} exists and was not made by this command with these settings; use --force to overwrite it, "
                     "or another folder with --out"
                 )
 
@@ -52,8 +54,11 @@ class Outputs:
             beside.unlink(missing_ok=True)
         self._manifest = {**self._read(), name: {"origin": self.origin, "content": digest}}
         temporary = self.folder / f".{os.getpid()}{_MANIFEST}"
-        temporary.write_text(json.dumps(self._manifest, indent=1), encoding="utf-8")
-        os.replace(temporary, self.folder / _MANIFEST)
+        try:
+            temporary.write_text(json.dumps(self._manifest, indent=1), encoding="utf-8")
+            os.replace(temporary, self.folder / _MANIFEST)
+        finally:
+            temporary.unlink(missing_ok=True)
         self.written.append(path)
         return path
 

@@ -52,6 +52,6 @@ def values(text: str, given: str) -> list[Any]:
         raise InputError(
             f"--over {given!r} is not understood; a range is a:b:n, n points from a to b, such as 0.1:0.7:13"
         ) from None
-    if count == 1:
-        return [first]
-    return [first + (last - first) * i / (count - 1) for i in range(count - 1)] + [last]
+    points = [first] if count == 1 else [first + (last - first) * i / (count - 1) for i in range(count - 1)] + [last]
+    whole = all(part.strip().lstrip("+-").isdigit() for part in parts[:2]) and all(point == round(point) for point in points)
+    return [int(point) for point in points] if whole else points

@@ -37,7 +37,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     for scrambling in range(_SCRAMBLINGS):
         end = integrate(experiment, start, times=[duration], points=2**13, scrambling=scrambling, rtol=1e-9, estimate_error=False)
         finals.append(_quantities(end.Q[-1], end.M[-1], end.v[-1], start))
-    dimensions = [D for D in _RUNS if scale >= 1 or 10**6 * scale >= D]
+    dimensions = [D for D in _RUNS if scale >= 1 or max(10**6 * scale, 10**4) >= D]
     steps = {D: D * max(16, round(scale * _RUNS[D])) for D in dimensions}
     done, rows = 0.0, []
     for D in dimensions:
@@ -47,6 +47,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
         runs = max(16, round(scale * _RUNS[D]))
         ensemble = simulate(experiment, dimension=D, runs=runs, start=start, times=[duration], progress=advance)
+        if ensemble.interrupted:
+            raise KeyboardInterrupt
         for name, value in _quantities(ensemble.Q[:, -1], ensemble.M[:, -1], ensemble.v[:, -1], start).items():
             theory = np.array([final[name] for final in finals])
             deviation = value - theory.mean()

@@ -62,6 +62,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
             times=[experiment.protocol.duration],
             progress=advance,
         )
+        if seen.interrupted:
+            raise KeyboardInterrupt
         table = seen.frequencies("covered_clusters", range(5))
         table["independent_tickets"] = [independent_tickets(experiment.student.width, c) for c in range(5)]
         table["of_runs"] = seen.run.size

@@ -23,6 +23,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         seed=study.seed,
         over=study.over, times=study.times, points=study.points, progress=report,
     )  # fmt: skip
+    if comparison.interrupted:
+        raise KeyboardInterrupt
     table = comparison.to_frame()
     return table[table["quantity"] == "classification_error"].reset_index(drop=True)
 

@@ -59,7 +59,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_integrate_and_simulate_print_tables(tmp_path: Path) -> None:
-    assert "standard error of the generalisation error at most" in run("integrate", *QUICK, cwd=tmp_path).stdout
+    assert "standard error of an average of the loss at most" in run("integrate", *QUICK, cwd=tmp_path).stdout
     assert "5 of 5 runs finished" in run("simulate", *QUICK, "--runs", "5", cwd=tmp_path).stdout
     assert len(pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-simulate.csv")) == 20
 
@@ -69,7 +69,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     run(*arguments, cwd=tmp_path)
     run(*arguments, cwd=tmp_path)  # the same command and experiment may renew its files
     refused = run(*arguments, "-s", "student.width=3", cwd=tmp_path, status=2)
-    assert "was not made by this command from this experiment; use --force" in refused.stderr
+    assert "was not made by this command with these settings; use --force" in refused.stderr
     picture = tmp_path / "out" / "xor-curriculum-integrate.csv"
     picture.write_text("my own notes")
     assert "use --force" in run(*arguments, cwd=tmp_path, status=2).stderr
@@ -113,7 +113,7 @@ BAD = [
     (["simulate", "--space", "fourier"], "space 'fourier' is unknown; allowed: overlap, weight"),
     (["integrate", "--points", "1000"], "needs a power of two"),
     (["integrate", "--method", "Euler"], "method 'Euler' is unknown"),
-    (["integrate", "--rtol", "0"], "a tolerance lies between 0 and 1"),
+    (["integrate", "--rtol", "0"], "a tolerance lies between 1e-14 and 1"),
     (["experiments", "nope"], "is not built in; allowed: "),
 ]
 

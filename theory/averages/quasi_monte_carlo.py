@@ -21,19 +21,28 @@ from curriculode.theory.order_parameters import factor_semidefinite
 from curriculode.theory.tasks.example_law import teacher_labels
 
 
+def check_points(points: int, fields: int) -> None:
+    """Raise `InputError` unless a net of `points` can average over that many `fields`."""
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 2 or points & (points - 1):
+        raise InputError(f"points = {points!r} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+    if points > 2**22:
+        raise InputError(f"points = {points} is not allowed; at most 2^22 = {2**22}")
+    if points < 2 * fields:
+        least = 1 << (2 * fields - 1).bit_length()
+        raise InputError(f"points = {points} are too few for {fields} fields; use at least {least}")
+
+
 @lru_cache(maxsize=64)
 def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
     """Whitened scrambled-Sobol normals, shape (dimension, points), read-only."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
-    if points < 2 or points & (points - 1):
-        raise InputError(f"points = {points} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+    check_points(points, dimension)
     uniform = qmc.Sobol(dimension, scramble=True, rng=np.random.default_rng([seed, dimension])).random(points)
     z = ndtri(np.clip(uniform, 2.0**-53, 1 - 2.0**-53)).T
     z -= z.mean(axis=1, keepdims=True)
-    if points > 4 * dimension:
-        z = np.linalg.solve(np.linalg.cholesky(z @ z.T / points), z)
+    z = np.linalg.solve(np.linalg.cholesky(z @ z.T / points), z)
     z = np.ascontiguousarray(z)
     z.flags.writeable = False
     return z

@@ -33,7 +33,7 @@ class XorMixture(Description):
     """
 
     kind: Literal["xor-mixture"] = "xor-mixture"
-    separation: Annotated[float, Field(gt=0)] = 1.0
+    separation: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     faded_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     level_settings: ClassVar[tuple[str, ...]] = ("noise", "fading")
