@@ -9,7 +9,12 @@ from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.theory.description import unknown
 from curriculode.theory.errors import InputError
 
-_MODULES = {"finite-size": "finite_size", "lottery": "lottery", "xor-orders": "xor_orders"}
+_MODULES = {
+    "finite-size": "finite_size",
+    "lottery": "lottery",
+    "perceptron-orders": "perceptron_orders",
+    "xor-orders": "xor_orders",
+}
 
 
 def names() -> list[str]:

@@ -80,6 +80,17 @@ def test_finite_size_exponents() -> None:
     assert abs(row["exponent"] + 1.0) < 4 * row["error"] + 0.05
 
 
+def test_perceptron_is_sped_up_modestly_and_gains_nothing_in_the_end() -> None:
+    """2106.08068, online: a curriculum helps on the way (less the harder its easy examples are), and not in the end."""
+    table = gallery.figure("perceptron-orders").compute(0.2, lambda fraction: None)
+    middle = table[(table["part"] == "difficulty") & (table["levels.hard.irrelevant_variance"] == 2.0)]
+    assert (middle["gain"] > 5 * middle["standard_error"]).all()
+    assert (np.diff(middle.sort_values("levels.easy.irrelevant_variance")["gain"]) < 0).all()
+    assert middle["gain"].max() < 0.03
+    curves = table[table["part"] == "curves"].sort_values("t").groupby("protocol.order")["theory"].last()
+    assert abs(curves["curriculum"] - curves["random"]) < 0.005
+
+
 def test_exponents_of_known_powers() -> None:
     D = np.array([100, 1000, 10_000, 100_000])
     exact = {"scatter": D**-0.5, "scatter_error": 0.01 * D**-0.5, "shift": -2.0 / D, "shift_error": 0.01 / D}
@@ -94,5 +105,7 @@ def test_every_figure_draws_what_it_computes() -> None:
         assert len(figure.caption) > 100
         drawn = figure.draw(figure.compute(0.02, lambda fraction: None))
         assert all(axis.get_title() for axis in drawn.axes)
-    with pytest.raises(cu.InputError, match="figure 'nope' is unknown; allowed: finite-size, lottery, xor-orders"):
+    with pytest.raises(
+        cu.InputError, match="figure 'nope' is unknown; allowed: finite-size, lottery, perceptron-orders, xor-orders"
+    ):
         gallery.figure("nope")

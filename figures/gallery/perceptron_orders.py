@@ -1,0 +1,111 @@
+"""The curriculum perceptron online: the orders side by side, and how much a curriculum speeds learning up.
+
+Saglietti, Sarao Mannelli and Saxe (2106.08068): with irrelevant inputs a curriculum "modestly speeds up" online learning and
+brings no lasting gain. Speed-up: the time at which the random order reaches an error, over that of the curriculum.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from curriculode.figures.comparison import draw_lines
+from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.style import CYCLE, new_figure, style
+from curriculode.sims.compare import compare
+from curriculode.sims.study import Study
+from curriculode.theory.experiment import Experiment
+from curriculode.theory.integrate import integrate
+
+_EXPERIMENT = "perceptron-curriculum"
+_EASY = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)  # Delta_easy
+_HARD = (1.0, 2.0, 4.0)  # Delta_hard
+_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # of easy examples
+_STARTS = 8
+
+
+def final_gain(experiment: Experiment) -> tuple[float, float]:
+    """Mean and standard error over starts of the final classification error, random order minus curriculum (theory)."""
+    gains = []
+    for number in range(_STARTS):
+        start = experiment.initial(10**4, 0, number)
+        ends = [
+            integrate(
+                experiment.replace({"protocol.order": order}), start, times=[experiment.protocol.duration], estimate_error=False
+            ).classification_error[-1]
+            for order in ("random", "curriculum")
+        ]
+        gains.append(ends[0] - ends[1])
+    return float(np.mean(gains)), float(np.std(gains, ddof=1) / np.sqrt(_STARTS))
+
+
+def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
+    """Learning curves by theory and simulation; final gain of the curriculum over Delta_easy, Delta_hard and the share."""
+    study = Study.load(_EXPERIMENT)
+    runs = max(4, round(scale * study.runs))
+    comparison = compare(
+        study.experiment, dimension=study.dimension, runs=runs, starts=min(runs, 16), seed=study.seed, over=study.over,
+        times=study.times, progress=lambda fraction: report(0.3 * fraction),
+    )  # fmt: skip
+    if comparison.interrupted:
+        raise KeyboardInterrupt
+    table = comparison.to_frame()
+    parts = [table[table["quantity"] == "classification_error"].assign(part="curves")]
+    shorter = study.experiment.replace({"protocol.duration": 4.0})
+    plan = [
+        ("difficulty", {"levels.easy.irrelevant_variance": e, "levels.hard.irrelevant_variance": h}) for h in _HARD for e in _EASY
+    ]
+    plan += [("share", {"levels.easy.share": share, "levels.hard.irrelevant_variance": h}) for h in _HARD for share in _SHARES]
+    rows: list[dict[str, Any]] = []
+    for i, (part, changes) in enumerate(plan):
+        gain, error = final_gain(shorter.replace(changes))
+        rows.append({"part": part, **changes, "gain": gain, "standard_error": error})
+        report(0.3 + 0.7 * (i + 1) / len(plan))
+    return pd.concat([*parts, pd.DataFrame(rows)], ignore_index=True)
+
+
+def draw(table: pd.DataFrame) -> Any:
+    """Error against time for the orders; gain against Delta_easy, and against the share of easy examples."""
+    with style():
+        figure, axes = new_figure(1, 3)
+        curves, difficulty, share = axes[0]
+        for order, part in table[table["part"] == "curves"].groupby("protocol.order", sort=False):
+            draw_lines(curves, part["t"], part["theory"], part["simulation"], part["simulation_error"], str(order))
+        curves.set_xlabel("examples per input dimension, t = n / D")
+        curves.set_ylabel("classification error, hard level")
+        curves.set_title("orders")
+        curves.legend(title="lines: theory\npoints: simulation", alignment="left")
+        for axis, name, column, label in (
+            (difficulty, "difficulty", "levels.easy.irrelevant_variance", r"$\Delta_{easy}$"),
+            (share, "share", "levels.easy.share", "share of easy examples"),
+        ):
+            parts = table[table["part"] == name].groupby("levels.hard.irrelevant_variance", sort=False)
+            for colour, (hard, part) in zip(CYCLE, parts, strict=False):
+                axis.errorbar(
+                    part[column], part["gain"], yerr=2 * part["standard_error"], fmt="o-", color=colour, markersize=3.5, capsize=2,
+                    label=rf"$\Delta_{{hard}}$ = {hard:g}",
+                )  # fmt: skip
+            axis.axhline(0, color="#888888", linewidth=0.8)
+            axis.set_xlabel(label)
+            axis.margins(y=0.3)
+            axis.legend(loc="upper right", ncols=3, columnspacing=0.8, handlelength=1.2)
+        difficulty.set_ylabel("error saved at t = 4")
+        difficulty.set_title("by difficulty")
+        share.set_title("by share")
+    return figure
+
+
+FIGURE = NamedFigure(
+    title="The curriculum perceptron online: a modest speed-up, and no lasting gain",
+    caption=(
+        "Sign teacher on half of the inputs, one erf student, squared loss, learning rate 1; the irrelevant inputs have variance "
+        "Delta. Left: classification error on the hard level (Delta = 1), half of the examples easy (Delta = 0); closed-form "
+        "equations, and 64 runs of online SGD at D = 1000 from 16 starts with bands of two standard errors. Middle, right: error "
+        "of the random order minus that of the curriculum at t = 4, by theory, mean over 8 starts with two standard errors; half "
+        "of the examples easy (middle), Delta_easy = 0 (right)."
+    ),
+    experiment=_EXPERIMENT,
+    compute=compute,
+    draw=draw,
+)
