@@ -31,10 +31,6 @@ def _study(name: str, changes: list[str], settings: dict[str, Any], over: list[s
     return Study(**{**fields, **update})
 
 
-def _stem(name: str, command: str) -> str:
-    return f"{Path(name).stem}-{command}"
-
-
 def _table(frame: "pd.DataFrame", title: str, formats: dict[str, str]) -> None:
     """Print a table on standard output, at its full width where that is not a terminal."""
     from rich.console import Console
@@ -82,6 +78,20 @@ def _describe(study: Study, command: str, options: dict[str, Any]) -> str:
     return f"# curriculode {command}: {given}\n" + tomli_w.dumps({**study.experiment.to_dict(), "study": settings})
 
 
+class _Files:
+    """The files of one command on one study: its table, its picture, and the settings that make them again."""
+
+    def __init__(self, study: Study, name: str, command: str, options: dict[str, Any], out: Path, force: bool) -> None:
+        self.stem, self.settings = f"{Path(name).stem}-{command}", _describe(study, command, options)
+        self.outputs = Outputs(out, command, self.settings, _names(self.stem, ("csv", "png", "pdf", "toml")), force)
+
+    def write(self, table: "pd.DataFrame", figure: Any) -> None:
+        """Write all of them."""
+        _save_figure(self.outputs, self.stem, figure)
+        self.outputs.write(f"{self.stem}.csv", lambda path: table.to_csv(path, index=False))
+        self.outputs.write(f"{self.stem}.toml", lambda path: path.write_text(self.settings, encoding="utf-8"))
+
+
 def _names(stem: str, suffixes: tuple[str, ...]) -> list[str]:
     return [f"{stem}.{suffix}" for suffix in suffixes]
 
@@ -97,17 +107,12 @@ def run_compare(
     study = _study(name, changes, settings, over)
     if quantity != "accuracy" and quantity not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", quantity, ["accuracy", *allowed]))
-    stem = _stem(name, "compare")
-    settings_text = _describe(study, "compare", options)
-    outputs = Outputs(out, "compare", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
+    files = _Files(study, name, "compare", options, out, force)
     comparison = compare(
         study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, starts=study.starts, over=study.over,
         times=study.times, points=study.points, progress=False if quiet else None, **options,
     )  # fmt: skip
-    axes = comparison.plot(quantity=quantity)
-    _save_figure(outputs, stem, axes[0].figure)
-    outputs.write(f"{stem}.csv", lambda path: comparison.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
+    files.write(comparison.to_frame(), comparison.plot(quantity=quantity)[0].figure)
     summary, gaps = comparison.summary(), comparison.gaps()
     if as_json:
         _print_json(
@@ -115,7 +120,7 @@ def run_compare(
                 "command": "compare", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "runs": study.runs,
                 "starts": study.starts, "seed": study.seed, "agrees": comparison.agrees, "verdict": comparison.verdict(),
                 "status": comparison.status, "cells": summary.to_dict("records"), "gaps": gaps.to_dict("records"),
-                "files": outputs.written,
+                "files": files.outputs.written,
             }
         )  # fmt: skip
     else:
@@ -130,7 +135,7 @@ def run_compare(
         print(comparison.verdict())
         if comparison.interrupted:
             print(comparison.status)
-        _print_files(outputs)
+        _print_files(files.outputs)
     if comparison.interrupted:
         return 130
     return 0 if comparison.agrees else 1
@@ -161,22 +166,18 @@ def run_integrate(
     from curriculode.theory.integrate import integrate
 
     study = _study(name, changes, settings)
-    stem = _stem(name, "integrate")
-    settings_text = _describe(study, "integrate", options)
-    outputs = Outputs(out, "integrate", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
+    files = _Files(study, name, "integrate", options, out, force)
     start = study.experiment.initial(study.dimension, study.seed)
     with Progress("integrating", study.experiment.protocol.duration) as bar:
         trajectory = integrate(study.experiment, start, times=study.times, points=study.points, progress=bar.update, **options)
-    _save_figure(outputs, stem, plot_trajectory(trajectory)[0].figure)
-    outputs.write(f"{stem}.csv", lambda path: trajectory.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
+    files.write(trajectory.to_frame(), plot_trajectory(trajectory)[0].figure)
     frame = trajectory.to_frame(order_parameters=False)
     if as_json:
         _print_json(
             {
                 "command": "integrate", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "seed": study.seed,
                 "success": trajectory.success, "status": trajectory.status, "statistics": trajectory.statistics,
-                "trajectory": frame.to_dict("list"), "files": outputs.written,
+                "trajectory": frame.to_dict("list"), "files": files.outputs.written,
             }
         )  # fmt: skip
     else:
@@ -189,7 +190,7 @@ def run_integrate(
                 f"{max(averages['generalization_error']):.1e}"
             )
         print(trajectory.status)
-        _print_files(outputs)
+        _print_files(files.outputs)
     return 0 if trajectory.success else 1
 
 
@@ -208,23 +209,19 @@ def run_simulate(
     from curriculode.sims.simulate import simulate
 
     study = _study(name, changes, settings)
-    stem = _stem(name, "simulate")
-    settings_text = _describe(study, "simulate", options)
-    outputs = Outputs(out, "simulate", settings_text, _names(stem, ("csv", "png", "pdf", "toml")), force)
+    files = _Files(study, name, "simulate", options, out, force)
     ensemble = simulate(
         study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, times=study.times, points=study.points,
         progress=False if quiet else None, **options,
     )  # fmt: skip
     summary = ensemble.summary()
-    _save_figure(outputs, stem, plot_ensemble(ensemble)[0].figure)
-    outputs.write(f"{stem}.csv", lambda path: ensemble.to_frame().to_csv(path, index=False))
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(settings_text, encoding="utf-8"))
+    files.write(ensemble.to_frame(), plot_ensemble(ensemble)[0].figure)
     if as_json:
         _print_json(
             {
                 "command": "simulate", "experiment": study.experiment.to_dict(), "dimension": study.dimension, "seed": study.seed,
                 "runs": len(ensemble.run), "status": ensemble.status, "statistics": ensemble.statistics,
-                "summary": summary.to_dict("list"), "files": outputs.written,
+                "summary": summary.to_dict("list"), "files": files.outputs.written,
             }
         )  # fmt: skip
     else:
@@ -235,7 +232,7 @@ def run_simulate(
             dict.fromkeys(summary.columns, ".4g"),
         )
         print(ensemble.status)
-        _print_files(outputs)
+        _print_files(files.outputs)
     return 130 if ensemble.interrupted else 0 if ensemble.finite.any() else 1
 
 
