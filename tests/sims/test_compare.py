@@ -50,6 +50,24 @@ def test_theory_agrees_with_simulation(xor: cu.Experiment, changes: dict, space:
     assert np.sqrt(np.mean(z**2)) < 2.0
 
 
+@pytest.mark.parametrize("changes", CASES, ids=range(len(CASES)))
+def test_deviations_shrink_with_dimension(xor: cu.Experiment, changes: dict, seed: int) -> None:
+    """From a matched start the scatter falls as D^(-1/2), by 4 from D = 400 to 6400, and the mean deviation falls with it."""
+    experiment = xor.replace({**changes, "protocol.duration": 4.0})
+    start = experiment.initial(dimension=400, seed=seed)
+    settings = dict(times=[4.0], points=64)
+    theory = integrate(experiment, start, times=[4.0], points=2**13, rtol=1e-8, estimate_error=False).entries()
+    scatter, shift = [], []
+    for D in (400, 6400):
+        runs = simulate(experiment, dimension=D, runs=256, seed=seed, start=start, **settings).entries()
+        deviations = np.array([runs[name][:, 0] - theory[name][0] for name in theory])
+        scatter.append(np.sqrt((deviations.std(axis=1) ** 2).mean()))
+        shift.append(np.sqrt((deviations.mean(axis=1) ** 2).mean()))
+    assert scatter[0] / scatter[1] == pytest.approx(4.0, rel=0.2)
+    # The mean of 256 runs: what its own scatter leaves, and the error of the theory's averages.
+    assert shift[1] < 3 * scatter[1] / 16 + 2e-3
+
+
 TEACHERS = [
     {},
     {"task.teacher_activation": "sign", "task.teacher_width": 1, "student.width": 1, "protocol.order": "anti-curriculum"},
@@ -132,16 +150,16 @@ def test_a_theory_without_one_term_is_found_out(xor: cu.Experiment, term: str, m
             "levels.hard.noise": 0.4,
             "student.readout_scale": 1.0,
             "training.learning_rate": 2.0,
-            "protocol.duration": 20.0,
+            "protocol.duration": 8.0,
         }
     )
-    settings = dict(dimension=1000, runs=32, seed=seed, times=5, points=256)
+    settings = dict(dimension=4000, runs=32, seed=seed, times=5)
     assert compare(experiment, **settings).agrees
     monkeypatch.setattr(dynamics, "add_level", without(term))
     comparison = compare(experiment, **settings)
     assert not comparison.agrees
     # Without dQ the overlaps even leave the physical set, which the theory notices by itself.
-    assert re.match("theory and simulation (disagree at D = 1000|cannot be compared)", comparison.verdict())
+    assert re.match("theory and simulation (disagree at D = 4000|cannot be compared)", comparison.verdict())
 
 
 def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
