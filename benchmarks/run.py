@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [theory] [steps] [workers] [command]
+Use: python benchmarks/run.py [theory] [committees] [steps] [workers] [command]
 """
 
 import os
@@ -49,6 +49,34 @@ def theory() -> None:
         duration = best(lambda: results.append(cu.integrate(case, start, estimate_error=False)), 1 if K > 64 else 3)  # noqa: B023
         count = results[-1].statistics["evaluations"]
         print(f"| {K} | {activation} | {duration:.3f} | {count} | {1e3 * duration / count:.2f} |")
+
+
+def committees() -> None:
+    """Saad and Solla's committees by closed forms, rtol 1e-6, from one random start of 1000 inputs."""
+    print("\nTeacher-student committees, erf, closed forms, rtol 1e-6, fixed equal readouts, one core, after compilation\n")
+    print("| case | seconds | evaluations | solver |\n| --- | --- | --- | --- |")
+    common = {"activation": "erf", "readout": "fixed", "readout_start": "equal", "weight_scale": 0.5}
+    small = cu.Experiment(
+        task=cu.TeacherStudent(teacher_width=4),
+        student=cu.Committee(width=4, **common),
+        training=cu.OnlineSGD(learning_rate=0.5),
+        protocol=cu.Protocol.single(duration=100.0),
+    )
+    long = cu.Experiment(
+        task=cu.TeacherStudent(teacher_width=4, teacher_readout="1/M", label_noise=1e-3**0.5),
+        student=cu.Committee(width=8, readout_scale="1/K", **common),
+        training=cu.OnlineSGD(learning_rate=8.0),
+        protocol=cu.Protocol.single(duration=1e4),
+    )
+    for name, case in (
+        ("K = M = 4, rate 0.5, to t = 100", small),
+        ("K = 8, M = 4, scaled 1/K and 1/M, rate 8, noise, to t = 10^4", long),
+    ):
+        start = case.initial(dimension=1000, seed=0)
+        results = []
+        duration = best(lambda: results.append(cu.integrate(case, start, estimate_error=False)))  # noqa: B023
+        statistics = results[-1].statistics
+        print(f"| {name} | {duration:.4f} | {statistics['evaluations']} | {statistics['method']} |")
 
 
 def step_time(kind: type, K: int, D: int, activation: str = "gelu") -> float:
@@ -122,6 +150,6 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    tables = {"theory": theory, "steps": steps, "workers": workers, "command": command}
+    tables = {"theory": theory, "committees": committees, "steps": steps, "workers": workers, "command": command}
     for name in sys.argv[1:] or tables:
         tables[name]()
