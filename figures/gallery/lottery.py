@@ -1,7 +1,9 @@
 """The lottery of a minimal network: how many of the four clusters it ends up covering, and how the odds grow with K.
 
 Ben Arous, Gheissari and Jagannath (2206.04030): with K = 4 ReLU units, logistic loss and low noise the chance to cover all
-four clusters is 3/32, that of independent uniform tickets: P = sum_j (-1)^j C(4, j) (1 - j/4)^K.
+four clusters is 3/32, that of independent uniform tickets: P = sum_j (-1)^j C(4, j) (1 - j/4)^K. Measured with 10,000 runs it is
+a little more, 0.103 with the 95 % interval 0.097 to 0.109: the units of one network are not quite independent. At high noise the
+easy examples keep the odds, first in a curriculum or mixed in at random; the hard ones alone lose them.
 """
 
 from collections.abc import Callable
@@ -105,7 +107,7 @@ def draw(table: pd.DataFrame) -> Any:
             )  # fmt: skip
         noise.set_ylim(bottom=0)
         noise.set_xlabel("noise of the hard level")
-        noise.set_title("a curriculum tilts the odds (K = 4)")
+        noise.set_title("easy examples keep the odds (K = 4)")
         noise.legend()
     return figure
 
@@ -120,7 +122,7 @@ def _bars(axis: Any, x: np.ndarray, part: pd.DataFrame, colour: str, label: str)
 
 
 FIGURE = NamedFigure(
-    title="The lottery's odds: 3/32 at K = 4, how they grow with K, and what a curriculum adds",
+    title="The lottery's odds: 3/32 at K = 4, how they grow with K, and what easy examples add",
     caption=(
         "Clusters of the XOR mixture covered by online SGD; ReLU, logistic loss, D = 250, learning rate 1, weight decay 0.1, "
         "w ~ N(0, 1), v ~ N(0, 1); 95 % confidence intervals. Left and middle: noise variance 1/1000, t = 150. Right: K = 4, "

@@ -64,7 +64,7 @@ def test_lottery_has_the_odds_of_the_paper() -> None:
     full = table[table["covered_clusters"] == 4]
     by_width = full[full["part"] == "width"].set_index("width")["frequency"]
     assert by_width[4] < by_width[8] < by_width[32]
-    # At high noise the hard examples alone find the clusters too late; a curriculum keeps the odds of the easy ones.
+    # At high noise the hard examples alone find the clusters too late; easy ones, first or mixed in, keep the odds.
     hard = table[(table["part"] == "order") & (table["noise"] == 0.6) & (table["covered_clusters"] >= 3)]
     chance = hard.groupby("order")["frequency"].sum()
     assert chance["curriculum"] > chance["hard-only"] + 0.1
