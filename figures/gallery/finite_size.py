@@ -127,7 +127,7 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xscale("log")
             axis.set_yscale("log")
             axis.set_xlabel("input dimension D")
-            axis.legend(loc="upper right", title="fitted exponent", alignment="left")
+            axis.legend(loc="lower left" if what == "scatter" else "upper right", title="fitted exponent", alignment="left")
         axes[0, 0].set_title(r"scatter of a run (dashed: $D^{-1/2}$)")
         axes[0, 1].set_title(r"shift of the mean (dashed: $D^{-1}$)")
         axes[0, 0].set_ylabel("deviation from theory")
