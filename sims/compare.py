@@ -1,5 +1,6 @@
 """Theory against simulation from matched initial overlaps: the main job."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -131,6 +132,12 @@ def _cell(
     scramblings = 1 if exact else max(1, -(-_SCRAMBLINGS // starts))
     jobs = [(j, j * scramblings + r) for j in range(starts) for r in range(scramblings)]
     done = 0
+    stop = threading.Event()
+
+    def watch(_: float) -> None:
+        """After each step of an integration: leave it if the comparison was interrupted."""
+        if stop.is_set():
+            raise KeyboardInterrupt
 
     def solve(job: tuple[int, int]) -> Trajectory:
         return integrate(
@@ -142,6 +149,7 @@ def _cell(
             points=points,
             scrambling=job[1],
             estimate_error=False,
+            progress=watch,
         )
 
     trajectories: list[Trajectory] = []
@@ -152,6 +160,7 @@ def _cell(
                 done += 1
                 report(0.5 * done / len(jobs))
         except BaseException:
+            stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     theory_of_start = [trajectories[j * scramblings : (j + 1) * scramblings] for j in range(starts)]
