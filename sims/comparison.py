@@ -172,7 +172,7 @@ class Comparison:
     * the room for the shift of the mean, which is of order 1/D: 20/D (at most D^(-1/2)) times the quantity where that exceeds
       one, plus twice the variance of a single run, which is of order 1/D as well and shows where an instability amplifies both.
 
-    So the verdict sharpens as 1/D: at D = 200 a learning rate that is wrong by a tenth may pass, at D = 10^4 it does not.
+    So the verdict sharpens as 1/D: at D = 200 a learning rate that is wrong by a tenth may pass, at D = 30,000 it does not.
     With one start all statements, the gaps too, are about that start.
     """
 

@@ -102,8 +102,8 @@ FIGURE = NamedFigure(
         "Sign teacher on half of the inputs, one erf student, squared loss, learning rate 1; the irrelevant inputs have variance "
         "Delta. Left: classification error on the hard level (Delta = 1), half of the examples easy (Delta = 0); closed-form "
         "equations, and 64 runs of online SGD at D = 1000 from 16 starts with bands of two standard errors. Middle, right: error "
-        "of the random order minus that of the curriculum at t = 4, by theory, mean over 8 starts with two standard errors; half "
-        "of the examples easy (middle), Delta_easy = 0 (right)."
+        "of the random order minus that of the curriculum at the end of shorter protocols, t = 4, by theory, mean over 8 starts "
+        "with two standard errors; half of the examples easy (middle), Delta_easy = 0 (right)."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

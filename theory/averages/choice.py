@@ -8,7 +8,8 @@ from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
 from curriculode.theory.errors import InputError
 
 WAYS = ("auto", "closed form", "quasi-Monte Carlo")
-# The closed form of the eta^2 term costs O(K^4), the net O(n K^2): measured to be equal near K = 24 with 2^10 points.
+# The closed form of the eta^2 term costs O(K^4), the net O(n K^2). Measured with M = 4 and 2^10 points they cost the same near
+# K = 11; at K = 24 the closed form takes 0.9 ms against 0.2 ms, and is exact. Beyond, exactness is left to those who ask for it.
 _WIDEST_CLOSED_FORM = 24
 
 
