@@ -128,7 +128,7 @@ def _cell(
     t = record_steps(output_times(protocol.duration, times, spacing), protocol, dimension) / dimension
     t = np.minimum(t, protocol.duration)
     initial = [experiment.initial(dimension, seed, j) for j in range(starts)]
-    exact = System.of(experiment).engine("auto", points, 0).name == "closed form"
+    exact = System.of(experiment).engine("auto", points, 0).exact
     scramblings = 1 if exact else max(1, -(-_SCRAMBLINGS // starts))
     jobs = [(j, j * scramblings + r) for j in range(starts) for r in range(scramblings)]
     done = 0

@@ -2,19 +2,24 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from curriculode.theory.activations import Activation, activation
 from curriculode.theory.description import Description
 
-ActivationName = Literal["erf", "relu", "gelu", "linear", "quadratic", "tanh"]
+
+def _known(name: str) -> str:
+    return activation(name).name
+
+
+ActivationName = Annotated[str, AfterValidator(_known)]
 
 
 class Committee(Description):
     """A two-layer network of K = `width` hidden units.
 
     width : K >= 1
-    activation : erf, relu, gelu, linear, quadratic or tanh
+    activation : erf, relu, gelu, linear, quadratic, tanh or hermite-n
     readout : "trained" by SGD, or "fixed" at its initial value
     weight_scale : standard deviation of the components of the initial w_k, > 0
     readout_scale : scale of the initial v_k: a number > 0, or "1/sqrt(K)" or "1/K", which follow the width

@@ -58,10 +58,15 @@ class System:
             loss=experiment.training.loss,
         )
 
-    def engine(self, way: str, points: int, scrambling: int) -> Engine:
+    def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:
         """The averages of these equations, `way` as for `integrate`."""
         law = FieldLaw(self.laws[-1], self.width, self.T)
-        return choose(way, self.activation, self.loss, law, self.width, points, scrambling)
+        return choose(way, self.activation, self.loss, law, self.width, points, scrambling, noise_terms)
+
+    @property
+    def fields(self) -> int:
+        """Number of fields that an average runs over: the student's, and the references' where labels depend on them."""
+        return self.width + (self.T.shape[1] if self.laws[-1].teacher.exists else 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -72,7 +77,7 @@ class System:
 class RightHandSide:
     """dy/dt of the packed state y in a stage whose levels have the given `probability` (levels,).
 
-    `noise_terms=False` drops the eta^2 term: the limit of small learning rates, gradient flow on the population loss.
+    Averages without noise terms drop the eta^2 term: the limit of small learning rates, gradient flow on the population loss.
     """
 
     def __init__(
@@ -81,15 +86,15 @@ class RightHandSide:
         averages: Engine,
         probability: np.ndarray,
         v: np.ndarray,
-        noise_terms: bool = True,
     ) -> None:
-        self.system, self.engine, self.noise_terms = system, averages, noise_terms
+        self.system, self.engine = system, averages
         self.levels = [
             (float(p), FieldLaw(law, system.width, system.T)) for p, law in zip(probability, system.laws, strict=True) if p > 0
         ]
         blocks, K, P = system.shape
         self._Q, self._M, self._v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v)
-        self._dQ, self._dM, self._dv = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)
+        self._derivatives = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)
+        self._rates = system.eta * system.kappa, system.eta_v * system.kappa
         self._work = np.empty((K, K)), np.empty((K, P))
         self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for _, law in self.levels]
         self.size = state_size(blocks, K, P, system.readout_trained)
@@ -99,31 +104,36 @@ class RightHandSide:
         """Derivative of the state y (n,) at time t."""
         system = self.system
         # Implicit methods hand over strided columns.
-        unpack(np.ascontiguousarray(y), self._Q, self._M, self._v)
-        self._dQ[:], self._dM[:], self._dv[:] = 0.0, 0.0, 0.0
+        begin(np.ascontiguousarray(y), self._Q, self._M, self._v, *self._derivatives)
         for (probability, law), averages in zip(self.levels, self._averages, strict=True):
             law.update(self._Q, self._M)
             self.engine.averages(law, self._v, averages)
             add_level(
-                probability, system.eta, system.eta_v, self.noise_terms, law.example.gain, law.example.scale,
+                probability, system.eta, system.eta_v, self.engine.noise_terms, law.example.gain, law.example.scale,
                 system.fractions, system.T, self._Q, self._M,
                 averages.force, averages.student, averages.reference, averages.square, averages.readout,
-                self._dQ, self._dM, self._dv, *self._work,
+                *self._derivatives, *self._work,
             )  # fmt: skip
-        add_decay(
-            system.eta * system.kappa,
-            system.eta_v * system.kappa,
-            self._Q,
-            self._M,
-            self._v,
-            self._dQ,
-            self._dM,
-            self._dv,
-        )
         self.evaluations += 1
         dy = np.empty(self.size)
-        pack(self._dQ, self._dM, self._dv, dy)
+        finish(*self._rates, self._Q, self._M, self._v, *self._derivatives, dy)
         return dy
+
+
+@kernel
+def begin(y, Q, M, v, dQ, dM, dv):
+    """Read the state vector y into Q, M, v, and start derivatives from zero."""
+    unpack(y, Q, M, v)
+    dQ[:] = 0.0
+    dM[:] = 0.0
+    dv[:] = 0.0
+
+
+@kernel
+def finish(rate, rate_v, Q, M, v, dQ, dM, dv, dy):
+    """Add the weight decay and write the derivative of the state vector into dy."""
+    add_decay(rate, rate_v, Q, M, v, dQ, dM, dv)
+    pack(dQ, dM, dv, dy)
 
 
 @kernel

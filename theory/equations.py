@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from curriculode.theory.activations import polynomial_coefficients
+from curriculode.theory.averages import derivation
+from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.tasks import TeacherStudent, XorMixture
 
@@ -31,7 +34,7 @@ class Equation:
     def latex(self) -> str:
         """The equation in LaTeX."""
         left = sp.latex(self.left).replace(r"\frac{\partial}{\partial t}", r"\frac{d}{d t}")
-        return f"{left} = {sp.latex(self.right)}"
+        return f"{left} = {sp.latex(self.right)}".replace("Φ", r"\Phi ").replace("φ", r"\varphi ")
 
     def text(self) -> str:
         """The equation in plain text, one line."""
@@ -80,6 +83,86 @@ def equations(experiment: Experiment) -> list[Equation]:
         dv = -rate_v * E(e * g[k]) - rate_v * decay * v[k]
         result.append(Equation(sp.Derivative(v[k], t), dv, "readout"))
     return result
+
+
+def closed_forms(experiment: Experiment) -> tuple[list[Equation], list[str]]:
+    """The averages that are taken in closed form in an experiment, and in words how each term is averaged.
+
+    Fields x1, x2, ... are any of the student's and the teacher's, with means m and covariance C.
+
+    >>> from curriculode import load
+    >>> print(closed_forms(load("committee-plateau"))[0][0].text())
+    E(g(x1)*g(x2)) = 2*asin(C12/(sqrt(C11 + 1)*sqrt(C22 + 1)))/pi
+    """
+    engine = System.of(experiment).engine("auto", 2**14, 0)
+    lines = [f"{term}: {way}" for term, way in engine.ways.items()]
+    way = engine.ways["first order"]
+    if way == "bivariate normal cdf":
+        return _bivariate_normal(), [*lines, _GATES]
+    if way == "Wick sums":
+        return _wick(experiment.student.g.code), lines
+    if way == "I2, I3, I4":
+        if isinstance(experiment.task, TeacherStudent) and experiment.task.teacher_activation == "sign":
+            lines.append("for the field x_a of a sign teacher, C_aa + 1 becomes C_aa")
+        return _saad_solla(with_noise=engine.ways["noise term"] == way), lines
+    return [], lines
+
+
+_GATES = (
+    "gates G(x) = Φ(x/√o), ramps R(x) = x G(x): erf = 2 G - 1 and gelu = R with o = 1, sign = 2 G - 1 and relu = R with o = 0; "
+    "B_112 is the average of G1'' G2', and so on; Φ2 is the bivariate normal cdf"
+)
+x1, x2, x3, x4 = sp.symbols("x1:5")
+
+
+def _units(letter: str) -> tuple[sp.Function, sp.Function, sp.Function]:
+    return sp.Function(letter), sp.Function(letter + "'"), sp.Function(letter + "''")
+
+
+def _bivariate_normal() -> list[Equation]:
+    d = derivation
+    S1, S2 = d.C11 + d.o1, d.C22 + d.o2
+    h1, h2, rho = d.m1 / sp.sqrt(S1), d.m2 / sp.sqrt(S2), d.C12 / sp.sqrt(S1 * S2)
+    cdf, pdf, both = sp.Function("Φ"), sp.Function("φ"), sp.Function("Φ2")
+    regular = sp.Symbol("r")
+    result = [
+        Equation(d.B(), both(h1, h2, rho), "two gates"),
+        Equation(d.B(1), pdf(h1) * cdf((h2 - rho * h1) / regular) / sp.sqrt(S1), "r = sqrt(1 - C12^2/((C11 + o1)*(C22 + o2)))"),
+        Equation(d.B(1, 1), d.tilted_pair(), "the tilted Gaussian"),
+        *(Equation(symbol, rule, "by Stein's lemma") for symbol, rule in d.derivative_rules().items()),
+    ]
+    R, slope, curve = _units("R")
+    names = [R(x1) * R(x2), slope(x1) * R(x2), None, slope(x1) * slope(x2), curve(x1) * R(x2), None]
+    result += [Equation(E(name), form, "two ramps") for name, form in zip(names, d.pair(True, True), strict=True) if name]
+    G = _units("G")[0]
+    return [*result, Equation(E(R(x1) * G(x2)), d.pair(True, False)[0], "a ramp and a gate")]
+
+
+def _saad_solla(with_noise: bool) -> list[Equation]:
+    forms = derivation.saad_solla()
+    g, slope, _ = _units("g")
+    names = {
+        "I2": g(x1) * g(x2),
+        "J2": slope(x1) * slope(x2),
+        "I3": slope(x1) * x2 * g(x3),
+        "I4": slope(x1) * slope(x2) * g(x3) * g(x4),
+    }
+    return [Equation(E(names[name]), form, name) for name, form in forms.items() if with_noise or name != "I4"]
+
+
+def _wick(code: int) -> list[Equation]:
+    coefficients = polynomial_coefficients(code)
+    assert coefficients is not None
+    z = sp.Symbol("z")
+    g = sum(sp.nsimplify(c) * z**power for power, c in enumerate(coefficients))
+    polynomials = g, sp.diff(g, z), sp.diff(g, z, 2)
+    unit = _units("g")
+    return [
+        Equation(
+            E(unit[i](x1) * unit[j](x2)), derivation.polynomial_average((polynomials[i], polynomials[j]), z), "two student units"
+        )
+        for i, j in ((0, 0), (1, 0), (1, 1), (2, 0))
+    ]
 
 
 def definitions(experiment: Experiment) -> list[str]:

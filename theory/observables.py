@@ -28,6 +28,28 @@ def covered_clusters(Q: np.ndarray, M: np.ndarray, v: np.ndarray, T: np.ndarray,
     return sum((right & (cluster == j)).any(axis=-1).astype(int) for j in range(4))
 
 
+def escape_time(t: np.ndarray, specialization: np.ndarray, units: int) -> np.ndarray:
+    """Time of leaving the symmetric plateau of a teacher of M = `units`, (...) from the specialisation (..., times).
+
+    On the plateau every student unit has the same overlap with all teacher units, a cosine of 1 / sqrt M at most (Saad & Solla
+    1995). The plateau is left when the specialisation comes halfway from there to 1 for the last time (interpolated linearly);
+    NaN where it never does, or where there is no plateau (M = 1).
+    """
+    threshold = 0.5 * (1.0 + units**-0.5)
+    result = np.full(specialization.shape[:-1], np.nan)
+    if units == 1:
+        return result
+    for index in np.ndindex(result.shape):
+        s = specialization[index]
+        below = np.flatnonzero(~(s >= threshold))
+        if below.size == 0:
+            result[index] = t[0]
+        elif below[-1] + 1 < s.size:
+            i = below[-1]
+            result[index] = t[i] + (threshold - s[i]) / (s[i + 1] - s[i]) * (t[i + 1] - t[i])
+    return result
+
+
 def specialization(cosines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which student unit follows which teacher unit: the assignment of distinct units with the largest sum of |cosines|.
 

@@ -101,10 +101,17 @@ class OrderParameters:
                 )
 
 
-def gram_spectrum(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> tuple[float, float]:
-    """Lowest and largest eigenvalue of the overlaps [[T, M'], [M, Q]] of one block; physical if the lowest is not negative."""
-    eigenvalues = np.linalg.eigvalsh(np.block([[T, M.T], [M, Q]]))
-    return float(eigenvalues[0]), float(eigenvalues[-1])
+def gram_spectrum(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and largest eigenvalue (...) of the overlaps [[T, M'], [M, Q]] of one block; physical if the lowest is >= 0.
+
+    Q : (..., K, K), M : (..., K, P), T : (P, P)
+    """
+    P = T.shape[0]
+    gram = np.empty((*Q.shape[:-2], P + Q.shape[-1], P + Q.shape[-1]))
+    gram[..., :P, :P], gram[..., P:, P:] = T, Q
+    gram[..., P:, :P], gram[..., :P, P:] = M, np.swapaxes(M, -1, -2)
+    eigenvalues = np.linalg.eigvalsh(gram)
+    return eigenvalues[..., 0], eigenvalues[..., -1]
 
 
 def block_sizes(dimension: int, fractions: np.ndarray, width: int, references: int) -> np.ndarray:

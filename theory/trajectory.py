@@ -8,7 +8,7 @@ import numpy as np
 
 from curriculode.theory.averages import FieldLaw, choose
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.observables import cosines, covered_clusters, specialization
+from curriculode.theory.observables import cosines, covered_clusters, escape_time, specialization
 from curriculode.theory.order_parameters import OrderParameters
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class StateRecord:
         for index in np.ndindex(shape):
             if index[-1] == 0 or order is None:
                 net = self._scrambling(index)
-                engine = choose(self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net)
+                engine = choose(
+                    self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net, False
+                )  # fmt: skip
                 finite = np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all()
                 order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order() if finite else None
             if order is not None and np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all():
@@ -85,6 +87,16 @@ class StateRecord:
     def specialization(self) -> np.ndarray:
         """Mean |cosine| of the pairs of student and teacher units in their best assignment, 0..1."""
         return specialization(self.cosines)[0]
+
+    @cached_property
+    def followers(self) -> np.ndarray:
+        """Which student unit follows each teacher unit in that assignment, (..., P) of int; -1 for a teacher unit left alone."""
+        return specialization(self.cosines)[1]
+
+    @cached_property
+    def escape_time(self) -> np.ndarray:
+        """When the symmetric plateau is left, see `curriculode.theory.observables.escape_time`; (runs,) for an ensemble."""
+        return escape_time(self.t, self.specialization, self.experiment.task.reference_overlap().shape[-1])
 
     def observables(self) -> dict[str, np.ndarray]:
         """The scalar observables of the task by name."""

@@ -122,9 +122,14 @@ def integrate(
     changes: Changes = None,
     dimension: Dimension = None,
     seed: Seed = None,
-    times: Times = None,
+    times: Annotated[int, typer.Option("--times", help="Number of output times.")] = 101,
     spacing: Spacing = "linear",
-    points: Points = None,
+    averages: Annotated[str, typer.Option("--averages", help="auto, closed form or quasi-Monte Carlo.")] = "auto",
+    accuracy: Annotated[
+        float,
+        typer.Option("--accuracy", help="Relative standard error that nets may leave in the generalisation error."),
+    ] = 1e-3,
+    points: Annotated[int | None, typer.Option("--points", help="A fixed size of the nets, in place of an accuracy.")] = None,
     rtol: Rtol = 1e-6,
     method: Annotated[str, typer.Option("--method", help="Solver: auto, DOP853, RK45, RK23, LSODA, Radau, BDF.")] = "auto",
     noise_terms: Annotated[
@@ -139,8 +144,12 @@ def integrate(
 
     raise typer.Exit(
         run_integrate(
-            experiment, changes or [], dict(dimension=dimension, seed=seed, times=times, points=points),
-            dict(spacing=spacing, rtol=rtol, method=method, noise_terms=noise_terms), out, force, json,
+            experiment, changes or [], dict(dimension=dimension, seed=seed, times=times),
+            dict(
+                spacing=spacing, averages=averages, accuracy=accuracy, points=points, rtol=rtol, method=method,
+                noise_terms=noise_terms,
+            ),
+            out, force, json,
         )
     )  # fmt: skip
 

@@ -169,7 +169,7 @@ def run_integrate(
     files = _Files(study, name, "integrate", options, out, force)
     start = study.experiment.initial(study.dimension, study.seed)
     with Progress("integrating", study.experiment.protocol.duration) as bar:
-        trajectory = integrate(study.experiment, start, times=study.times, points=study.points, progress=bar.update, **options)
+        trajectory = integrate(study.experiment, start, times=study.times, progress=bar.update, **options)
     files.write(trajectory.to_frame(), plot_trajectory(trajectory)[0].figure)
     frame = trajectory.to_frame(order_parameters=False)
     if as_json:
@@ -184,10 +184,11 @@ def run_integrate(
         chosen = frame.iloc[sorted({round(i * (len(frame) - 1) / 10) for i in range(11)})] if len(frame) else frame
         _table(chosen, "Mean-field trajectory, errors on the hardest level", dict.fromkeys(frame.columns, ".5g"))
         averages = trajectory.statistics["averages"]
-        if len(averages.get("t", ())):
+        print("averages: " + ", ".join(f"{term} by {way}" for term, way in averages["ways"].items()))
+        if "accuracy" in averages:
             print(
-                f"averages: {averages['way']}, {averages['points']} points; standard error of an average of the loss at most "
-                f"{max(averages['generalization_error']):.1e}"
+                f"nets of {averages['points']} points leave a relative standard error of {averages['accuracy']:.1e} in the "
+                "generalisation error"
             )
         print(trajectory.status)
         _print_files(files.outputs)
@@ -275,20 +276,21 @@ def run_figure(name: str | None, show: bool, scale: float, out: Path, force: boo
 
 def run_equations(name: str, changes: list[str], latex: bool, as_json: bool) -> int:
     """The equations of an experiment."""
-    from curriculode.theory.equations import definitions, equations
+    from curriculode.theory.equations import closed_forms, definitions, equations
 
     experiment = _study(name, changes, {}).experiment
-    system, lines = equations(experiment), definitions(experiment)
+    parts = (equations(experiment), definitions(experiment)), closed_forms(experiment)
     if as_json:
-        rows = [{"text": e.text(), "latex": e.latex(), "words": e.words} for e in system]
-        _print_json({"equations": rows, "definitions": lines})
+        rows = [[{"text": e.text(), "latex": e.latex(), "words": e.words} for e in part] for part, _ in parts]
+        _print_json({"equations": rows[0], "definitions": parts[0][1], "averages": rows[1], "ways": parts[1][1]})
         return 0
-    if latex:
-        print("\\begin{align}\n" + " \\\\\n".join("  " + e.latex().replace(" = ", " &= ", 1) for e in system) + "\n\\end{align}")
-        print("\n".join("% " + line for line in lines))
-    else:
-        print("\n".join(f"  {e.text()}    ({e.words})" for e in system) + "\n")
-        print("\n".join(lines))
+    for part, lines in parts:
+        if latex:
+            body = " \\\\\n".join("  " + e.latex().replace(" = ", " &= ", 1) for e in part)
+            print(f"\\begin{{align}}\n{body}\n\\end{{align}}" if part else "% all averages are taken by nets")
+        else:
+            print("\n".join(f"  {e.text()}    ({e.words})" for e in part) if part else "  all averages are taken by nets")
+        print("\n".join(("% " if latex else "") + line for line in ["", *lines]) + "\n")
     return 0
 
 

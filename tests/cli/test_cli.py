@@ -59,7 +59,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_integrate_and_simulate_print_tables(tmp_path: Path) -> None:
-    assert "standard error of an average of the loss at most" in run("integrate", *QUICK, cwd=tmp_path).stdout
+    assert "first order by bivariate normal cdf, noise term by quasi-Monte Carlo" in run("integrate", *QUICK, cwd=tmp_path).stdout
     assert "5 of 5 runs finished" in run("simulate", *QUICK, "--runs", "5", cwd=tmp_path).stdout
     assert len(pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-simulate.csv")) == 20
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 import curriculode as cu
-from curriculode.theory.activations import ACTIVATIONS, activation, evaluate, evaluate_curved
+from curriculode.theory.activations import ACTIVATIONS, activation, evaluate, evaluate_curved, polynomial_coefficients
 from curriculode.theory.losses import LOSSES, error_signal, error_slope, loss
 from curriculode.theory.normal import normal_cdf_pdf
 from tests import twins
@@ -26,14 +26,19 @@ def test_normal_distribution_and_density_to_rounding() -> None:
 def test_activation_and_derivatives(name: str) -> None:
     g, dg, d2g = np.empty(X.size), np.empty(X.size), np.empty(X.size)
     evaluate(ACTIVATIONS[name].code, X, g, dg)
-    tolerance = 1e-15 * np.maximum(1, np.abs(X))
-    assert (np.abs(g - twins.ACTIVATIONS[name][0](X)) <= tolerance * np.maximum(1, np.abs(X))).all()
-    assert (np.abs(dg - twins.ACTIVATIONS[name][1](X)) <= tolerance).all()
+    scale = np.maximum(1, np.abs(X)) ** np.arange(3)[:, None]
+    coefficients = polynomial_coefficients(ACTIVATIONS[name].code)
+    if coefficients is not None:  # sums of terms of both signs: rounding is that of the terms
+        powers = np.polynomial.Polynomial(np.abs(coefficients))
+        scale = np.array([np.maximum(1, p(np.abs(X))) for p in (powers.deriv(2), powers.deriv(1), powers)])
+    tolerance = 3e-15 * scale
+    assert (np.abs(g - twins.ACTIVATIONS[name][0](X)) <= tolerance[2]).all()
+    assert (np.abs(dg - twins.ACTIVATIONS[name][1](X)) <= tolerance[1]).all()
     curved = np.empty(X.size), np.empty(X.size)
     evaluate_curved(ACTIVATIONS[name].code, X, *curved, d2g)
     assert (curved[0] == g).all()
     assert (curved[1] == dg).all()
-    assert np.abs(d2g - twins.ACTIVATIONS[name][2](X)).max() < 3e-15
+    assert (np.abs(d2g - twins.ACTIVATIONS[name][2](X)) <= tolerance[0]).all()
 
 
 def test_activation_keeps_shapes_and_names_the_allowed() -> None:

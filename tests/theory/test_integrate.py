@@ -1,7 +1,5 @@
 """The integration: limits, symmetries, accuracy, and how it ends."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -167,16 +165,27 @@ def test_a_wide_student_integrates(xor: cu.Experiment) -> None:
     assert trajectory.Q.shape == (3, 256, 256)
 
 
-def test_averages_error_is_honest(xor: cu.Experiment) -> None:
-    """The reported standard error of the generalisation error covers the distance to a net 64 times larger."""
-    start = xor.initial(dimension=400, seed=1)
-    small = cu.integrate(xor, start, points=256)
-    report = small.statistics["averages"]
-    assert report["way"] == "quasi-Monte Carlo"
-    fine = cu.integrate(xor, start, points=2**14, times=report["t"], estimate_error=False)
-    difference = np.abs(replace(fine, points=256).generalization_error - fine.generalization_error)
-    assert (difference < 6 * report["generalization_error"] + 1e-9).all()
-    assert (report["generalization_error"][1:] > 0).all()
+@pytest.mark.parametrize(("activation", "loss"), [("gelu", "squared"), ("relu", "squared"), ("tanh", "logistic")])
+def test_accuracy_is_reached_and_honest(xor: cu.Experiment, activation: str, loss: str) -> None:
+    """The reported standard error covers the distance to a far larger net all along the trajectory."""
+    case = change(xor, student__activation=activation, training__loss=loss)
+    start = case.initial(dimension=400, seed=1)
+    rough = cu.integrate(case, start, accuracy=3e-3)
+    report = rough.statistics["averages"]
+    assert report["accuracy"] <= 3e-3
+    fine = cu.integrate(case, start, points=2**15, estimate_error=False)
+    difference = np.abs(rough.generalization_error - fine.generalization_error)
+    assert (difference < 5 * report["standard_error"] + 1e-5).all()
+    finer = cu.integrate(case, start, accuracy=report["accuracy"] / 3, times=report["t"])
+    assert finer.statistics["averages"]["points"] > report["points"]
+
+
+def test_accuracy_out_of_reach_is_said(xor: cu.Experiment) -> None:
+    case = change(xor, student__activation="tanh", protocol__duration=0.5)
+    trajectory = cu.integrate(case, case.initial(dimension=400), accuracy=1e-12, times=3)
+    assert trajectory.success
+    assert "not 1.0e-12: ask for points = 262144 or more" in trajectory.status
+    assert trajectory.statistics["averages"]["points"] == 2**16
 
 
 def test_cosines_and_covered_clusters() -> None:

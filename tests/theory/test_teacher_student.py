@@ -5,7 +5,7 @@ import pytest
 from numpy.polynomial.hermite_e import hermegauss
 
 import curriculode as cu
-from curriculode.theory.averages import ErfClosedForm, FieldAverages, FieldLaw, QuasiMonteCarlo
+from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, QuasiMonteCarlo, choose
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.experiment import load
 from curriculode.theory.order_parameters import pack, semidefinite_factor
@@ -26,9 +26,9 @@ def experiment(K: int = 3, M: int = 2, **changes) -> cu.Experiment:  # type: ign
     return base.replace({name.replace("__", "."): value for name, value in changes.items()})
 
 
-def engines(case: cu.Experiment, points: int = 2**12) -> tuple[FieldLaw, QuasiMonteCarlo]:
+def engines(case: cu.Experiment, points: int = 2**12) -> tuple[FieldLaw, Engine]:
     law = FieldLaw(case.task.example_law(case.protocol.level()), case.student.width, case.task.reference_overlap())
-    return law, QuasiMonteCarlo(case.student.g, case.training.loss, case.student.width, law.references, points)
+    return law, choose("closed form", case.student.g, case.training.loss, law, case.student.width, points, 0)
 
 
 def hermite_average(C: np.ndarray, function, nodes: int):  # type: ignore[no-untyped-def]
@@ -53,10 +53,10 @@ def test_closed_forms_against_quadrature(name: str) -> None:
     """One teacher and two student units: every average, with I2, I3, I4 and J2 in it, by a 48^3 Gauss-Hermite rule."""
     C, v, A, noise = COVARIANCES[name], np.array([0.7, -0.4]), 1.3, 0.3
     case = experiment(K=2, M=1, task__teacher_readout=A, task__label_noise=noise)
-    law, net = engines(case)
+    law, engine = engines(case)
     law.covariance[:] = C
     out = FieldAverages.empty(1, 2, 1)
-    ErfClosedForm(net).averages(law, v, out)
+    engine.averages(law, v, out)
     g, dg, _ = twins.ACTIVATIONS["erf"]
 
     def pieces(x: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_closed_forms_against_quadrature(name: str) -> None:
     assert stein.ravel() == pytest.approx(exact[:6], abs=2e-9)
     assert out.square.ravel() == pytest.approx(exact[6:10], abs=2e-9)
     assert out.readout == pytest.approx(exact[10:12], abs=2e-9)
-    assert ErfClosedForm(net).errors(law, v)[0] == pytest.approx(exact[12], abs=2e-9)
+    assert engine.errors(law, v)[0] == pytest.approx(exact[12], abs=2e-9)
     assert not out.force.any()
 
 
@@ -81,11 +81,11 @@ def test_closed_forms_against_quadrature(name: str) -> None:
 def test_closed_forms_against_nets(teacher: str, K: int, M: int) -> None:
     """Sixteen scramblings of 2^13 points, within five of their standard errors; for a sign teacher the label jumps."""
     case = experiment(K=K, M=M, task__teacher_activation=teacher)
-    law, net = engines(case)
+    law, engine = engines(case)
     start = case.initial(dimension=40, seed=2)
     law.update(*start.blocked()[:2])
     exact = FieldAverages.empty(1, K, M)
-    ErfClosedForm(net).averages(law, start.v, exact)
+    engine.averages(law, start.v, exact)
     names = ("student", "reference", "square", "readout")
     samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for scrambling in range(16):
@@ -162,11 +162,58 @@ def test_saad_solla_plateau_and_specialisation() -> None:
     assert np.abs(error[middle + 10] / error[middle] - 1) < 0.2  # flat while it lasts
 
 
+def soft_committee(**changes: object) -> cu.Experiment:
+    """K = M = 2, isotropic teacher, fixed equal readouts, without the eta^2 terms: the limit Saad and Solla solve by hand."""
+    base = cu.Experiment(
+        task=cu.TeacherStudent(teacher_width=2),
+        student=cu.Committee(width=2, activation="erf", readout="fixed", readout_start="equal"),
+        training=cu.OnlineSGD(learning_rate=1.0),
+        protocol=cu.Protocol.single(duration=200.0),
+    )
+    return base.replace({name.replace("__", "."): value for name, value in changes.items()})
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_saad_solla_1995_symmetric_plateau(K: int) -> None:
+    """Q = C = 1/(2K - 1), R = 1/sqrt(K (2K - 1)), error (K/pi)(pi/6 - K asin(1/2K)), at small learning rate, K = M, T = 1."""
+    case = soft_committee(task__teacher_width=K, student__width=K)
+    symmetric = cu.OrderParameters(Q=np.full((K, K), 0.1), M=np.full((K, K), 0.01), v=np.ones(K))
+    end = cu.integrate(case, symmetric, times=[200.0], noise_terms=False, rtol=1e-9, atol=1e-12)
+    assert end.Q[0] == pytest.approx(np.full((K, K), 1 / (2 * K - 1)), abs=1e-5)
+    assert end.M[0] == pytest.approx(np.full((K, K), (K * (2 * K - 1)) ** -0.5), abs=1e-5)
+    error = K / np.pi * (np.pi / 6 - K * np.arcsin(1 / (2 * K)))
+    assert end.generalization_error[0] == pytest.approx(error, abs=1e-6)
+    assert np.isnan(end.escape_time)
+
+
+def test_the_plateau_is_left_after_a_time_logarithmic_in_the_asymmetry() -> None:
+    """escape time = constant + ln(1 / asymmetry) / lambda, lambda the unstable eigenvalue of the equations on the plateau."""
+    case = soft_committee()
+    Q, M = np.full((2, 2), 1 / 3), np.full((2, 2), 6**-0.5)
+    system = System.of(case)
+    rhs = RightHandSide(system, system.engine("closed form", 64, 0, False), np.ones(1), np.ones(2))
+    plateau, step = np.empty(rhs.size), 1e-6
+    pack(Q[None], M[None], np.ones(2), plateau)
+    columns = [(rhs(0.0, plateau + step * e) - rhs(0.0, plateau - step * e)) / (2 * step) for e in np.eye(rhs.size)]
+    growth = np.linalg.eigvals(np.array(columns).T).real.max()
+    tilt = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    sizes, times = [1e-3, 1e-5, 1e-7], []
+    for size in sizes:
+        # Raising the own overlaps and lowering the others needs a Q that is still a covariance: a little more of it.
+        start = cu.OrderParameters(Q=Q + 1e-2 * np.eye(2), M=M + size * tilt, v=np.ones(2))
+        case_long = case.replace({"protocol.duration": 600.0})
+        trajectory = cu.integrate(case_long, start, times=3001, noise_terms=False, rtol=1e-9, atol=1e-13)
+        times.append(float(trajectory.escape_time))
+        assert trajectory.followers[-1].tolist() == [0, 1]
+    slope = np.polyfit(np.log(sizes), times, 1)[0]
+    assert slope == pytest.approx(-1 / growth, rel=0.02)
+
+
 def test_perceptron_angle_is_the_classification_error() -> None:
     """arccos(R / sqrt(S T)) / pi with S = Q_r + Delta Q_i, for both levels, against a net."""
     case = load("perceptron-curriculum")
     trajectory = cu.integrate(case, case.initial(dimension=1000, seed=1), times=5)
-    assert trajectory.statistics["averages"]["way"] == "closed form"
+    assert trajectory.statistics["averages"]["ways"] == {"first order": "I2, I3, I4", "noise term": "I2, I3, I4"}
     for level in case.protocol.levels:
         S = trajectory.Q[:, 0, 0, 0] + level.irrelevant_variance * trajectory.Q[:, 1, 0, 0]
         angle = np.arccos(trajectory.M[:, 0, 0, 0] / np.sqrt(S * 1.0)) / np.pi
@@ -230,6 +277,20 @@ def test_each_mistake_gets_one_sentence(mistake, message: str) -> None:  # type:
     assert "\n" not in str(caught.value)
 
 
+def test_the_sign_of_one_unit_is_the_sign_of_its_field() -> None:
+    """Whatever the unit, and whatever its positive readout: one law, with closed forms."""
+    ends = []
+    for teacher, readout in (("sign", 1.0), ("erf", 0.3), ("linear", 2.0)):
+        changes = dict(task__teacher_activation=teacher, task__teacher_readout=readout, task__label="sign")
+        case = experiment(K=2, M=1, **changes)
+        ends.append(cu.integrate(case, case.initial(dimension=100, seed=2), averages="closed form", times=[8.0]).Q)
+    assert np.array_equal(ends[0], ends[1])
+    assert np.array_equal(ends[0], ends[2])
+    flipped = experiment(K=2, M=1, task__label="sign", task__teacher_readout=-1.0)
+    law = flipped.task.example_law(flipped.protocol.level())
+    assert law.teacher.readout.tolist() == [-1.0]
+
+
 def test_forced_averages() -> None:
     case = experiment()
     start = case.initial(100)
@@ -238,4 +299,5 @@ def test_forced_averages() -> None:
     gelu = experiment(student__activation="gelu")
     with pytest.raises(cu.InputError, match="'closed form' do not exist for a gelu student"):
         cu.integrate(gelu, start, averages="closed form")
-    assert cu.integrate(case, start, averages="quasi-Monte Carlo", points=256).statistics["averages"]["way"] == "quasi-Monte Carlo"
+    forced = cu.integrate(case, start, averages="quasi-Monte Carlo", points=256).statistics["averages"]
+    assert set(forced["ways"].values()) == {"quasi-Monte Carlo"}

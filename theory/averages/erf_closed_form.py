@@ -20,36 +20,42 @@ import numpy as np
 
 from curriculode.theory.activations import ERF, SIGN
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
 from curriculode.theory.compiled import kernel
 
 
 class ErfClosedForm:
-    """The averages of erf students of erf or sign teachers, exactly; the classification error by a closed form or by `net`."""
+    """The averages of erf students of erf or sign teachers, exactly."""
 
-    name = "closed form"
+    way = "I2, I3, I4"
 
-    def __init__(self, net: QuasiMonteCarlo) -> None:
-        self.net, self.points = net, net.points
+    def __init__(self) -> None:
+        self._work = np.empty((6, 0))
 
-    def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
-        """Fill `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
+    def first_order(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
+        """Fill `out` but for the noise term, for a level whose fields obey `law` and the readout v (K,)."""
+        _first_order(law.covariance, law.example.teacher.readout, _offset(law), v, out.student, out.reference, out.readout)
+
+    def noise_term(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
+        """Fill the noise term of `out`."""
         teacher = law.example.teacher
-        _averages(
-            law.covariance, teacher.readout, _offset(law), teacher.noise, v, out.student, out.reference, out.square, out.readout
-        )
+        if self._work.shape[1] != law.covariance.shape[0]:
+            self._work = np.empty((6, law.covariance.shape[0]))
+        _noise_term(law.covariance, teacher.readout, _offset(law), teacher.noise, v, self._work, out.square)
 
-    def errors(self, law: FieldLaw, v: np.ndarray) -> tuple[float, float]:
-        """Generalisation error (1/2) E (f - y)^2, and P(sign f != sign y), arccos(R / sqrt(S T)) / pi for one unit each."""
-        teacher = law.example.teacher
-        generalization = _generalization(law.covariance, teacher.readout, _offset(law), v)
-        C = law.covariance
-        if C.shape[0] > 2:
-            return generalization, self.net.errors(law, v)[1]
-        sign = np.sign(v[0] * teacher.readout[0])
-        if sign == 0 or C[1, 1] == 0:
-            return generalization, 0.5
-        return generalization, float(np.arccos(np.clip(sign * C[0, 1] / np.sqrt(C[0, 0] * C[1, 1]), -1.0, 1.0)) / np.pi)
+    def generalization_error(self, law: FieldLaw, v: np.ndarray) -> float:
+        """(1/2) E (f - y)^2, against the label without noise."""
+        return _generalization(law.covariance, law.example.teacher.readout, _offset(law), v)
+
+
+def classification_error(law: FieldLaw, v: np.ndarray) -> float | None:
+    """P(sign f != sign y) = arccos(R / sqrt(S T)) / pi for one odd, rising unit each; None for committees."""
+    C = law.covariance
+    if C.shape[0] > 2:
+        return None
+    sign = np.sign(v[0] * law.example.teacher.readout[0])
+    if sign == 0 or C[1, 1] == 0:
+        return 0.5
+    return float(np.arccos(np.clip(sign * C[0, 1] / np.sqrt(C[0, 0] * C[1, 1]), -1.0, 1.0)) / np.pi)
 
 
 def _offset(law: FieldLaw) -> float:
@@ -64,17 +70,31 @@ def applies(activation: int, loss: str, law: FieldLaw) -> bool:
 
 
 @kernel
-def _asin(numerator, square):
-    """asin(numerator / sqrt(square)), where rounding may carry the quotient of two equal numbers just past 1."""
-    x = numerator / np.sqrt(square)
-    if abs(x) > 1.0 and abs(x) < 1.0 + 1e-9:
-        return np.copysign(0.5 * np.pi, x)
-    return np.arcsin(x)
+def _asin(x):
+    """asin(x) to rounding, without branches, so that loops over it are vectorised (rational approximation of fdlibm).
+
+    Rounding may carry the quotient of two equal numbers just past 1; anything further is NaN.
+    """
+    size = abs(x)
+    small = size < 0.5
+    rest = 0.5 * (1.0 - size)
+    rest = 0.0 if (rest < 0.0) & (rest > -1e-9) else rest
+    z = x * x if small else rest
+    root = size if small else np.sqrt(z)
+    above = 2.01212532134862925881e-01 + z * (
+        -4.00555345006794114027e-02 + z * (7.91534994289814532176e-04 + z * 3.47933107596021167570e-05)
+    )
+    above = z * (1.66666666666666657415e-01 + z * (-3.25565818622400915405e-01 + z * above))
+    below = -2.40339491173441421878e00 + z * (
+        2.02094576023350569471e00 + z * (-6.88283971605453293030e-01 + z * 7.70381505559019352791e-02)
+    )
+    value = root + root * above / (1.0 + z * below)
+    return np.copysign(value if small else 0.5 * np.pi - 2.0 * value, x)
 
 
 @kernel
-def _averages(C, A, offset, noise, v, student, reference, square, readout):
-    """Averages from the joint covariance C (P + K, P + K), teacher units first; see the head of the file."""
+def _first_order(C, A, offset, v, student, reference, readout):
+    """First-order averages from the joint covariance C (P + K, P + K), teacher units first; see the head of the file."""
     P, K = A.size, v.size
     n = P + K
     student[:] = 0.0
@@ -88,29 +108,44 @@ def _averages(C, A, offset, noise, v, student, reference, square, readout):
             cross = C[P + k, a]
             alpha = v[k] * c * (2.0 / np.pi) / np.sqrt(one * size - cross * cross)
             beta += alpha * cross / one
-            read += c * (2.0 / np.pi) * _asin(cross, one * size)
+            read += c * (2.0 / np.pi) * _asin(cross / np.sqrt(one * size))
             if a < P:
                 reference[k, a] = alpha
             else:
                 student[k, a - P] += alpha
         student[k, k] -= beta
         readout[k] = read
+
+
+@kernel
+def _noise_term(C, A, offset, noise, v, work, square):
+    """E[F_k F_l] from the joint covariance C; see the head of the file. `work` (6, P + K) holds what depends on one field.
+
+    With p_a = C_la (1 + C_kk) - C_kl C_ka and q_a = C_ka (1 + C_ll) - C_kl C_la:
+    L0 = L4 C_ab - p_a C_lb - q_a C_kb,  L1 = L4 (o_a + C_aa) - p_a C_la - q_a C_ka.
+    """
+    P, K = A.size, v.size
+    n = P + K
+    weight, to_k, to_m, p, q, inverse = work[0], work[1], work[2], work[3], work[4], work[5]
     for k in range(K):
         for m in range(k, K):
             ck, cm, ckm = 1.0 + C[P + k, P + k], 1.0 + C[P + m, P + m], C[P + k, P + m]
             L4 = ck * cm - ckm * ckm
+            for a in range(n):
+                weight[a] = -A[a] if a < P else v[a - P]
+                to_k[a], to_m[a] = C[P + k, a], C[P + m, a]
+                p[a] = to_m[a] * ck - ckm * to_k[a]
+                q[a] = to_k[a] * cm - ckm * to_m[a]
+                L1 = L4 * ((offset if a < P else 1.0) + C[a, a]) - p[a] * to_m[a] - q[a] * to_k[a]
+                inverse[a] = 1.0 / np.sqrt(L1)
             total = 0.0
             for a in range(n):
-                ka, ma = C[P + k, a], C[P + m, a]
-                weight = -A[a] if a < P else v[a - P]
-                La = L4 * ((offset if a < P else 1.0) + C[a, a]) - ma * ma * ck - ka * ka * cm + 2.0 * ckm * ka * ma
                 partial = 0.0
-                for b in range(a + 1):
-                    kb, mb = C[P + k, b], C[P + m, b]
-                    Lb = L4 * ((offset if b < P else 1.0) + C[b, b]) - mb * mb * ck - kb * kb * cm + 2.0 * ckm * kb * mb
-                    L0 = L4 * C[a, b] - ma * mb * ck - ka * kb * cm + ckm * (ka * mb + kb * ma)
-                    partial += (1.0 if a == b else 2.0) * (-A[b] if b < P else v[b - P]) * _asin(L0, La * Lb)
-                total += weight * partial
+                for b in range(a):
+                    L0 = L4 * C[a, b] - p[a] * to_m[b] - q[a] * to_k[b]
+                    partial += weight[b] * _asin(L0 * inverse[a] * inverse[b])
+                L0 = L4 * C[a, a] - p[a] * to_m[a] - q[a] * to_k[a]
+                total += weight[a] * (2.0 * partial + weight[a] * _asin(L0 * inverse[a] * inverse[a]))
             total = (4.0 / np.pi**2 * total + noise * noise * 2.0 / np.pi) / np.sqrt(L4)
             square[k, m] = v[k] * v[m] * total
             square[m, k] = square[k, m]
@@ -125,5 +160,5 @@ def _generalization(C, A, offset, v):
         for b in range(n):
             ca, cb = (-A[a] if a < P else v[a - P]), (-A[b] if b < P else v[b - P])
             size = ((offset if a < P else 1.0) + C[a, a]) * ((offset if b < P else 1.0) + C[b, b])
-            total += ca * cb * (2.0 / np.pi) * _asin(C[a, b], size)
+            total += ca * cb * (2.0 / np.pi) * _asin(C[a, b] / np.sqrt(size))
     return 0.5 * total

@@ -27,9 +27,13 @@ def check_points(points: int, fields: int) -> None:
         raise InputError(f"points = {points!r} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
     if points > 2**22:
         raise InputError(f"points = {points} is not allowed; at most 2^22 = {2**22}")
-    if points < 2 * fields:
-        least = 1 << (2 * fields - 1).bit_length()
-        raise InputError(f"points = {points} are too few for {fields} fields; use at least {least}")
+    if points < least_points(fields):
+        raise InputError(f"points = {points} are too few for {fields} fields; use at least {least_points(fields)}")
+
+
+def least_points(fields: int) -> int:
+    """The smallest net that can be whitened: two points a field."""
+    return 1 << (2 * fields - 1).bit_length()
 
 
 @lru_cache(maxsize=64)
@@ -70,15 +74,15 @@ class QuasiMonteCarlo:
         self._signals = np.empty((4, rows))
         self._product = np.empty((width, width))
 
-    def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
-        """Fill `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
+    def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages, first_order: bool = True, noise_term: bool = True) -> None:
+        """Fill the terms asked for of `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
         factor_semidefinite(law.covariance, self._factor)
         teacher = law.example.teacher
         _averages(
             self.activation.code, self.loss, law.example.probability, law.example.label,
             teacher.activation, teacher.readout, teacher.sign, teacher.noise,
             law.mean, law.covariance, law.precision, self._factor, v, self._z, self._joint, self._fields, self._references,
-            self._signals, self._product, out.force, out.student, out.reference, out.square, out.readout,
+            self._signals, self._product, first_order, noise_term, out.force, out.student, out.reference, out.square, out.readout,
         )  # fmt: skip
 
     def errors(self, law: FieldLaw, v: np.ndarray) -> tuple[float, float]:
@@ -105,19 +109,21 @@ def _output(v, g, f):
 def _averages(
     code, loss_code, probability, label, teacher, teacher_readout, teacher_sign, label_noise,
     mean, covariance, precision, factor, v, z, joint, fields, references, signals, product,
-    force, student, reference, square, readout,
+    first_order, noise_term, force, student, reference, square, readout,
 ):  # fmt: skip
-    """The averages over all chunks of z (chunks, R + K, rows) and all components."""
+    """The averages over all chunks of z (chunks, R + K, rows) and all components, those of the first order or the noise term."""
     chunks, width, rows = z.shape[0], v.size, z.shape[2]
     R = references.shape[1]
     x, g, dg, d2g, h = fields[0], fields[1], fields[2], fields[3], fields[4]
     f, e, slope, y = signals[0], signals[1], signals[2], signals[3]
     nu, centred = joint[:R], joint[R:]
-    force[:] = 0.0
-    student[:] = 0.0
-    reference[:] = 0.0
-    square[:] = 0.0
-    readout[:] = 0.0
+    if first_order:
+        force[:] = 0.0
+        student[:] = 0.0
+        reference[:] = 0.0
+        readout[:] = 0.0
+    if noise_term:
+        square[:] = 0.0
     for chunk in range(chunks):
         np.dot(factor, z[chunk], joint)
         for c in range(probability.size):
@@ -125,53 +131,62 @@ def _averages(
             for k in range(width):
                 for i in range(rows):
                     x[k, i] = centred[k, i] + mean[c, k]
-            evaluate_curved(code, x.ravel(), g.ravel(), dg.ravel(), d2g.ravel())
+            if first_order:
+                evaluate_curved(code, x.ravel(), g.ravel(), dg.ravel(), d2g.ravel())
+            else:
+                evaluate(code, x.ravel(), g.ravel(), dg.ravel())
             _output(v, g, f)
             y[:] = label[c]
             if R > 0:
                 teacher_labels(teacher, teacher_readout, teacher_sign, nu, references[0], references[1], y)
             for i in range(rows):
                 e[i] = error_signal(loss_code, f[i], y[i])
-                slope[i] = error_slope(loss_code, f[i], y[i])
             for k in range(width):
-                total, curved, read = 0.0, 0.0, 0.0
                 for i in range(rows):
                     h[k, i] = v[k] * dg[k, i]
-                    total += e[i] * h[k, i]
-                    read += e[i] * g[k, i]
-                    curved += e[i] * d2g[k, i]
-                force[c, k] += weight * total
-                readout[k] += weight * read
-                student[k, k] += weight * v[k] * curved
-            # E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k],   h_k = v_k g'_k
-            for k in range(width):
-                for i in range(rows):
-                    dg[k, i] = slope[i] * h[k, i]
-            np.dot(dg, h.T, product)
-            # E[F_k F_l] = E[e^2 h_k h_l]; noise on the label adds its variance to e^2 (squared loss, e' = 1).
-            for k in range(width):
-                for m in range(width):
-                    student[k, m] += weight * product[k, m]
-                    square[k, m] += weight * label_noise * label_noise * product[k, m]
-            for k in range(width):
-                for i in range(rows):
-                    dg[k, i] = e[i] * h[k, i]
-            np.dot(dg, dg.T, product)
-            for k in range(width):
-                for m in range(width):
-                    square[k, m] += weight * product[k, m]
-                for p in range(R):
-                    total = 0.0
+            if first_order:
+                for k in range(width):
+                    total, curved, read = 0.0, 0.0, 0.0
                     for i in range(rows):
-                        total += dg[k, i] * nu[p, i]
-                    reference[k, p] += weight * total
-            if code == RELU:
+                        total += e[i] * h[k, i]
+                        read += e[i] * g[k, i]
+                        curved += e[i] * d2g[k, i]
+                    force[c, k] += weight * total
+                    readout[k] += weight * read
+                    student[k, k] += weight * v[k] * curved
+                    for p in range(R):
+                        total = 0.0
+                        for i in range(rows):
+                            total += e[i] * h[k, i] * nu[p, i]
+                        reference[k, p] += weight * total
+                # E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k],   h_k = v_k g'_k
+                for i in range(rows):
+                    slope[i] = error_slope(loss_code, f[i], y[i])
+                for k in range(width):
+                    for i in range(rows):
+                        dg[k, i] = slope[i] * h[k, i]
+                np.dot(dg, h.T, product)
+                for k in range(width):
+                    for m in range(width):
+                        student[k, m] += weight * product[k, m]
+            if noise_term:
+                # E[F_k F_l] = E[e^2 h_k h_l]; noise on the label adds its variance to e^2 (squared loss, e' = 1).
+                for i in range(rows):
+                    slope[i] = np.sqrt(e[i] * e[i] + label_noise * label_noise)
+                for k in range(width):
+                    for i in range(rows):
+                        dg[k, i] = slope[i] * h[k, i]
+                np.dot(dg, dg.T, product)
+                for k in range(width):
+                    for m in range(width):
+                        square[k, m] += weight * product[k, m]
+            if first_order and code == RELU:
                 for k in range(width):
                     student[k, k] += weight * v[k] * _kink(
                         k, loss_code, label[c], teacher, teacher_readout, teacher_sign, mean[c], covariance, v, x, nu,
                         references, f, y,
                     )  # fmt: skip
-    if R > 0:
+    if first_order and R > 0:
         # Stein's lemma for the references, E[F_k nu_p] = sum_i E[dF_k/dlambda_i] C_ip + sum_q E[dF_k/dnu_q] C_qp, holds for labels
         # that jump as well; the references' covariance C_qp is fixed and regular.
         reference -= np.dot(student, np.ascontiguousarray(covariance[R:, :R]))

@@ -10,7 +10,7 @@ sign teacher, the curriculum perceptron: Saglietti, Sarao Mannelli, Saxe 2022 (2
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from curriculode.theory.activations import SIGN, activation
 from curriculode.theory.description import Description
@@ -19,6 +19,13 @@ from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
 
 if TYPE_CHECKING:
     from curriculode.theory.protocol import Level
+
+
+_SIGN_KEEPING = ("erf", "relu", "gelu", "linear", "tanh", "sign", "hermite-1")
+
+
+def _known(name: str) -> str:
+    return name if name == "sign" else activation(name).name
 
 
 class TeacherStudent(Description):
@@ -38,7 +45,7 @@ class TeacherStudent(Description):
 
     kind: Literal["teacher-student"] = "teacher-student"
     teacher_width: Annotated[int, Field(ge=1)]
-    teacher_activation: Literal["erf", "relu", "gelu", "linear", "quadratic", "tanh", "sign"] = "erf"
+    teacher_activation: Annotated[str, AfterValidator(_known)] = "erf"
     relevant_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     label_noise: Annotated[float, Field(ge=0)] = 0.0
     teacher_overlap: list[list[float]] | None = None
@@ -110,10 +117,15 @@ class TeacherStudent(Description):
             )
         scale = np.sqrt(np.array([1.0, level.irrelevant_variance or 0.0])[:blocks])
         code = SIGN if self.teacher_activation == "sign" else activation(self.teacher_activation).code
+        sign = self.label == "sign"
+        readout = self.A
+        if sign and self.teacher_width == 1 and readout[0] != 0 and self.teacher_activation in _SIGN_KEEPING:
+            # The sign of one such unit is the sign of its field: a label with closed forms.
+            code, readout, sign = SIGN, np.sign(readout), False
         return ExampleLaw(
             probability=np.ones(1),
             gain=np.zeros((1, self.teacher_width, blocks)),
             scale=scale,
             label=np.zeros(1),
-            teacher=Teacher(code, self.A, self.label == "sign", self.label_noise),
+            teacher=Teacher(code, readout, sign, self.label_noise),
         )

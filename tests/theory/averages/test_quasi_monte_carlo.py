@@ -52,7 +52,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if not name.startswith("hermite")] + ["hermite-2"])
 def test_every_average_against_quadrature(name: str, loss: str, case: str) -> None:
     """Mean over 16 scramblings within five of its standard errors (and the rounding of the quadrature)."""
     law, v = field_law(*CASES[case]), np.array([0.7, -0.4])

@@ -1,0 +1,133 @@
+"""Pairs of gates and ramps with means: against quadrature, Price's theorem, and the derivation by sympy."""
+
+import itertools
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.special import ndtr, owens_t
+
+from curriculode.theory.activations import ERF, GELU, RELU, SIGN
+from curriculode.theory.averages import derivation
+from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf
+from curriculode.theory.averages.gated_pairs import gated, pair, single
+from tests.theory.averages import quadrature
+
+# gate or ramp by name: (is a ramp, o), value, derivative, regular second derivative (None: a delta function, or worse)
+UNITS = {
+    "erf": ((False, 1.0), ndtr, quadrature.density, lambda x: -x * quadrature.density(x)),
+    "sign": ((False, 0.0), lambda x: float(x > 0), None, None),
+    "relu": ((True, 0.0), lambda x: max(x, 0.0), lambda x: float(x > 0), None),
+    "gelu": (
+        (True, 1.0),
+        lambda x: x * ndtr(x),
+        lambda x: ndtr(x) + x * quadrature.density(x),
+        lambda x: (2 - x * x) * quadrature.density(x),
+    ),
+}
+CASES = {
+    "ordinary": (0.4, -0.3, 0.8, 0.3, 0.5),
+    "no means": (0.0, 0.0, 1.2, -0.4, 0.7),
+    "nearly singular": (0.4, 0.6, 1.0, 0.9999, 1.0),
+    "nearly singular, opposite": (-0.2, 0.5, 0.5, -0.99999 * (0.5 * 1.7) ** 0.5, 1.7),
+    "singular": (0.3, 0.6, 0.5, 1.0, 2.0),
+    "large means": (2.5, -3.0, 0.3, -0.1, 0.2),
+    "small fields": (0.01, -0.02, 1e-4, 3e-5, 2e-4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(UNITS, repeat=2)))
+def test_every_pair_against_adaptive_quadrature(first: str, second: str, case: str) -> None:
+    kind1, *f = UNITS[first]
+    kind2, *g = UNITS[second]
+    law = CASES[case]
+    ours = pair(*kind1, *kind2, *law)
+    swapped = (law[1], law[0], law[4], law[3], law[2])
+    for value, (i, j) in zip(ours, [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0), (0, 2)], strict=True):
+        if f[i] and g[j]:
+            # At a singular covariance two steps at one point are no integral that quadrature can see.
+            assert value == pytest.approx(quadrature.two(f[i], g[j], *law), abs=2e-9, rel=1e-8), (i, j)
+        elif (i, j) == (2, 0) and first == "relu" and (case, second) != ("singular", "sign"):
+            assert value == pytest.approx(quadrature.delta(g[0], *law), abs=2e-9, rel=1e-8)
+        elif (i, j) == (0, 2) and second == "relu" and (case, first) != ("singular", "sign"):
+            assert value == pytest.approx(quadrature.delta(f[0], *swapped), abs=2e-9, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_single_fields_against_quadrature(name: str) -> None:
+    kind, *f = UNITS[name]
+    for m, C in ((0.4, 0.8), (-2.0, 0.1), (0.0, 1.5)):
+        for value, function in zip(single(*kind, m, C), f, strict=True):
+            if function:
+                assert value == pytest.approx(quadrature.one(function, m, C), abs=1e-11)
+    assert single(True, 0.0, 0.7, 0.0) == (0.7, 1.0, 0.0)
+    assert single(False, 0.0, -0.7, 0.0) == (0.0, 0.0, 0.0)
+
+
+def test_bivariate_normal_cdf_against_owens_t(rng: np.random.Generator) -> None:
+    """Owen 1956: Phi2 = (Phi(h) + Phi(k)) / 2 - T(h, a_h) - T(k, a_k) - (1/2 where h and k have opposite signs)."""
+    rho = np.concatenate([rng.uniform(-1, 1, 2000), np.tanh(rng.uniform(2, 9, 500)), -np.tanh(rng.uniform(2, 9, 500))])
+    h, k = rng.normal(0, 1.5, (2, rho.size))
+    root = np.sqrt((1 - rho) * (1 + rho))
+    exact = 0.5 * (ndtr(h) + ndtr(k)) - owens_t(h, (k / h - rho) / root) - owens_t(k, (h / k - rho) / root) - 0.5 * (h * k < 0)
+    ours = np.array([bivariate_normal_cdf(*args) for args in zip(h, k, rho, strict=True)])
+    assert np.abs(ours - exact).max() < 2e-15
+
+
+def test_bivariate_normal_cdf_at_the_ends() -> None:
+    for h, k in ((0.3, 0.3), (0.3, -0.8), (-1.0, 0.2), (0.0, 0.0)):
+        assert bivariate_normal_cdf(h, k, 1.0) == pytest.approx(ndtr(min(h, k)), abs=1e-15)
+        assert bivariate_normal_cdf(h, k, -1.0) == pytest.approx(max(ndtr(h) + ndtr(k) - 1, 0), abs=1e-15)
+        assert bivariate_normal_cdf(h, k, 0.0) == pytest.approx(ndtr(h) * ndtr(k), abs=1e-15)
+    inf = np.inf
+    assert bivariate_normal_cdf(inf, 0.3, 0.5) == pytest.approx(ndtr(0.3), abs=1e-15)
+    assert bivariate_normal_cdf(0.3, -inf, 0.5) == 0.0
+    assert bivariate_normal_cdf(0.0, 0.0, 0.5) == pytest.approx(1 / 3, abs=1e-15)
+    assert bivariate_normal_cdf(12.0, -13.0, -0.97) == pytest.approx(0.0, abs=1e-30)
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.combinations_with_replacement(["erf", "relu", "gelu"], 2)))
+def test_price_theorem(first: str, second: str) -> None:
+    """dE[X1 X2] / dC12 = E[X1' X2'], by central differences."""
+    kinds, (m1, m2, C11, C12, C22), step = (*UNITS[first][0], *UNITS[second][0]), CASES["ordinary"], 1e-5
+    above, below = (pair(*kinds, m1, m2, C11, C12 + s, C22)[0] for s in (step, -step))
+    assert (above - below) / (2 * step) == pytest.approx(pair(*kinds, m1, m2, C11, C12, C22)[3], rel=1e-8)
+
+
+@pytest.mark.parametrize(("ramp1", "ramp2"), list(itertools.product([False, True], repeat=2)))
+def test_pairs_against_their_derivation(ramp1: bool, ramp2: bool, rng: np.random.Generator) -> None:
+    """The expressions sympy derives, from B and its first derivatives as numbers; gates of any o between and beyond 0 and 1."""
+    d = derivation
+    symbols = [d.m1, d.m2, d.C11, d.C12, d.C22, d.o1, d.o2, d.B(), d.B(1), d.B(0, 1), d.B(1, 1)]
+    derived = sp.lambdify(symbols, [d.lower(form) for form in d.pair(ramp1, ramp2)])
+    for o1, o2 in ((1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.0, 0.0), (0.3, 2.0)):
+        (m1, m2), A = rng.normal(size=2), rng.normal(size=(2, 2))
+        C = A @ A.T + 0.1 * np.eye(2)
+        law = (m1, m2, C[0, 0], C[0, 1], C[1, 1])
+        gates = pair(False, o1, False, o2, *law)
+        expected = derived(*law, o1, o2, *gates[:4])
+        assert pair(ramp1, o1, ramp2, o2, *law) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        tilted = d.tilted_pair().subs(dict(zip(symbols[:7], (*law, o1, o2), strict=True)))
+        assert gates[3] == pytest.approx(float(tilted), rel=1e-12)
+
+
+@pytest.mark.parametrize(("ramp1", "ramp2"), list(itertools.product([False, True], repeat=2)))
+def test_derivatives_of_units_are_derivatives_in_the_means(ramp1: bool, ramp2: bool) -> None:
+    """Two routes to every average, x G' = -o G'' and d/dm, are the same expression."""
+    d = derivation
+    X, X1, X2, X12, X11, X22 = d.pair(ramp1, ramp2)
+    routes = [(d.d(X, 1), X1), (d.d(X, 2), X2), (d.d(d.d(X, 1), 2), X12), (d.d(d.d(X, 1), 1), X11), (d.d(d.d(X, 2), 2), X22)]
+    assert all(sp.simplify(d.lower(a) - d.lower(b)) == 0 for a, b in routes)
+
+
+def test_which_unit_is_which() -> None:
+    """Hand-computed at a point: erf(x/sqrt 2) = 2 Phi(x) - 1 and so on, with o = 1 for smooth units and 0 for hard ones."""
+    assert gated(ERF) == (False, 1.0, 2.0, -1.0)
+    assert gated(SIGN) == (False, 0.0, 2.0, -1.0)
+    assert gated(GELU) == (True, 1.0, 1.0, 0.0)
+    assert gated(RELU) == (True, 0.0, 1.0, 0.0)
+    # E[relu(x)^2] = 1/2, E[relu(x) relu(-x)] = 0, E[relu' relu'] of independent fields = 1/4 for unit normals
+    assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)[0] == pytest.approx(0.5, abs=1e-15)
+    assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, -1.0, 1.0)[0] == pytest.approx(0.0, abs=1e-15)
+    assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0)[3] == 0.25
