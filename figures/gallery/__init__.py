@@ -10,9 +10,13 @@ from curriculode.theory.description import unknown
 from curriculode.theory.errors import InputError
 
 _MODULES = {
+    "committee": "committee",
+    "difficulty": "difficulty",
     "finite-size": "finite_size",
     "lottery": "lottery",
     "perceptron-orders": "perceptron_orders",
+    "signal-to-noise": "signal_to_noise",
+    "width-gap": "width_gap",
     "xor-orders": "xor_orders",
 }
 

@@ -2,14 +2,10 @@
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 import curriculode as cu
-from curriculode.figures import gallery
-from curriculode.figures.gallery.finite_size import exponents
-from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.trajectory import plot_ensemble, plot_trajectory
 
 
@@ -49,63 +45,3 @@ def test_pictures_of_one_side(xor: cu.Experiment) -> None:
     assert len(axes[2].get_lines()) == 4
     ensemble = cu.simulate(xor, dimension=50, runs=5, times=4, points=64)
     assert np.allclose(plot_ensemble(ensemble)[0].get_lines()[-1].get_ydata(), ensemble.generalization_error.mean(axis=0))
-
-
-def test_lottery_has_the_odds_of_the_paper() -> None:
-    """2206.04030: 3/32 at K = 4, and .381, .623, .960 for independent tickets at K = 6, 8, 16."""
-    assert [independent_tickets(4, c) for c in range(5)] == pytest.approx([0, 1 / 64, 21 / 64, 9 / 16, 3 / 32])
-    assert [independent_tickets(K, 4) for K in (6, 8, 16)] == pytest.approx([0.381, 0.623, 0.960], abs=5e-4)
-    table = gallery.figure("lottery").compute(0.1, lambda fraction: None)
-    minimal = table[(table["part"] == "width") & (table["width"] == 4)].set_index("covered_clusters")
-    assert minimal["of_runs"].iloc[0] == 1000
-    for covered, paper in ((1, 0.016), (2, 0.328), (3, 0.5625), (4, 0.094)):
-        # Sampling error of 1000 runs, and what interactions add to independent tickets at D = 250 (0.01 in 10,000 runs).
-        assert abs(minimal["frequency"][covered] - paper) < 4 * np.sqrt(paper * (1 - paper) / 1000) + 0.02
-    full = table[table["covered_clusters"] == 4]
-    by_width = full[full["part"] == "width"].set_index("width")["frequency"]
-    assert by_width[4] < by_width[8] < by_width[32]
-    # At high noise the hard examples alone find the clusters too late; easy ones, first or mixed in, keep the odds.
-    hard = table[(table["part"] == "order") & (table["noise"] == 0.6) & (table["covered_clusters"] >= 3)]
-    chance = hard.groupby("order")["frequency"].sum()
-    assert chance["curriculum"] > chance["hard-only"] + 0.1
-
-
-def test_finite_size_exponents() -> None:
-    table = gallery.figure("finite-size").compute(0.05, lambda fraction: None)
-    fits = exponents(table).set_index(["quantity", "what"])
-    for name in ("trace of Q", "M along its start", "v along its start"):
-        row = fits.loc[(name, "scatter")]
-        assert abs(row["exponent"] + 0.5) < 4 * row["error"]
-    row = fits.loc[("trace of Q", "shift")]
-    assert abs(row["exponent"] + 1.0) < 4 * row["error"] + 0.05
-
-
-def test_perceptron_is_sped_up_modestly_and_gains_nothing_in_the_end() -> None:
-    """2106.08068, online: a curriculum helps on the way (less the harder its easy examples are), and not in the end."""
-    table = gallery.figure("perceptron-orders").compute(0.2, lambda fraction: None)
-    middle = table[(table["part"] == "difficulty") & (table["levels.hard.irrelevant_variance"] == 2.0)]
-    assert (middle["gain"] > 5 * middle["standard_error"]).all()
-    assert (np.diff(middle.sort_values("levels.easy.irrelevant_variance")["gain"]) < 0).all()
-    assert middle["gain"].max() < 0.03
-    curves = table[table["part"] == "curves"].sort_values("t").groupby("protocol.order")["theory"].last()
-    assert abs(curves["curriculum"] - curves["random"]) < 0.005
-
-
-def test_exponents_of_known_powers() -> None:
-    D = np.array([100, 1000, 10_000, 100_000])
-    exact = {"scatter": D**-0.5, "scatter_error": 0.01 * D**-0.5, "shift": -2.0 / D, "shift_error": 0.01 / D}
-    fits = exponents(pd.DataFrame({"dimension": D, "quantity": "x", **exact}))
-    assert fits["exponent"].to_numpy() == pytest.approx([-0.5, -1.0])
-
-
-def test_every_figure_draws_what_it_computes() -> None:
-    for name in gallery.names():
-        figure = gallery.figure(name)
-        assert figure.title
-        assert len(figure.caption) > 100
-        drawn = figure.draw(figure.compute(0.02, lambda fraction: None))
-        assert all(axis.get_title() for axis in drawn.axes)
-    with pytest.raises(
-        cu.InputError, match="figure 'nope' is unknown; allowed: finite-size, lottery, perceptron-orders, xor-orders"
-    ):
-        gallery.figure("nope")

@@ -1,0 +1,136 @@
+"""The gallery: each figure is computed once at a small scale, drawn, and asked for a number that it is there to show."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import curriculode as cu
+from curriculode.figures import gallery
+from curriculode.figures.gallery.finite_size import exponents
+from curriculode.figures.gallery.lottery import independent_tickets
+from curriculode.figures.gallery.paired_orders import paired_difference
+from curriculode.figures.gallery.width_gap import largest_and_final
+from curriculode.theory.experiment import builtin_experiments
+
+# Numbers of runs, as shares of those of the figure: enough for the number that is asserted.
+SCALES = {"committee": 0.25, "difficulty": 0.2, "finite-size": 0.05, "lottery": 0.1, "perceptron-orders": 0.2, "width-gap": 0.08}
+
+
+@cache
+def table(name: str) -> pd.DataFrame:
+    return gallery.figure(name).compute(SCALES.get(name, 0.04), lambda fraction: None)
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_every_figure_draws_what_it_computes(name: str) -> None:
+    figure = gallery.figure(name)
+    assert figure.title
+    assert len(figure.caption) > 100
+    assert figure.experiment in builtin_experiments()
+    drawn = figure.draw(table(name))
+    assert all(axis.get_title() for axis in drawn.axes)
+
+
+def test_unknown_figures_are_named() -> None:
+    with pytest.raises(cu.InputError, match="figure 'nope' is unknown; allowed: committee, difficulty, finite-size, lottery"):
+        gallery.figure("nope")
+
+
+def test_lottery_has_the_odds_of_the_paper() -> None:
+    """2206.04030: 3/32 at K = 4, and .381, .623, .960 for independent tickets at K = 6, 8, 16."""
+    assert [independent_tickets(4, c) for c in range(5)] == pytest.approx([0, 1 / 64, 21 / 64, 9 / 16, 3 / 32])
+    assert [independent_tickets(K, 4) for K in (6, 8, 16)] == pytest.approx([0.381, 0.623, 0.960], abs=5e-4)
+    data = table("lottery")
+    minimal = data[(data["part"] == "width") & (data["width"] == 4)].set_index("covered_clusters")
+    assert minimal["of_runs"].iloc[0] == 1000
+    for covered, paper in ((1, 0.016), (2, 0.328), (3, 0.5625), (4, 0.094)):
+        # Sampling error of 1000 runs, and what interactions add to independent tickets at D = 250 (0.01 in 10,000 runs).
+        assert abs(minimal["frequency"][covered] - paper) < 4 * np.sqrt(paper * (1 - paper) / 1000) + 0.02
+    full = data[data["covered_clusters"] == 4]
+    by_width = full[full["part"] == "width"].set_index("width")["frequency"]
+    assert by_width[4] < by_width[8] < by_width[32]
+    # At high noise the hard examples alone find the clusters too late; easy ones, first or mixed in, keep the odds.
+    hard = data[(data["part"] == "order") & (data["noise"] == 0.6) & (data["covered_clusters"] >= 3)]
+    chance = hard.groupby("order")["frequency"].sum()
+    assert chance["curriculum"] > chance["hard-only"] + 0.1
+
+
+def test_finite_size_exponents() -> None:
+    data = table("finite-size")
+    fits = exponents(data).set_index(["quantity", "what"])
+    for name in ("trace of Q", "M along its start", "v along its start"):
+        row = fits.loc[(name, "scatter")]
+        assert abs(row["exponent"] + 0.5) < 4 * row["error"]
+    row = fits.loc[("trace of Q", "shift")]
+    assert abs(row["exponent"] + 1.0) < 4 * row["error"] + 0.05
+
+
+def test_perceptron_is_sped_up_modestly_and_gains_nothing_in_the_end() -> None:
+    """2106.08068, online: a curriculum helps on the way (less the harder its easy examples are), and not in the end."""
+    data = table("perceptron-orders")
+    middle = data[(data["part"] == "difficulty") & (data["levels.hard.irrelevant_variance"] == 2.0)]
+    assert (middle["gain"] > 5 * middle["standard_error"]).all()
+    assert (np.diff(middle.sort_values("levels.easy.irrelevant_variance")["gain"]) < 0).all()
+    assert middle["gain"].max() < 0.03
+    curves = data[data["part"] == "curves"].sort_values("t").groupby("protocol.order")["theory"].last()
+    assert abs(curves["curriculum"] - curves["random"]) < 0.005
+
+
+def test_exponents_of_known_powers() -> None:
+    D = np.array([100, 1000, 10_000, 100_000])
+    exact = {"scatter": D**-0.5, "scatter_error": 0.01 * D**-0.5, "shift": -2.0 / D, "shift_error": 0.01 / D}
+    fits = exponents(pd.DataFrame({"dimension": D, "quantity": "x", **exact}))
+    assert fits["exponent"].to_numpy() == pytest.approx([-0.5, -1.0])
+
+
+def test_the_speed_up_stays_and_the_gap_closes() -> None:
+    """Accuracy gained over random: on the way at every width, in the end hardly any for a wide network."""
+    ends = largest_and_final(table("width-gap"))
+    wide = ends[ends["width"] >= 16].groupby("which")["gap"].mean()
+    assert wide["largest"] > 0.04
+    assert wide["final"] < 0.012
+    minimal = ends[ends["width"] <= 6].groupby("which")["gap"].mean()
+    assert minimal["largest"] > 0.04
+
+
+def test_difficulty_orders_the_losses_as_in_the_paper() -> None:
+    """2406.01589: curriculum < random < hard-only; all tend to ln 2; the largest gap to hard-only near sigma = .35 to .5."""
+    losses = table("difficulty").pivot(index=["kind", "noise"], columns="order", values="loss")
+    fading = losses.loc["fading"]
+    middle = fading.loc[0.3:0.7]
+    assert (middle["curriculum"] < middle["hard-only"]).all()
+    assert (middle["random"] < middle["hard-only"]).all()
+    assert (fading["random"] - fading["curriculum"]).mean() > 0.005
+    assert 0.3 < (fading["hard-only"] - fading["curriculum"]).idxmax() < 0.65
+    assert (np.abs(losses.xs(0.8, level="noise") - np.log(2)) < 0.03).all(axis=None)
+    hard = table("difficulty")
+    covered = hard[(hard["kind"] == "fading") & (hard["noise"] == 0.6)].set_index("order")["covered_0"]
+    assert covered["curriculum"] < covered["hard-only"] - 0.2
+
+
+def test_easy_examples_help_where_the_signal_is_neither_lost_nor_plain() -> None:
+    data = table("signal-to-noise")
+    gain = data[data["order"] == "curriculum"].groupby("ratio")["theory"].mean()
+    assert 2.0 <= gain.idxmax() <= 6.0
+    assert gain[[2.0, 3.0, 4.0]].mean() > 0.03
+    assert np.abs(gain[[1.0, 16.0]]).max() < 0.05
+
+
+def test_committees_specialise_or_stay() -> None:
+    """K = M: the plateau is left and the teacher learnt; K < M: one unit between two teachers, |cosine| 1/sqrt 2, to the end."""
+    data = table("committee")
+    last = data[data["theory"].notna()].sort_values("t").groupby(["width", "start", "quantity"])["theory"].last().unstack()
+    assert (last.loc[2, "generalization_error"] < 1e-8).all()
+    assert (last.loc[2, "specialization"] > 0.999).all()
+    assert last.loc[1, "specialization"].to_numpy() == pytest.approx(2**-0.5, abs=0.02)
+    assert (last.loc[1, "generalization_error"] > 0.02).all()
+    escape = data.groupby("width")["escape_time"].min()
+    assert 30 < escape[2] < escape[4]
+    assert np.isnan(escape[1])
+
+
+def test_paired_difference_by_hand() -> None:
+    mean, error = paired_difference(np.array([3.0, 5.0]), np.array([1.0, 1.0]))
+    assert (mean, error) == (3.0, 1.0)
