@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [theory] [committees] [steps] [workers] [command]
+Use: python benchmarks/run.py [averages] [theory] [committees] [steps] [workers] [command]
 """
 
 import os
@@ -18,7 +18,11 @@ from curriculode.sims.model import Model
 from curriculode.sims.overlap_space import OverlapSpace
 from curriculode.sims.weight_space import WeightSpace
 from curriculode.theory.activations import evaluate
+from curriculode.theory.averages.gated_pairs import pair
 from curriculode.theory.compiled import kernel
+from curriculode.theory.dynamics import RightHandSide, System
+from curriculode.theory.integrate import one_blas_thread
+from curriculode.theory.order_parameters import pack
 
 
 def best(work: Callable[[], object], repeats: int = 5) -> float:
@@ -37,6 +41,51 @@ def experiment(K: int, **changes: object) -> cu.Experiment:
     return cu.load("xor-curriculum").replace({"student.width": K, **named})
 
 
+@kernel
+def many_pairs(ramp1, o1, ramp2, o2, n):
+    total = 0.0
+    for i in range(n):
+        total += pair(ramp1, o1, ramp2, o2, 0.3 + 1e-9 * i, -0.4, 1.2, 0.9, 0.8)[0]
+    return total
+
+
+def evaluation(case: cu.Experiment, way: str) -> float:
+    """Microseconds of one right-hand side of a single level."""
+    system = System.of(case)
+    start = case.initial(dimension=1000, seed=1)
+    rhs = RightHandSide(system, system.engine(way, 1024, 0), case.protocol.stages()[-1].probability, start.v)
+    y = np.empty(rhs.size)
+    Q, M, v = start.blocked()
+    pack(Q, M, v, y)
+    repeats = max(1, 3000 // case.student.width**2)
+    with one_blas_thread():
+        return 1e6 * best(lambda: [rhs(0.0, y) for _ in range(repeats)]) / repeats
+
+
+def averages() -> None:
+    print("\nOne pair of fields with means, all six averages, one core\n\n| units | us |\n| --- | --- |")
+    for names, kinds in (
+        ("erf and erf", (False, 1.0, False, 1.0)),
+        ("ReLU and ReLU", (True, 0.0, True, 0.0)),
+        ("GELU and GELU", (True, 1.0, True, 1.0)),
+        ("GELU and erf", (True, 1.0, False, 1.0)),
+    ):
+        print(f"| {names} | {1e6 * best(lambda: many_pairs(*kinds, 10**5)) / 10**5:.2f} |")  # noqa: B023
+    print("\nMicroseconds of a right-hand side, one level, 2^10 points, one core; in brackets all averages by the net\n")
+    rows = {
+        "XOR, GELU": experiment(4, protocol__order="hard-only"),
+        "XOR, ReLU": experiment(4, protocol__order="hard-only", student__activation="relu"),
+        "XOR, quadratic": experiment(4, protocol__order="hard-only", student__activation="quadratic"),
+        "committee, erf, M = 2": cu.load("committee-plateau"),
+    }
+    widths = (1, 4, 8, 16, 32, 64, 128, 256)
+    print("| K | " + " | ".join(str(K) for K in widths) + " |\n" + "| --- " * (1 + len(widths)) + "|")
+    for name, base in rows.items():
+        cases = [base.replace({"student.width": K}) for K in widths]
+        cells = [f"{evaluation(case, 'auto'):.0f} ({evaluation(case, 'quasi-Monte Carlo'):.0f})" for case in cases]
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
 def theory() -> None:
     print(
         "\nMean-field equations to t = 50, rtol 1e-6, 2^10 points, random order (two levels mixed), one core, after compilation\n"
@@ -46,7 +95,8 @@ def theory() -> None:
         case = experiment(K, student__activation=activation, protocol__order="random")
         start = case.initial(dimension=1000, seed=1)
         results = []
-        duration = best(lambda: results.append(cu.integrate(case, start, estimate_error=False)), 1 if K > 64 else 3)  # noqa: B023
+        work = lambda: results.append(cu.integrate(case, start, points=1024, estimate_error=False))  # noqa: B023, E731
+        duration = best(work, 1 if K > 64 else 3)
         count = results[-1].statistics["evaluations"]
         print(f"| {K} | {activation} | {duration:.3f} | {count} | {1e3 * duration / count:.2f} |")
 
@@ -54,7 +104,7 @@ def theory() -> None:
 def committees() -> None:
     """Saad and Solla's committees by closed forms, rtol 1e-6, from one random start of 1000 inputs."""
     print("\nTeacher-student committees, erf, closed forms, rtol 1e-6, fixed equal readouts, one core, after compilation\n")
-    print("| case | seconds | evaluations | solver |\n| --- | --- | --- | --- |")
+    print("| case | seconds | evaluations | solver | error |\n| --- | --- | --- | --- | --- |")
     common = {"activation": "erf", "readout": "fixed", "readout_start": "equal", "weight_scale": 0.5}
     small = cu.Experiment(
         task=cu.TeacherStudent(teacher_width=4),
@@ -74,9 +124,19 @@ def committees() -> None:
     ):
         start = case.initial(dimension=1000, seed=0)
         results = []
-        duration = best(lambda: results.append(cu.integrate(case, start, estimate_error=False)))  # noqa: B023
+        duration = best(lambda: results.append(cu.integrate(case, start)), 30)  # noqa: B023
+        exact = cu.integrate(case, start, rtol=1e-12, atol=1e-14)
+        error = np.abs(results[-1].generalization_error - exact.generalization_error).max()
         statistics = results[-1].statistics
-        print(f"| {name} | {duration:.4f} | {statistics['evaluations']} | {statistics['method']} |")
+        print(f"| {name} | {duration:.4f} | {statistics['evaluations']} | {statistics['method']} | {error:.0e} |")
+    wide = experiment(256, protocol__order="random")
+    start = wide.initial(dimension=1000, seed=1)
+    begin = time.perf_counter()
+    trajectory = cu.integrate(wide, start, accuracy=1e-3)
+    print(
+        f"\nK = 256, GELU, XOR, t = 50, accuracy 1e-3 asked for, two cores: {time.perf_counter() - begin:.0f} s, reached "
+        f"{trajectory.statistics['averages']['accuracy']:.0e} with {trajectory.statistics['averages']['points']} points"
+    )
 
 
 def step_time(kind: type, K: int, D: int, activation: str = "gelu") -> float:
@@ -150,6 +210,13 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    tables = {"theory": theory, "committees": committees, "steps": steps, "workers": workers, "command": command}
+    tables = {
+        "averages": averages,
+        "theory": theory,
+        "committees": committees,
+        "steps": steps,
+        "workers": workers,
+        "command": command,
+    }
     for name in sys.argv[1:] or tables:
         tables[name]()
