@@ -31,6 +31,7 @@ _HOMES = {
     "Study": "sims.study",
     "Comparison": "sims.comparison",
     "compare": "sims.compare",
+    "sweep": "sims.sweep.sweep",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .sims.observe import Observations, observe
     from .sims.simulate import simulate
     from .sims.study import Study
+    from .sims.sweep.sweep import sweep
     from .theory.committee import Committee
     from .theory.errors import InputError
     from .theory.experiment import Experiment, load
