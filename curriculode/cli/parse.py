@@ -1,5 +1,6 @@
 """What users type: NAME=VALUE, NAME=V1,V2 and NAME=a:b:n."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -21,6 +22,11 @@ def assignment(text: str, option: str) -> tuple[str, str]:
     if not equals or not name.strip() or not right.strip():
         raise InputError(f"{option} {text!r} is not understood; write NAME=VALUE, for instance student.width=8")
     return name.strip(), right.strip()
+
+
+def names(text: str) -> list[str]:
+    """Names separated by commas; those inside brackets, as in Q[0,1], belong to their name."""
+    return [name.strip() for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
 
 
 def changes(texts: list[str]) -> dict[str, Any]:
@@ -52,6 +58,9 @@ def values(text: str, given: str) -> list[Any]:
         raise InputError(
             f"--over {given!r} is not understood; a range is a:b:n, n points from a to b, such as 0.1:0.7:13"
         ) from None
-    points = [first] if count == 1 else [first + (last - first) * i / (count - 1) for i in range(count - 1)] + [last]
+    # Twelve digits: 0.3 and not 0.30000000000000004, in tables, and so that two ranges share the points they have in common.
+    points = (
+        [first] + [float(f"{first + (last - first) * i / (count - 1):.12g}") for i in range(1, count - 1)] + [last][: count - 1]
+    )
     whole = all(part.strip().lstrip("+-").isdigit() for part in parts[:2]) and all(point == round(point) for point in points)
     return [int(point) for point in points] if whole else points
