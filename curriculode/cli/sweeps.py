@@ -26,7 +26,7 @@ def run_sweep(
     retry: bool, csv: Path | None, out: Path, force: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """A sweep, or the state of one."""
-    from curriculode.sims.sweep.sweep import chosen, fill, planned, to_frame
+    from curriculode.sims.sweep.sweep import chosen, fill, opened, planned, to_frame
     from curriculode.sims.sweep.workers import Crew
 
     study = _study(name, changes, {key: settings[key] for key in ("dimension", "points")}, over)
@@ -50,9 +50,8 @@ def run_sweep(
     names = [path.name, *([parquet.name] if parquet is not None else [])]
     # A larger grid over the same experiment may renew the table of a smaller one.
     outputs = Outputs(path.parent, "sweep", experiment.to_toml(), names, force)
-    with Store(store, experiment) as kept:
-        with Crew(workers, None if dask is None else dask_executor(dask)) as crew:
-            interrupted = fill(plan, kept, crew, retry, False if quiet else None)
+    with Crew(workers, None if dask is None else dask_executor(dask)) as crew, opened(plan, store) as kept:
+        interrupted = fill(plan, kept, crew, retry, False if quiet else None)
         table = to_frame(plan, kept, chosen(experiment, observables), interrupted)
         failures = kept.failures(plan.keys, _SHOWN)
     outputs.write(path.name, partial(_write_csv, table))
@@ -94,9 +93,7 @@ def _write_parquet(table: "pd.DataFrame", path: Path) -> None:
 
 def _tell_status(plan: Plan, store: Store, as_json: bool) -> None:
     outcomes = store.outcomes()
-    failed = sum(outcomes.get(key, 0) for key in plan.keys)
-    done = sum(key in outcomes for key in plan.keys) - failed
-    missing = len(plan) - done - failed
+    done, failed, missing = plan.state(outcomes)
     failures = store.failures(plan.keys, _SHOWN) if failed else []
     if as_json:
         content = {"store": store.path, "points": len(plan), "done": done, "failed": failed, "missing": missing}

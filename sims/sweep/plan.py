@@ -72,6 +72,7 @@ class Plan:
             self.axes.append(_paired(zip, over or {}))
         self.seeds = _seeds(seeds)
         self.shard = _shard(shard)
+        self._checked: set[int] = set()
 
     @property
     def names(self) -> list[str]:
@@ -119,8 +120,10 @@ class Plan:
 
     def check(self, indices: Sequence[int]) -> None:
         """Raise `InputError` unless each of these points can be computed: every mistake comes before the first of them."""
-        checked: dict[int, None] = dict.fromkeys(index // len(self.seeds) for index in indices)
-        for number in checked:
+        for number in dict.fromkeys(index // len(self.seeds) for index in indices):
+            if number in self._checked:
+                continue
+            self._checked.add(number)
             experiment = self.experiment.replace(self.combinations[number])
             T = experiment.task.reference_overlap()
             K = experiment.student.width
@@ -134,6 +137,12 @@ class Plan:
                     if name not in known:
                         place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
                         raise InputError(unknown(f"for {place}: observable", name, [*experiment.task.observable_names, *known]))
+
+    def state(self, outcomes: Mapping[bytes, int]) -> tuple[int, int, int]:
+        """Numbers of points done, failed and missing, where `outcomes` tells which of the points there are failed."""
+        found = [outcome for key in self.keys if (outcome := outcomes.get(key)) is not None]
+        failed = sum(found)
+        return len(found) - failed, failed, len(self) - len(found)
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -79,7 +79,7 @@ def sweep(
         experiment, over, zip, seeds, observables, shard, theory=theory, runs=runs, dimension=dimension, space=space, points=points,
         rtol=rtol, atol=atol, scramblings=scramblings,
     )  # fmt: skip
-    with Store(store, experiment) as kept, Crew(workers, executor) as crew:
+    with Crew(workers, executor) as crew, opened(plan, store) as kept:
         interrupted = fill(plan, kept, crew, retry, progress)
         return to_frame(plan, kept, chosen(experiment, observables), interrupted)
 
@@ -100,6 +100,13 @@ def planned(
             "a sweep with theory = False and runs = 0 has nothing to compute; leave theory on, or give a number of runs"
         )
     return Plan(experiment, over, zip, seeds, options, shard)
+
+
+def opened(plan: Plan, path: str | Path | None) -> Store:
+    """The store of a sweep; no file is made for a sweep that cannot be."""
+    if path is None or not Path(path).exists():
+        plan.check(plan.indices)
+    return Store(path, plan.experiment)
 
 
 def chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
