@@ -120,7 +120,7 @@ def dask_executor(address: str) -> "Executor":
     except ImportError:
         raise InputError("--dask needs dask.distributed, which is not installed; pip install 'curriculode[cluster]'") from None
     try:
-        client = Client(address, timeout=10)
+        client = Client(address, timeout=5)
     except (OSError, ValueError, ImportError) as error:
         raise InputError(
             f"--dask {address!r}: no scheduler answers there ({error}); give its address, such as tcp://host:8786"
