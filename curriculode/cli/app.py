@@ -248,6 +248,35 @@ def merge(
 
 
 @app.command()
+def diagram(
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Table of a sweep.")],
+    x: Annotated[str, typer.Option("--x", help="Parameter across, e.g. student.width.")],
+    y: Annotated[str, typer.Option("--y", help="Parameter upwards, e.g. levels.hard.noise.")],
+    value: Annotated[str, typer.Option("--value", help="Column of the table, or `failed`.")] = "classification_error",
+    gap: Annotated[
+        str | None,
+        typer.Option("--gap", metavar="ORDER,ORDER", help="Draw the first order's value minus the second's, paired by seed."),
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help="Choose one value of what else varies; repeats.")
+    ] = None,
+    levels: Annotated[str | None, typer.Option("--levels", metavar="V1,V2", help="Contours; by default a few.")] = None,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+) -> None:
+    """A phase diagram from the table of a sweep: heat map with contours as PNG and PDF, and its numbers as CSV.
+
+    Cells where a gap between orders is not significant (paired t test over seeds, p > 0.05) are hatched.
+
+    Example: curriculode diagram noise.csv --x student.width --y levels.hard.noise --gap curriculum,random
+    """
+    from .sweeps import run_diagram
+
+    raise typer.Exit(run_diagram(table, x, y, value, gap, where or [], levels, out, force, json))
+
+
+@app.command()
 def figure(
     name: Annotated[str | None, typer.Argument(help="Name of a figure, or `all`.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the figures and leave.")] = False,

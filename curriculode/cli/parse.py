@@ -29,9 +29,9 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
 
 
-def changes(texts: list[str]) -> dict[str, Any]:
-    """Parameters changed by --set."""
-    return {name: value(right) for name, right in (assignment(text, "--set") for text in texts)}
+def changes(texts: list[str], option: str = "--set") -> dict[str, Any]:
+    """Parameters changed by --set, or chosen by another option."""
+    return {name: value(right) for name, right in (assignment(text, option) for text in texts)}
 
 
 def grid(texts: list[str]) -> dict[str, list[Any]]:

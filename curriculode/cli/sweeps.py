@@ -9,7 +9,8 @@ from curriculode.sims.sweep.plan import Plan
 from curriculode.sims.sweep.store import Store
 from curriculode.theory.errors import InputError
 
-from .commands import _print_files, _print_json, _study
+from . import parse
+from .commands import _print_files, _print_json, _save_figure, _study
 from .outputs import Outputs
 
 if TYPE_CHECKING:
@@ -141,4 +142,42 @@ def run_merge(out: Path, stores: list[Path], as_json: bool) -> int:
     print(f"{out} holds {merged.done} finished and {merged.failed} failed points; {merged.new} of the finished ones are new")
     if merged.otherwise:
         print(f"{merged.otherwise} points were done in several stores with different numbers; the first of them was kept")
+    return 0
+
+
+def run_diagram(
+    path: Path, x: str, y: str, value: str, gap: str | None, where: list[str], levels: str | None, out: Path, force: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """A phase diagram of a table."""
+    import hashlib
+
+    import pandas as pd
+
+    from curriculode.figures.phase_diagram import phase_diagram
+
+    try:
+        content = path.read_bytes()
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # a file that is no table is a ValueError to pandas
+        reason = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
+        raise InputError(f"the table {path} cannot be read ({reason}); give the CSV of a sweep") from None
+    contours = None if levels is None else [parse.value(level) for level in levels.split(",")]
+    if contours is not None and not all(isinstance(level, (int, float)) and not isinstance(level, bool) for level in contours):
+        raise InputError(f"--levels {levels!r} is not understood; give numbers separated by commas, such as 0.1,0.2")
+    orders = None if gap is None else parse.names(gap)
+    chosen = parse.changes(where, "--where")
+    diagram = phase_diagram(table, x, y, value, gap=orders, where=chosen, levels=sorted(contours) if contours is not None else None)
+    stem = f"{path.stem}-diagram"
+    settings = f"{hashlib.sha256(content).hexdigest()} {x} {y} {value} {orders} {chosen} {contours}"
+    outputs = Outputs(out, "diagram", settings, [f"{stem}.{suffix}" for suffix in ("png", "pdf", "csv")], force)
+    _save_figure(outputs, stem, diagram.ax.figure)
+    outputs.write(f"{stem}.csv", partial(_write_csv, diagram.table))
+    if as_json:
+        _print_json({"command": "diagram", "table": diagram.table.to_dict("list"), "files": outputs.written})
+        return 0
+    if gap is not None:
+        significant = int(diagram.table["significant"].sum())
+        print(f"the gap is significant in {significant} of {len(diagram.table)} cells (paired t test, p <= 0.05)")
+    _print_files(outputs)
     return 0

@@ -54,7 +54,7 @@ def sweep(
         is missing only; so does another grid over the same experiment. Without it nothing is left of an interrupted sweep but
         the table
     retry : compute failed points of the store again
-    shard : "i/n", every n-th point from the i-th on, for n machines with a store each; `merge` joins them
+    shard : "i/n", every n-th point from the i-th on, for n machines with a store each; `curriculode merge` joins them
     workers : processes, by default one a core; 1 computes in this process
     executor : any concurrent.futures.Executor in their place, such as Dask's client.get_executor(pure=False), or a function
         that makes one, called again if it breaks
