@@ -82,22 +82,31 @@ def phase_diagram(
     cells = average(table, [x, y], value, gap=gap, where=where)
     if gap is not None:
         cells["significant"] = cells["p_value"] <= significance
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
     with style():
         axis = ax if ax is not None else new_figure(1, 1, width=4.4, height=3.6)[1][0, 0]
         scales = [_Scale.of(cells[name]) for name in (x, y)]
         raster = _Raster(cells, *scales)
         mesh, colorbar = _heat(axis, raster, cells, gap)
         contours = _contours(axis, raster, levels, gap)
-        hatching, failures, handles = None, [], []
+        hatching, failures = None, []
+        handles: list[tuple[Any, str]] = []
         if gap is not None:
             doubtful = ~cells["significant"] & (cells["seeds"] > 0)
             hatching = _overlay(axis, raster, raster.spread(doubtful.to_numpy()), hatch="////", edgecolor="0.35")
-            handles.append((hatching, f"gap not significant (paired t test, p > {significance:g})"))
-        whole = cells["seeds"] == 0 if value != "failed" else cells["seeds"] < 0
+            handles.append(
+                (
+                    Patch(facecolor="none", edgecolor="0.35", hatch="////", linewidth=0.0),
+                    f"gap not significant (paired t test, p > {significance:g})",
+                )
+            )
+        whole = (cells["seeds"] == 0) & (value != "failed")
         if whole.any():
-            failures.append(_overlay(axis, raster, raster.spread(whole.to_numpy()), facecolor="0.55", edgecolor="0.55", alpha=1.0))
-            handles.append((failures[0], "every seed failed"))
-        some = (cells["failed"] > 0) & ~whole if value != "failed" else cells["failed"] < 0
+            failures.append(_overlay(axis, raster, raster.spread(whole.to_numpy()), cmap=ListedColormap(["0.55"])))
+            handles.append((Patch(facecolor="0.55", linewidth=0.0), "every seed failed"))
+        some = (cells["failed"] > 0) & ~whole & (value != "failed")
         if some.any():
             marks = axis.plot(
                 raster.x[some], raster.y[some], "x", color="black", markersize=4, markeredgewidth=0.9, linestyle="none"
@@ -112,9 +121,8 @@ def phase_diagram(
         what = _NAMES.get(value, value.replace("_", " "))
         colorbar.set_label(what if gap is None else f"{what}: {gap[0]} − {gap[1]}")
         if handles:
-            axis.legend(
-                *zip(*handles, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=7, ncols=len(handles)
-            )
+            artists, words = zip(*handles, strict=True)
+            axis.legend(artists, words, loc="upper left", bbox_to_anchor=(-0.02, -0.15), fontsize=7, borderaxespad=0.0)
     return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells)
 
 
@@ -236,13 +244,14 @@ def _contours(axis: "Axes", raster: _Raster, levels: Sequence[float] | None, gap
         triangles = Triangulation((u - u.min()) / np.ptp(u), (v - v.min()) / np.ptp(v)).triangles
         mesh = Triangulation(raster.x[finite], raster.y[finite], triangles)
         drawn = axis.tricontour(mesh, value, levels=within, colors=colour, linewidths=1.0)
-    axis.clabel(drawn, fmt="%g", fontsize=7)
+    if gap is None:  # a gap's lines are dashed where the first order is lower, and its colours tell the rest
+        axis.clabel(drawn, fmt="%g", fontsize=7)
     return drawn
 
 
 def _overlay(axis: "Axes", raster: _Raster, where: np.ndarray, **options: Any) -> Any:
     """Cover the pixels `where` with a hatch or a colour."""
-    look: Any = {"facecolor": "none", "linewidth": 0.0, **options}
+    look: Any = {"linewidth": 0.0, **({} if "cmap" in options else {"facecolor": "none"}), **options}
     mask: Any = np.ma.masked_where(~np.asarray(where, dtype=bool), np.ones(where.shape))
     return axis.pcolor(raster.x_edges, raster.y_edges, mask, **look)
 
