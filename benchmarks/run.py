@@ -184,7 +184,7 @@ def sweeps(count: int = 1000) -> None:
         database.close()
         begin = time.perf_counter()
         with Store(f"{folder}/million.sqlite", tiny, create=False) as kept:
-            Plan(tiny, grid, None, 1000, Settings()).state(kept.outcomes())
+            Plan(tiny, grid, None, 1000, Settings()).state(kept.keys(False), kept.keys(True))
         print(f"| status of a store of 10^6 points | {time.perf_counter() - begin:.2f} |")
 
 

@@ -93,16 +93,17 @@ def _write_parquet(table: "pd.DataFrame", path: Path) -> None:
 
 
 def _tell_status(plan: Plan, store: Store, as_json: bool) -> None:
-    outcomes = store.outcomes()
-    done, failed, missing = plan.state(outcomes)
+    finished, wrong = store.keys(failed=False), store.keys(failed=True)
+    done, failed, missing = plan.state(finished, wrong)
+    stored = (len(finished) + len(wrong)) // 16
     failures = store.failures(plan.keys, _SHOWN) if failed else []
     if as_json:
         content = {"store": store.path, "points": len(plan), "done": done, "failed": failed, "missing": missing}
         listed = [{"parameters": changes, "seed": seed, "status": status} for changes, seed, status in failures]
-        _print_json({"command": "sweep", **content, "in_store": len(outcomes), "meta": store.meta, "failures": listed})
+        _print_json({"command": "sweep", **content, "in_store": stored, "meta": store.meta, "failures": listed})
         return
     _tell_failures(failures, failed)
-    print(f"of {len(plan)} points {done} are done, {failed} failed and {missing} missing; the store holds {len(outcomes)} in all")
+    print(f"of {len(plan)} points {done} are done, {failed} failed and {missing} missing; the store holds {stored} in all")
     print(f"made {store.meta['made']} by curriculode {store.meta['curriculode']}, {store.meta['environment']}")
 
 
