@@ -133,6 +133,8 @@ def _simulation(experiment: Experiment, start: Any, seed: int, settings: Setting
         experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, start=start, space=settings.space,
         times=[experiment.protocol.duration], workers=1, points=settings.points, progress=False,
     )  # fmt: skip
+    if ensemble.interrupted:  # what is finished of it is no point
+        raise KeyboardInterrupt
     finite = ensemble.finite
     values = {"diverged_runs": float((~finite).sum())}
     if not finite.any():

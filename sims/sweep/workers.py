@@ -25,6 +25,7 @@ from curriculode.sims.sweep.point import Job, Result, compute
 from curriculode.theory.errors import InputError
 
 _SUSPECT = 2  # deaths a point may be near to before it is computed alone
+_BARREN = 10  # more breaks in a row than a culprit can cause
 _FAR = 1000  # points in flight on somebody else's executor, whose size is unknown
 
 
@@ -109,6 +110,7 @@ def computed(crew: Crew, tasks: Iterable[Task], patience: float = 1.0) -> Iterat
     waiting, again, alone = iter(tasks), deque[Task](), deque[Task]()
     flying: dict[Future, Task] = {}
     landed: SimpleQueue[Future] = SimpleQueue()
+    barren = 0  # breaks in a row that left no result
     try:
         while True:
             broken = False
@@ -120,7 +122,7 @@ def computed(crew: Crew, tasks: Iterable[Task], patience: float = 1.0) -> Iterat
                 try:
                     future = crew.submit(task.job)
                 except BrokenExecutor:
-                    again.appendleft(task)
+                    (alone if task.deaths >= _SUSPECT else again).appendleft(task)
                     broken = True
                     break
                 flying[future] = task
@@ -135,9 +137,15 @@ def computed(crew: Crew, tasks: Iterable[Task], patience: float = 1.0) -> Iterat
                     continue
                 result = _result(future)
                 if result is not None:
+                    barren = 0
                     yield flying.pop(future), result
                     continue
             # The executor is broken: every future ends, most of them for that reason.
+            barren += 1
+            if barren > _BARREN:
+                raise InputError(
+                    f"workers died {barren} times in a row before any point was finished; workers = 1 computes without them"
+                )
             suspects = []
             for future, task in list(flying.items()):
                 _wait(future)
@@ -152,6 +160,7 @@ def computed(crew: Crew, tasks: Iterable[Task], patience: float = 1.0) -> Iterat
             for task in suspects:
                 if task.deaths > _SUSPECT:
                     reason = f"its worker died, {task.deaths} times (killed, perhaps out of memory: fewer workers or runs may help)"
+                    barren = 0
                     yield task, Result(True, reason, 0.0, {}, "")
                 else:
                     (alone if task.deaths == _SUSPECT else again).append(task)

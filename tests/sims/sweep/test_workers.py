@@ -4,7 +4,7 @@ import os
 import signal
 import textwrap
 import threading
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -80,6 +80,27 @@ def test_a_broken_executor_that_cannot_be_replaced_ends_with_a_sentence(small: c
         cu.sweep(small, {"student.width": [2, 1]}, seeds=6, executor=executor, store=tmp_path / "a.sqlite", **QUICK)
     table = cu.sweep(small, {"student.width": [2, 1]}, seeds=6, workers=1, store=tmp_path / "a.sqlite", **QUICK)
     assert not table["failed"].any()
+
+
+def test_workers_that_never_start_end_with_a_sentence(small: cu.Experiment) -> None:
+    class Stillborn(Executor):
+        def submit(self, function, /, *arguments, **named):
+            raise BrokenExecutor
+
+    with pytest.raises(cu.InputError, match="workers died 11 times in a row before any point was finished"):
+        cu.sweep(small, executor=Stillborn, **QUICK)
+
+
+def test_ctrl_c_in_a_simulation_leaves_no_half_point(small: cu.Experiment, tmp_path: Path) -> None:
+    """In this process Ctrl-C ends a simulation with the runs that are finished: fewer than were asked for."""
+    long = small.replace({"protocol.duration": 3000.0})
+    timer = threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    cu.sweep(small, runs=2, workers=1, **QUICK)  # compiled
+    timer.start()
+    table = cu.sweep(long, theory=False, runs=2000, workers=1, store=tmp_path / "a.sqlite", **QUICK)
+    timer.cancel()
+    assert len(table) == 0
+    assert table.attrs["interrupted"]
 
 
 def test_ctrl_c_keeps_what_is_finished(xor: cu.Experiment) -> None:
