@@ -248,6 +248,41 @@ def merge(
 
 
 @app.command()
+def refine(
+    x: Annotated[str, typer.Option("--x", metavar="NAME=a:b[:log]", help="Range across, e.g. levels.hard.noise=0.2:0.8.")],
+    y: Annotated[str, typer.Option("--y", metavar="NAME=a:b[:log]", help="Range upwards, e.g. training.learning_rate=0.1:10:log.")],
+    experiment: ExperimentName = DEFAULT,
+    changes: Changes = None,
+    value: Annotated[str, typer.Option("--value", help="An observable, or `failed`.")] = "classification_error",
+    level: Annotated[float | None, typer.Option("--level", help="Of the value on the boundary.")] = None,
+    gap: Annotated[
+        str | None, typer.Option("--gap", metavar="ORDER,ORDER", help="The boundary of where the gap of two orders is significant.")
+    ] = None,
+    budget: Annotated[int, typer.Option("--budget", help="Most places that are computed.")] = 200,
+    finest: Annotated[int, typer.Option("--finest", help="How often a cell of the 4 x 4 coarse grid may be halved.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", help="Initial conditions of each place: seeds 0, 1, ...")] = 1,
+    runs: Annotated[int, typer.Option("--runs", help="Simulated runs from each initial condition; 0 for theory alone.")] = 0,
+    dimension: Dimension = None,
+    points: Points = None,
+    store: Annotated[Path | None, typer.Option("--store", help="SQLite file of finished points, as for `sweep`.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; by default one a core.")] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help="Address of a Dask scheduler whose workers compute.")] = None,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """A sweep of two ranges that spends its points where a boundary is, with its phase diagram.
+
+    Example: curriculode refine --x levels.hard.noise=0.2:0.8 --y training.learning_rate=0.5:8:log --level 0.25 --budget 100
+    """
+    from .sweeps import run_refine
+
+    options = dict(value=value, level=level, budget=budget, finest=finest, seeds=seeds, runs=runs, store=store, workers=workers)
+    raise typer.Exit(run_refine(experiment, changes or [], x, y, gap, dimension, points, options, dask, out, force, json, quiet))
+
+
+@app.command()
 def diagram(
     table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Table of a sweep.")],
     x: Annotated[str, typer.Option("--x", help="Parameter across, e.g. student.width.")],

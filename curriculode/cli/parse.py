@@ -34,6 +34,21 @@ def changes(texts: list[str], option: str = "--set") -> dict[str, Any]:
     return {name: value(right) for name, right in (assignment(text, option) for text in texts)}
 
 
+def extent(text: str, option: str) -> tuple[Any, ...]:
+    """A parameter and the ends of its range: NAME=a:b, or NAME=a:b:log for steps that are ratios."""
+    name, right = assignment(text, option)
+    parts = right.split(":")
+    try:
+        ends = float(parts[0]), float(parts[1])
+        if len(parts) > 3 or (len(parts) == 3 and parts[2] != "log"):
+            raise ValueError
+    except (ValueError, IndexError):
+        raise InputError(
+            f"{option} {text!r} is not understood; write NAME=a:b, or NAME=a:b:log, such as levels.hard.noise=0.1:0.7"
+        ) from None
+    return (name, *ends, *parts[2:])
+
+
 def grid(texts: list[str]) -> dict[str, list[Any]]:
     """Parameters varied by --over: a list V1,V2,... or a range a:b:n of n points from a to b."""
     result: dict[str, list[Any]] = {}

@@ -47,17 +47,15 @@ def run_sweep(
             _tell_status(plan, kept, as_json)
         return 0
     path = csv if csv is not None else out / f"{Path(name).stem}-sweep.csv"
-    parquet = path.with_suffix(".parquet") if importlib.util.find_spec("pyarrow") else None
-    names = [path.name, *([parquet.name] if parquet is not None else [])]
+    if path.suffix == ".parquet" or (store is not None and path.absolute() == store.absolute()):
+        raise InputError(f"--csv {path} is not allowed; give a name of its own that ends in .csv")
     # A larger grid over the same experiment may renew the table of a smaller one.
-    outputs = Outputs(path.parent, "sweep", experiment.to_toml(), names, force)
+    outputs = Outputs(path.parent, "sweep", experiment.to_toml(), _table_names(path.stem, path.suffix), force)
     with Crew(workers, None if dask is None else dask_executor(dask)) as crew, opened(plan, store) as kept:
         interrupted = fill(plan, kept, crew, retry, False if quiet else None)
         table = to_frame(plan, kept, chosen(experiment, observables), interrupted)
         failures = kept.failures(plan.keys, _SHOWN)
-    outputs.write(path.name, partial(_write_csv, table))
-    if parquet is not None:
-        outputs.write(parquet.name, partial(_write_parquet, table))
+    _write_table(outputs, path.stem, path.suffix, table)
     done = int((~table["failed"]).sum())
     if as_json:
         _print_json(
@@ -76,6 +74,53 @@ def run_sweep(
     if interrupted:
         return 130
     return 0 if done or not len(plan) else 1
+
+
+def run_refine(
+    name: str, changes: list[str], x: str, y: str, gap: str | None, dimension: int | None, points: int | None,
+    options: dict[str, Any], dask: str | None, out: Path, force: bool, as_json: bool, quiet: bool,
+) -> int:  # fmt: skip
+    """A sweep near a boundary, and its phase diagram."""
+    from curriculode.figures.phase_diagram import phase_diagram
+    from curriculode.sims.sweep.refine import refine
+
+    study = _study(name, changes, {"dimension": dimension, "points": points})
+    across, up = parse.extent(x, "--x"), parse.extent(y, "--y")
+    orders = None if gap is None else parse.names(gap)
+    stem = f"{Path(name).stem}-refine"
+    settings = f"{study.experiment.to_toml()}# {across} {up} {options['value']} {options['level']} {orders}"
+    outputs = Outputs(out, "refine", settings, [*_table_names(stem, ".csv"), f"{stem}.png", f"{stem}.pdf"], force)
+    table = refine(
+        study.experiment, across, up, gap=orders, dimension=study.dimension, points=study.points,
+        executor=None if dask is None else dask_executor(dask), progress=False if quiet else None, **options,
+    )  # fmt: skip
+    _write_table(outputs, stem, ".csv", table)
+    levels = None if options["level"] is None else [options["level"]]
+    diagram = phase_diagram(table, across[0], up[0], options["value"], gap=orders, levels=levels)
+    _save_figure(outputs, stem, diagram.ax.figure)
+    places = len(diagram.table)
+    if as_json:
+        _print_json(
+            {
+                "command": "refine", "experiment": study.experiment.to_dict(), "places": places, "status": table.attrs["status"],
+                "table": table.to_dict("list"), "files": outputs.written,
+            }
+        )  # fmt: skip
+    else:
+        print(f"{places} places; {table.attrs['status']}")
+        _print_files(outputs)
+    return 130 if table.attrs["interrupted"] else 0
+
+
+def _table_names(stem: str, suffix: str) -> list[str]:
+    """The files of a table: CSV always, Parquet where pyarrow is installed."""
+    return [f"{stem}{suffix}", *([f"{stem}.parquet"] if importlib.util.find_spec("pyarrow") else [])]
+
+
+def _write_table(outputs: Outputs, stem: str, suffix: str, table: "pd.DataFrame") -> None:
+    writers = (_write_csv, _write_parquet)
+    for name, writer in zip(_table_names(stem, suffix), writers, strict=False):
+        outputs.write(name, partial(writer, table))
 
 
 def _write_csv(table: "pd.DataFrame", path: Path) -> None:

@@ -162,7 +162,19 @@ def test_equations_in_text_and_latex(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["compare"], ["integrate"], ["simulate"], ["experiments"], ["figure"], ["equations"], ["sweep"], ["merge"], ["diagram"]],
+    [
+        [],
+        ["compare"],
+        ["integrate"],
+        ["simulate"],
+        ["experiments"],
+        ["figure"],
+        ["equations"],
+        ["sweep"],
+        ["merge"],
+        ["diagram"],
+        ["refine"],
+    ],
 )
 def test_help_teaches(command: list[str], tmp_path: Path) -> None:
     result = run(*command, "--help", cwd=tmp_path)

@@ -125,7 +125,21 @@ def test_ctrl_c_and_resume(tmp_path: Path) -> None:
     assert "400 of 400 points done" in run(*command, cwd=tmp_path).stdout
 
 
+def test_refine_writes_table_and_picture(tmp_path: Path) -> None:
+    ranges = ["--x", "levels.hard.noise=0.2:0.8", "--y", "training.learning_rate=0.5:4:log"]
+    command = ["refine", *QUICK, *ranges, "--value", "generalization_error", "--level", "0.5", "--budget", "40", "--finest", "2"]
+    assert " places; " in run(*command, cwd=tmp_path).stdout
+    table = pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-refine.csv")
+    assert 25 <= len(table) <= 40
+    assert (tmp_path / "curriculode-out" / "xor-curriculum-refine.pdf").exists()
+    assert json.loads(run(*command, "--json", cwd=tmp_path).stdout)["places"] == len(table)
+
+
 BAD = [
+    (["refine", "--x", "a=1:2:3", "--y", "b=1:2"], "--x 'a=1:2:3' is not understood; write NAME=a:b"),
+    (["refine", "--x", "student.width=1:2"], "Missing option '--y'"),
+    (["refine", "--x", "student.width=1:2", "--y", "levels.hard.noise=0.1:0.5"], "give level or gap"),
+    (["sweep", "--store", "a.csv", "--csv", "a.csv"], "--csv a.csv is not allowed; give a name of its own"),
     (["sweep", "--status"], "--status needs the store it is asked about; add --store FILE.sqlite"),
     (["sweep", "--store", "missing.sqlite", "--status"], "the store missing.sqlite does not exist"),
     (["sweep", "--store", "notes.txt"], "notes.txt is no store of curriculode (not an SQLite file); it was left as it is"),
