@@ -167,6 +167,9 @@ class _Scale:
     def label(self, axis: Any, name: str) -> None:
         axis.set_label_text(parameter_label(name))
         if self.kind == "log":
+            from matplotlib.ticker import LogLocator
+
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
         if self.kind == "names" or (self.kind == "log" and len(self.values) <= 10):
@@ -185,7 +188,7 @@ class _Raster:
         self.x, self.y = across.back(u), up.back(v)
         nx, ny = len(across.values), len(up.values)
         # A grid from which a few cells are missing is still one; the points of a refinement are not.
-        self.grid = len(cells) > 0.5 * nx * ny
+        self.grid = len(cells) > 0.9 * nx * ny
         if self.grid:
             self.x_edges, self.y_edges = across.back(across.edges()), up.back(up.edges())
             column, row = (np.searchsorted(s.place(s.values), w) for s, w in ((across, u), (up, v)))

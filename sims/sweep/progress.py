@@ -33,6 +33,17 @@ class SweepProgress(Progress):
             if self._bar is not None:
                 self._bar.update(self._task, description=self.line(done, now - self._begin))
 
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as Bar
+
+        # The line tells rate and time left; rich's own columns would count the points found in the store.
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+        self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self.description, total=self.total)
+        self._bar.start()
+
     def line(self, done: int, seconds: float) -> str:
         """What is known after so many seconds, in a line."""
         total, fresh = int(self.total), done - self._first
