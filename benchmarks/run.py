@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import curriculode as cu
 from curriculode.sims.model import Model
@@ -148,7 +149,8 @@ def sweeps(count: int = 1000) -> None:
     print(f"\nSweeps on {os.cpu_count()} cores: theory, XOR mixture, K = 4, to t = 50\n\n| | seconds |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         store = f"{folder}/sweep.sqlite"
-        with ProcessPoolExecutor() as executor:
+        # One BLAS thread each: two processes with two threads each take twice as long.
+        with ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,)) as executor:
             list(executor.map(bare, range(100), chunksize=5))
             begin = time.perf_counter()
             list(executor.map(bare, range(count), chunksize=10))
