@@ -1,9 +1,10 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [averages] [theory] [committees] [steps] [workers] [command]
+Use: python benchmarks/run.py [averages] [theory] [committees] [steps] [workers] [sweeps] [command]
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import curriculode as cu
 from curriculode.sims.model import Model
@@ -196,6 +198,58 @@ def workers() -> None:
             print(f"| {name} | {time.perf_counter() - begin:.2f} |")
 
 
+def bare(seed: int) -> None:
+    """One point of the sweep below, and nothing around it."""
+    case = experiment(4)
+    start = case.initial(dimension=1000, seed=seed)
+    cu.integrate(case, start, times=[case.protocol.duration], scrambling=seed, estimate_error=False)
+
+
+def sweeps(count: int = 1000) -> None:
+    print(f"\nSweeps on {os.cpu_count()} cores: theory, XOR mixture, K = 4, to t = 50\n\n| | seconds |\n| --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"{folder}/sweep.sqlite"
+        # One BLAS thread each: two processes with two threads each take twice as long.
+        with ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,)) as executor:
+            list(executor.map(bare, range(100), chunksize=5))
+            begin = time.perf_counter()
+            list(executor.map(bare, range(count), chunksize=10))
+            alone = time.perf_counter() - begin
+        print(f"| {count} bare integrations | {alone:.2f} |", flush=True)
+        begin = time.perf_counter()
+        cu.sweep(experiment(4), seeds=count, store=store)
+        print(f"| the sweep of these points, with its store and the start of its processes | {time.perf_counter() - begin:.2f} |")
+        begin = time.perf_counter()
+        cu.sweep(experiment(4), seeds=count, store=store)
+        print(f"| the same again, resumed and finished | {time.perf_counter() - begin:.3f} |", flush=True)
+        # Points that cost next to nothing show what the sweep itself costs.
+        tiny = experiment(1, student__activation="linear", protocol__duration=0.01)
+        begin = time.perf_counter()
+        table = cu.sweep(tiny, seeds=2000, points=2, store=f"{folder}/tiny.sqlite", workers=1)
+        overhead = (time.perf_counter() - begin - table["seconds"].sum()) / 2000
+        print(f"| store, driver and table, a point | {overhead:.5f} |")
+        begin = time.perf_counter()
+        table = cu.sweep(tiny, seeds=range(2000, 4000), points=2, store=f"{folder}/tiny.sqlite")
+        print(f"| a point of {table['seconds'].mean():.4f} s on all cores, start of the processes included "
+              f"| {(time.perf_counter() - begin) / 2000:.5f} |")  # fmt: skip
+        from curriculode.sims.sweep.plan import Plan, Settings
+        from curriculode.sims.sweep.store import Store
+
+        grid = {"training.learning_rate": list(np.arange(1, 1001) / 1000)}
+        plan = Plan(tiny, grid, None, 1000, Settings())
+        with Store(f"{folder}/million.sqlite", tiny):
+            pass
+        database = sqlite3.connect(f"{folder}/million.sqlite")
+        row = ("{}", 0, 0, 0, 0, "theory reached t = 50 in 20 steps of DOP853", 0.05, '{"generalization_error": 0.1}')
+        database.executemany("INSERT INTO points VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((key, *row) for key in sorted(plan.keys)))
+        database.commit()
+        database.close()
+        begin = time.perf_counter()
+        with Store(f"{folder}/million.sqlite", tiny, create=False) as kept:
+            Plan(tiny, grid, None, 1000, Settings()).state(kept.keys(False), kept.keys(True))
+        print(f"| status of a store of 10^6 points | {time.perf_counter() - begin:.2f} |")
+
+
 def command() -> None:
     print("\n`curriculode compare`, whole process\n\n| | seconds |\n| --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
@@ -216,6 +270,7 @@ if __name__ == "__main__":
         "committees": committees,
         "steps": steps,
         "workers": workers,
+        "sweeps": sweeps,
         "command": command,
     }
     for name in sys.argv[1:] or tables:

@@ -31,17 +31,23 @@ _HOMES = {
     "Study": "sims.study",
     "Comparison": "sims.comparison",
     "compare": "sims.compare",
+    "sweep": "sims.sweep.sweep",
+    "refine": "sims.sweep.refine",
+    "phase_diagram": "figures.phase_diagram",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from .figures.phase_diagram import phase_diagram
     from .sims.compare import compare
     from .sims.comparison import Comparison
     from .sims.ensemble import Ensemble
     from .sims.observe import Observations, observe
     from .sims.simulate import simulate
     from .sims.study import Study
+    from .sims.sweep.refine import refine
+    from .sims.sweep.sweep import sweep
     from .theory.committee import Committee
     from .theory.errors import InputError
     from .theory.experiment import Experiment, load

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any
+from typing import Any, Self
 
 
 class Progress:
@@ -44,7 +44,7 @@ class Progress:
         self._task = self._bar.add_task(self.description, total=self.total)
         self._bar.start()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -55,20 +55,28 @@ class Study(Description):
 
 def cells(experiment: Experiment, over: Mapping[str, Sequence[Any]] | None) -> list[tuple[dict[str, Any], Experiment]]:
     """Every combination of the values of `over` with the experiment it gives."""
-    if not isinstance(over or {}, Mapping):
-        raise InputError(f"over = {over!r} is not allowed; give a mapping of dotted names to lists of values")
-    listed: dict[str, list[Any]] = {}
-    for name, values in dict(over or {}).items():
-        if isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
-            raise InputError(f"over {name!r} = {values!r} is not allowed; give a list of values (and quote a dotted name in TOML)")
-        listed[name] = [value.item() if hasattr(value, "item") else value for value in values]
-        if not listed[name]:
-            raise InputError(f"over {name!r} has no values; give at least one")
-        if any(isinstance(value, (dict, list, tuple)) for value in listed[name]):
-            raise InputError(
-                f"over {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, or true or false"
-            )
-        if len({repr(value) for value in listed[name]}) < len(listed[name]):
-            raise InputError(f"over {name!r} = {listed[name]!r} has a value twice; give each once")
+    listed = listed_values("over", over)
     combinations = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
     return [(labels, experiment.replace(labels)) for labels in combinations]
+
+
+def listed_values(what: str, given: Mapping[str, Sequence[Any]] | None, distinct: bool = True) -> dict[str, list[Any]]:
+    """The lists of values of dotted parameters as plain Python values, or `InputError`; `what` is the argument's name."""
+    if not isinstance(given or {}, Mapping):
+        raise InputError(f"{what} = {given!r} is not allowed; give a mapping of dotted names to lists of values")
+    listed: dict[str, list[Any]] = {}
+    for name, values in dict(given or {}).items():
+        if isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
+            raise InputError(
+                f"{what} {name!r} = {values!r} is not allowed; give a list of values (and quote a dotted name in TOML)"
+            )
+        listed[name] = [value.item() if hasattr(value, "item") else value for value in values]
+        if not listed[name]:
+            raise InputError(f"{what} {name!r} has no values; give at least one")
+        if any(isinstance(value, (dict, list, tuple)) for value in listed[name]):
+            raise InputError(
+                f"{what} {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, or true or false"
+            )
+        if distinct and len({repr(value) for value in listed[name]}) < len(listed[name]):
+            raise InputError(f"{what} {name!r} = {listed[name]!r} has a value twice; give each once")
+    return listed

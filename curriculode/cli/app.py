@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from . import parse
+
 app = typer.Typer(
     name="curriculode",
     help="Mean-field equations of ordered (curriculum) learning, checked against online SGD at finite input dimension.",
@@ -31,6 +33,14 @@ Changes = Annotated[
         "-s",
         metavar="NAME=VALUE",
         help="Change a parameter, e.g. student.width=8 or levels.hard.noise=0.6; repeats.",
+    ),
+]
+Over = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--over",
+        metavar="NAME=V1,V2",
+        help="Several values, in place of the experiment's own: student.width=4,32 or levels.hard.noise=0.2:0.6:5; repeats.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for pictures and tables; made if it is missing.")]
@@ -72,14 +82,7 @@ def root(
 def compare(
     experiment: ExperimentName = DEFAULT,
     changes: Changes = None,
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--over",
-            metavar="NAME=V1,V2",
-            help="Several values, in place of the experiment's own: student.width=4,32 or levels.hard.noise=0.2:0.6:5; repeats.",
-        ),
-    ] = None,
+    over: Over = None,
     dimension: Dimension = None,
     runs: Runs = None,
     starts: Annotated[int | None, typer.Option("--starts", help="Initial conditions the runs are spread over.")] = None,
@@ -180,6 +183,141 @@ def simulate(
             dict(spacing=spacing, space=space, workers=workers), out, force, json, quiet,
         )
     )  # fmt: skip
+
+
+@app.command()
+def sweep(
+    experiment: ExperimentName = DEFAULT,
+    changes: Changes = None,
+    over: Over = None,
+    paired: Annotated[
+        bool, typer.Option("--zip", help="Pair the values of --over one by one instead of crossing them (orders stay crossed).")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", help="Initial conditions of each point: seeds 0, 1, ...")] = 1,
+    runs: Annotated[int, typer.Option("--runs", help="Simulated runs from each initial condition; 0 for theory alone.")] = 0,
+    theory: Annotated[bool, typer.Option(help="Integrate the equations; without them, simulation alone.")] = True,
+    dimension: Dimension = None,
+    observables: Annotated[
+        str | None,
+        typer.Option("--observables", help="Separated by commas; by default all of the task; e.g. classification_error,'Q[0,0]'."),
+    ] = None,
+    points: Points = None,
+    rtol: Rtol = 1e-6,
+    scramblings: Annotated[int, typer.Option("--scramblings", help="Nets the theory is averaged over; from 2 with errors.")] = 1,
+    space: Space = "overlap",
+    store: Annotated[
+        Path | None, typer.Option("--store", help="SQLite file of finished points: the same command resumes, a larger grid adds.")
+    ] = None,
+    status: Annotated[bool, typer.Option("--status", help="Say what is done, failed and missing in the store, and leave.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Compute failed points of the store again.")] = False,
+    shard: Annotated[str | None, typer.Option("--shard", help="i/n: the i-th of n parts, for job arrays; then `merge`.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; by default one a core.")] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help="Address of a Dask scheduler whose workers compute.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="File of the table; by default in --out. Parquet beside it if pyarrow is there.")
+    ] = None,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """A table over a grid of parameters, by theory, simulation or both; resumable.
+
+    One row a point, order and seed, from shared starts. A point that fails is a row with its reason.
+
+    Example: curriculode sweep --over student.width=4,8,16 --over levels.hard.noise=0.1:0.7:13 --seeds 20 --store noise.sqlite
+    """
+    from .sweeps import run_sweep
+
+    chosen = None if observables is None else parse.names(observables)
+    raise typer.Exit(
+        run_sweep(
+            experiment, changes or [], over, paired, seeds, dict(dimension=dimension, points=points),
+            dict(theory=theory, runs=runs, rtol=rtol, scramblings=scramblings, space=space, observables=chosen),
+            store, shard, workers, dask, status, retry, csv, out, force, json, quiet,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def merge(
+    out: Annotated[Path, typer.Argument(metavar="OUT.sqlite", help="Store that takes them all; made if it is missing.")],
+    stores: Annotated[list[Path], typer.Argument(metavar="IN.sqlite...", help="Stores of shards, left as they are.")],
+    json: AsJson = False,
+) -> None:
+    """Join the stores of the shards of a sweep in one.
+
+    Then the sweep's own command, with --store OUT.sqlite and without --shard, writes the whole table.
+
+    Example: curriculode merge all.sqlite part-1.sqlite part-2.sqlite
+    """
+    from .sweeps import run_merge
+
+    raise typer.Exit(run_merge(out, stores, json))
+
+
+@app.command()
+def refine(
+    x: Annotated[str, typer.Option("--x", metavar="NAME=a:b[:log]", help="Range across, e.g. levels.hard.noise=0.2:0.8.")],
+    y: Annotated[str, typer.Option("--y", metavar="NAME=a:b[:log]", help="Range upwards, e.g. training.learning_rate=0.1:10:log.")],
+    experiment: ExperimentName = DEFAULT,
+    changes: Changes = None,
+    value: Annotated[str, typer.Option("--value", help="An observable, or `failed`.")] = "classification_error",
+    level: Annotated[float | None, typer.Option("--level", help="Of the value on the boundary.")] = None,
+    gap: Annotated[
+        str | None, typer.Option("--gap", metavar="ORDER,ORDER", help="The boundary of where the gap of two orders is significant.")
+    ] = None,
+    budget: Annotated[int, typer.Option("--budget", help="Most places that are computed.")] = 200,
+    finest: Annotated[int, typer.Option("--finest", help="How often a cell of the 4 x 4 coarse grid may be halved.")] = 5,
+    seeds: Annotated[int, typer.Option("--seeds", help="Initial conditions of each place: seeds 0, 1, ...")] = 1,
+    runs: Annotated[int, typer.Option("--runs", help="Simulated runs from each initial condition; 0 for theory alone.")] = 0,
+    dimension: Dimension = None,
+    points: Points = None,
+    store: Annotated[Path | None, typer.Option("--store", help="SQLite file of finished points, as for `sweep`.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", help="Processes; by default one a core.")] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help="Address of a Dask scheduler whose workers compute.")] = None,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """A sweep of two ranges that spends its points where a boundary is, with its phase diagram.
+
+    Example: curriculode refine --x levels.hard.noise=0.2:0.8 --y training.learning_rate=0.5:8:log --level 0.25 --budget 100
+    """
+    from .sweeps import run_refine
+
+    options = dict(value=value, level=level, budget=budget, finest=finest, seeds=seeds, runs=runs, store=store, workers=workers)
+    raise typer.Exit(run_refine(experiment, changes or [], x, y, gap, dimension, points, options, dask, out, force, json, quiet))
+
+
+@app.command()
+def diagram(
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Table of a sweep.")],
+    x: Annotated[str, typer.Option("--x", help="Parameter across, e.g. student.width.")],
+    y: Annotated[str, typer.Option("--y", help="Parameter upwards, e.g. levels.hard.noise.")],
+    value: Annotated[str, typer.Option("--value", help="Column of the table, or `failed`.")] = "classification_error",
+    gap: Annotated[
+        str | None,
+        typer.Option("--gap", metavar="ORDER,ORDER", help="Draw the first order's value minus the second's, paired by seed."),
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help="Choose one value of what else varies; repeats.")
+    ] = None,
+    levels: Annotated[str | None, typer.Option("--levels", metavar="V1,V2", help="Contours; by default a few.")] = None,
+    out: Out = Path("curriculode-out"),
+    force: Force = False,
+    json: AsJson = False,
+) -> None:
+    """A phase diagram from the table of a sweep: heat map with contours as PNG and PDF, and its numbers as CSV.
+
+    Cells where a gap between orders is not significant (paired t test over seeds, p > 0.05) are hatched.
+
+    Example: curriculode diagram noise.csv --x student.width --y levels.hard.noise --gap curriculum,random
+    """
+    from .sweeps import run_diagram
+
+    raise typer.Exit(run_diagram(table, x, y, value, gap, where or [], levels, out, force, json))
 
 
 @app.command()

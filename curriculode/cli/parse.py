@@ -1,5 +1,6 @@
 """What users type: NAME=VALUE, NAME=V1,V2 and NAME=a:b:n."""
 
+import re
 import tomllib
 from typing import Any
 
@@ -23,9 +24,29 @@ def assignment(text: str, option: str) -> tuple[str, str]:
     return name.strip(), right.strip()
 
 
-def changes(texts: list[str]) -> dict[str, Any]:
-    """Parameters changed by --set."""
-    return {name: value(right) for name, right in (assignment(text, "--set") for text in texts)}
+def names(text: str) -> list[str]:
+    """Names separated by commas; those inside brackets, as in Q[0,1], belong to their name."""
+    return [name.strip() for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
+
+
+def changes(texts: list[str], option: str = "--set") -> dict[str, Any]:
+    """Parameters changed by --set, or chosen by another option."""
+    return {name: value(right) for name, right in (assignment(text, option) for text in texts)}
+
+
+def extent(text: str, option: str) -> tuple[Any, ...]:
+    """A parameter and the ends of its range: NAME=a:b, or NAME=a:b:log for steps that are ratios."""
+    name, right = assignment(text, option)
+    parts = right.split(":")
+    try:
+        ends = float(parts[0]), float(parts[1])
+        if len(parts) > 3 or (len(parts) == 3 and parts[2] != "log"):
+            raise ValueError
+    except (ValueError, IndexError):
+        raise InputError(
+            f"{option} {text!r} is not understood; write NAME=a:b, or NAME=a:b:log, such as levels.hard.noise=0.1:0.7"
+        ) from None
+    return (name, *ends, *parts[2:])
 
 
 def grid(texts: list[str]) -> dict[str, list[Any]]:
@@ -52,6 +73,9 @@ def values(text: str, given: str) -> list[Any]:
         raise InputError(
             f"--over {given!r} is not understood; a range is a:b:n, n points from a to b, such as 0.1:0.7:13"
         ) from None
-    points = [first] if count == 1 else [first + (last - first) * i / (count - 1) for i in range(count - 1)] + [last]
+    # Twelve digits: 0.3 and not 0.30000000000000004, in tables, and so that two ranges share the points they have in common.
+    points = (
+        [first] + [float(f"{first + (last - first) * i / (count - 1):.12g}") for i in range(1, count - 1)] + [last][: count - 1]
+    )
     whole = all(part.strip().lstrip("+-").isdigit() for part in parts[:2]) and all(point == round(point) for point in points)
     return [int(point) for point in points] if whole else points

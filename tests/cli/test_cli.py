@@ -160,7 +160,22 @@ def test_equations_in_text_and_latex(tmp_path: Path) -> None:
     assert len(json.loads(run("equations", "perceptron-curriculum", "--json", cwd=tmp_path).stdout)["equations"]) == 2
 
 
-@pytest.mark.parametrize("command", [[], ["compare"], ["integrate"], ["simulate"], ["experiments"], ["figure"], ["equations"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["compare"],
+        ["integrate"],
+        ["simulate"],
+        ["experiments"],
+        ["figure"],
+        ["equations"],
+        ["sweep"],
+        ["merge"],
+        ["diagram"],
+        ["refine"],
+    ],
+)
 def test_help_teaches(command: list[str], tmp_path: Path) -> None:
     result = run(*command, "--help", cwd=tmp_path)
     assert "Usage: curriculode" in result.stdout

@@ -1,0 +1,146 @@
+"""One point of a sweep: one experiment, one seed; theory, simulation from the same initial overlaps, or both.
+
+Seed s begins at `experiment.initial(dimension, s)`, and its r-th integration takes the averages' scrambling s * scramblings + r;
+its runs are those of `simulate(..., seed=s)`. So a row can be computed again by hand, orders share starts and seeds, and the
+error of the averages is part of the scatter between seeds.
+"""
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+import curriculode
+from curriculode.sims.sweep.plan import Settings
+from curriculode.theory.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to compute a point; plain and small, since it travels. `text` is the base experiment as TOML."""
+
+    version: str
+    text: str
+    changes: dict[str, Any]
+    seed: int
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of a finished point.
+
+    failed : whether there is no final value;  status : how it ended, in a sentence;  seconds : of computing
+    values : final values by column name;  environment : of the process that computed it, as JSON
+    """
+
+    failed: bool
+    status: str
+    seconds: float
+    values: dict[str, float]
+    environment: str
+
+
+@cache
+def environment() -> str:
+    """Versions and platform of this process, as JSON."""
+    from importlib.metadata import version
+
+    versions = {name: version(name) for name in ("numpy", "scipy", "numba")}
+    return json.dumps({"python": platform.python_version(), **versions, "platform": platform.platform()}, sort_keys=True)
+
+
+def compute(job: Job) -> Result:
+    """Compute a point. Whatever goes wrong, diverging or running out of memory, becomes the status of a failed point."""
+    begin = time.perf_counter()
+    try:
+        if job.version != curriculode.__version__:
+            raise RuntimeError(f"this worker has curriculode {curriculode.__version__}, but the sweep {job.version}")
+        experiment = _base(job.text).replace(job.changes)
+        with _libraries().limit(limits=1, user_api="blas"):  # also for the nets of the averages: the same bits in every process
+            values, status, failed = _measure(experiment, job.seed, job.settings)
+    except MemoryError:
+        values, status, failed = {}, "out of memory (fewer runs or points, or fewer workers, may help)", True
+    except Exception as error:
+        values, status, failed = {}, f"{type(error).__name__}: {error}", True
+    return Result(failed, status, time.perf_counter() - begin, values, environment())
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The linear algebra of this process; looked for once, since that takes two milliseconds."""
+    import curriculode.theory.integrate  # noqa: F401  so that all of it is loaded
+
+    return ThreadpoolController()
+
+
+@lru_cache(maxsize=4)
+def _base(text: str) -> Experiment:
+    return Experiment.from_toml(text)
+
+
+def _measure(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Values, status, and whether it failed."""
+    start = experiment.initial(settings.dimension, seed)
+    values: dict[str, float] = {}
+    sentences, failed = [], False
+    for wanted, side in ((settings.theory, _theory), (settings.runs > 0, _simulation)):
+        if wanted:
+            found, status, fails = side(experiment, start, seed, settings)
+            values |= found
+            sentences.append(status)
+            failed = failed or fails
+    return values, "; ".join(sentences), failed
+
+
+def _theory(experiment: Experiment, start: Any, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Final values by the equations, mean over scramblings; with several of them, its standard error."""
+    from curriculode.theory.integrate import integrate
+
+    finals, status = [], ""
+    for r in range(settings.scramblings):
+        trajectory = integrate(
+            experiment, start, rtol=settings.rtol, atol=settings.atol, times=[experiment.protocol.duration],
+            points=settings.points, scrambling=seed * settings.scramblings + r, estimate_error=False,
+        )  # fmt: skip
+        if not trajectory.success:
+            return {}, f"theory {trajectory.status}", True
+        status = status or f"theory {trajectory.status}"
+        entries = trajectory.entries() if settings.entries else {}
+        finals.append({**trajectory.observables(), **{name: entries[name] for name in settings.entries}})
+        if r == 1 and finals[0] == finals[1]:  # closed forms know of no net
+            break
+    values: dict[str, float] = {}
+    for name in finals[0]:
+        numbers = np.array([final[name][-1] for final in finals])
+        values[name] = float(numbers.mean())
+        if settings.scramblings > 1:
+            values[f"{name}_standard_error"] = float(numbers.std(ddof=1) / np.sqrt(numbers.size))
+    return values, status, False
+
+
+def _simulation(experiment: Experiment, start: Any, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
+    from curriculode.sims.simulate import simulate
+
+    ensemble = simulate(
+        experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, start=start, space=settings.space,
+        times=[experiment.protocol.duration], workers=1, points=settings.points, progress=False,
+    )  # fmt: skip
+    if ensemble.interrupted:  # what is finished of it is no point
+        raise KeyboardInterrupt
+    finite = ensemble.finite
+    values = {"diverged_runs": float((~finite).sum())}
+    if not finite.any():
+        return values, f"simulation: {ensemble.status}", True
+    entries = ensemble.entries() if settings.entries else {}
+    for name, runs in {**ensemble.observables(), **{name: entries[name] for name in settings.entries}}.items():
+        final = runs[finite, -1]
+        error = final.std(ddof=1) / np.sqrt(final.size) if final.size > 1 else np.nan
+        values |= {f"{name}_simulation": float(final.mean()), f"{name}_simulation_standard_error": float(error)}
+    return values, f"simulation: {ensemble.status}", False
