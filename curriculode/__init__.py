@@ -38,8 +38,7 @@ _HOMES = {
 
 __all__ = [*_HOMES, "__version__"]
 
-if TYPE_CHECKING:
-    from .figures.phase_diagram import phase_diagram
+if TYPE_CHECKING:  # not the figures, which the floors below, that ask for __version__ here, must not import
     from .sims.compare import compare
     from .sims.comparison import Comparison
     from .sims.ensemble import Ensemble

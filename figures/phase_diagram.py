@@ -69,7 +69,7 @@ def phase_diagram(
 
     >>> import curriculode as cu
     >>> experiment = cu.load("xor-curriculum").replace({"protocol.duration": 1.0})
-    >>> grid = {"student.width": [1, 2, 4], "levels.hard.noise": [0.2, 0.4]}
+    >>> grid = {"student.width": [1, 2, 4, 8], "levels.hard.noise": [0.2, 0.4]}
     >>> table = cu.sweep(experiment, grid, points=64, workers=1)
     >>> diagram = phase_diagram(table, x="student.width", y="levels.hard.noise")
     >>> diagram.ax.get_xlabel(), diagram.ax.get_xscale()

@@ -65,7 +65,7 @@ def test_scramblings_give_the_error_of_the_averages(small: cu.Experiment) -> Non
 def test_closed_forms_have_no_error() -> None:
     plateau = cu.load("committee-plateau").replace({"protocol.duration": 1.0})
     row = cu.sweep(plateau, scramblings=3, workers=1, **QUICK).iloc[0]
-    assert row["generalization_error_standard_error"] == 0.0
+    assert row["generalization_error_standard_error"] < 1e-15
     assert row["specialization"] > 0
 
 
