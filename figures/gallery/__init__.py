@@ -15,6 +15,8 @@ _MODULES = {
     "finite-size": "finite_size",
     "lottery": "lottery",
     "perceptron-orders": "perceptron_orders",
+    "perceptron-speedup": "perceptron_speedup",
+    "phase-diagrams": "phase_diagrams",
     "signal-to-noise": "signal_to_noise",
     "width-gap": "width_gap",
     "xor-orders": "xor_orders",

@@ -138,10 +138,10 @@ def draw(table: pd.DataFrame) -> Any:
 FIGURE = NamedFigure(
     title="Finite size: scatter ~ D^(-1/2) and mean shift ~ 1/D, from D = 10^2 to 10^8",
     caption=(
-        "Deviation of online SGD from the mean-field equations at t = 0.5, all runs from the same overlaps; bars are two standard "
-        "errors. XOR mixture, separation 1, noise 0.3, K = 4, GELU, squared loss, learning rate 2; overlap space, 40,000 runs at "
-        "D = 10^2 down to 16 at 10^8. Triangles: upper limits where the shift is not resolved. Dashed lines have the exponents of "
-        "theory and start at the first point; the legend has the fitted ones."
+        "Deviation of online SGD from the mean-field equations at t = 0.5, all runs from the same overlaps; bars are two standard"
+        " errors. XOR mixture, separation 1, noise 0.3, K = 4, GELU, squared loss, learning rate 2; overlap space, 40,000 runs at"
+        " D = 10^2 down to 16 at 10^8. Triangles: upper limits where the shift is not resolved. Dashed lines have the exponents "
+        "of theory and start at the first point; the legend has the fitted ones."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

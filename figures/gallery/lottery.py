@@ -124,10 +124,10 @@ def _bars(axis: Any, x: np.ndarray, part: pd.DataFrame, colour: str, label: str)
 FIGURE = NamedFigure(
     title="The lottery's odds: 3/32 at K = 4, how they grow with K, and what easy examples add",
     caption=(
-        "Clusters of the XOR mixture covered by online SGD; ReLU, logistic loss, D = 250, learning rate 1, weight decay 0.1, "
-        "w ~ N(0, 1), v ~ N(0, 1); 95 % confidence intervals. Left and middle: noise variance 1/1000, t = 150. Right: K = 4, "
-        "t = 30, 20 % of the examples easy (noise 0.05), 1,500 runs a point. A unit covers the cluster of its largest cosine "
-        "if that exceeds 1/2 and its readout has the right sign."
+        "Clusters of the XOR mixture covered by online SGD; ReLU, logistic loss, D = 250, learning rate 1, weight decay 0.1, w ~ "
+        "N(0, 1), v ~ N(0, 1); 95 % confidence intervals. Left and middle: noise variance 1/1000, t = 150. Right: K = 4, t = 30, "
+        "20 % of the examples easy (noise 0.05), 1,500 runs a point. A unit covers the cluster of its largest cosine if that "
+        "exceeds 1/2 and its readout has the right sign."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

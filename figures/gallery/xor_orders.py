@@ -49,8 +49,8 @@ FIGURE = NamedFigure(
     caption=(
         "Accuracy on the hard level against examples per input dimension. XOR-like Gaussian mixture, separation 1, noise 0.2 "
         "(easy, 10 % of 10,000 examples) and 0.5 (hard), D = 200; GELU committee, squared loss, learning rate 2. Lines: "
-        "mean-field equations, averaged over 32 random starts; points: 96 runs of online SGD from the same starts, with bands "
-        "of two standard errors."
+        "mean-field equations, averaged over 32 random starts; points: 96 runs of online SGD from the same starts, with bands of "
+        "two standard errors."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 
 from curriculode.sims.progress import Progress
 
@@ -10,13 +11,15 @@ class SweepProgress(Progress):
     """A bar on a terminal; where the error stream is none, a line a minute, and nothing for a sweep shorter than that.
 
     already : points found in the store, which count as done and not for the rate
+    wanted : True or False, None for what the stream allows, or a function that is told the finished fraction instead
     """
 
     interval = 60.0  # seconds between lines
 
-    def __init__(self, total: int, already: int, enabled: bool | None = None) -> None:
-        super().__init__(f"sweep: {total} points", float(total), enabled)
-        self._lines = enabled is None and not self.enabled
+    def __init__(self, total: int, already: int, wanted: bool | Callable[[float], None] | None = None) -> None:
+        super().__init__(f"sweep: {total} points", float(total), False if callable(wanted) else wanted)
+        self._report = wanted if callable(wanted) else None
+        self._lines = wanted is None and not self.enabled
         self._first = already
         self._told = time.monotonic()
         self._failure = ""
@@ -25,6 +28,8 @@ class SweepProgress(Progress):
         """Tell how many points are finished, and the status of the last one if it failed."""
         self._failure = failure or self._failure
         now = time.monotonic()
+        if self._report is not None:
+            self._report(done / self.total)
         if self._lines and now - self._told >= self.interval:
             self._told = now
             print(self.line(done, now - self._begin), file=sys.stderr, flush=True)

@@ -46,7 +46,7 @@ def refine(
     retry: bool = False,
     workers: int | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], None] | None = None,
     **settings: Any,
 ) -> "pd.DataFrame":
     """A sweep over two ranges with its points near a boundary: the table of `sweep`, for `phase_diagram`.

@@ -38,7 +38,7 @@ def sweep(
     shard: str | tuple[int, int] | None = None,
     workers: int | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], None] | None = None,
 ) -> "pd.DataFrame":
     """A table of experiments: theory, simulation or both at every point of a grid, from many seeds.
 
@@ -58,7 +58,8 @@ def sweep(
     workers : processes, by default one a core; 1 computes in this process
     executor : any concurrent.futures.Executor in their place, such as Dask's client.get_executor(pure=False), or a function
         that makes one, called again if it breaks
-    progress : True or False; by default a bar on a terminal, and elsewhere a line a minute
+    progress : True or False, or a function that is told the finished fraction; by default a bar on a terminal, and elsewhere a
+        line a minute
 
     Returns one row a point, order and seed: the varied parameters, `protocol.order`, `seed`; final values by theory (`NAME`,
     with several scramblings `NAME_standard_error`) and simulation (`NAME_simulation`, `NAME_simulation_standard_error`,
@@ -119,7 +120,7 @@ def chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> l
     return names
 
 
-def fill(plan: Plan, store: Store, crew: Crew, retry: bool = False, progress: bool | None = None) -> bool:
+def fill(plan: Plan, store: Store, crew: Crew, retry: bool = False, progress: bool | Callable[[float], None] | None = None) -> bool:
     """Compute the points of `plan` that `store` lacks (with `retry`, those that failed too); whether Ctrl-C ended it."""
     known = store.outcomes()
     missing = [(index, key) for index, key in plan if key not in known or (retry and known[key])]
