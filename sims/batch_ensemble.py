@@ -35,6 +35,6 @@ class BatchEnsemble(BatchRecord, Ensemble):
         """One row a run and slice: run, t, the observables, the test error at each level, the distance, on request Q and M."""
         frame = super().to_frame(order_parameters)
         for name, error in self.level_errors().items():
-            frame[f"classification_error[{name}]"] = error.reshape(-1)
+            frame[f"error_at_{name}"] = error.reshape(-1)
         frame["distance"] = self.distance.reshape(-1)
         return frame

@@ -54,8 +54,9 @@ def batch_definitions(experiment: "Experiment") -> list[str]:
     """What the symbols of `batch_equations` are in this experiment, a line each."""
     slices, training, protocol = Slices.of(experiment), experiment.training, experiment.protocol
     lines = [
-        f"y = sign(ν);  {_PROXIMAL[training.loss]}  with V = sum_b Δ_b V_b;  (ω, ν) Gaussian: Var ω = sum_b Δ_b Q_b, Cov = R, Var ν = T",
-        "f_omega = ∂f/∂ω, f_nu = ∂f/∂ν (y jumps at ν = 0);  alpha E: a sum over the levels of the slice;  G = gamma + gamma_prev;  prev: the slice before",
+        f"y = sign(ν);  {_PROXIMAL[training.loss]};  V = sum_b Δ_b V_b",
+        "(ω, ν) Gaussian: Var ω = sum_b Δ_b Q_b, Cov = R, Var ν = T;  f_omega = ∂f/∂ω, f_nu = ∂f/∂ν (y jumps at ν = 0)",
+        "alpha E: a sum over the levels of the slice;  G = gamma + gamma_prev;  prev: the slice before",
         f"blocks b: rel (φ = {slices.fractions[0]:g}, Δ = 1)"
         + (f" and irr (φ = {slices.fractions[1]:g}, Δ is the level's irrelevant_variance)" if slices.fractions.size > 1 else "")
         + f";  T = {slices.T:g}",

@@ -55,5 +55,5 @@ class BatchTrajectory(BatchRecord, Trajectory):
         frame.insert(1, "regularization", self.statistics["regularization"][:done])
         frame.insert(2, "coupling", [0.0, *self.statistics["coupling"]][:done])
         for name, error in self.level_errors().items():
-            frame[f"classification_error[{name}]"] = error
+            frame[f"error_at_{name}"] = error
         return frame
