@@ -25,7 +25,7 @@ def plot_slices(record: BatchRecord, axes: "np.ndarray | None" = None) -> Any:
     ][: record.t.size]
     Q, M = record._blocked()
     along = M[..., 0, 0, 0] ** 2 / experiment.task.reference_overlap()[0, 0, 0]
-    parts = {"along the teacher": along, "across, relevant": Q[..., 0, 0, 0] - along}
+    parts = {"teacher": along, "other relevant": Q[..., 0, 0, 0] - along}
     if Q.shape[-3] > 1:
         parts["irrelevant"] = Q[..., 1, 0, 0]
     with style():
@@ -48,4 +48,4 @@ def _bars(axis: "Axes", names: list[str], values: dict[str, np.ndarray], runs: b
         )
     axis.set_xticks(x, [f"{i + 1}: {name}" for i, name in enumerate(names)])
     axis.margins(y=0.25)
-    axis.legend(loc="upper right", ncols=len(values), columnspacing=0.8, handlelength=1.0, fontsize=7)
+    axis.legend(loc="upper right", ncols=len(values), columnspacing=0.8, handlelength=1.0, fontsize=7.5)

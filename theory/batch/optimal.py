@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOWEST, HIGHEST = 1e-4, 1e4
 _COARSE = {1: 13, 2: 6, 3: 4}  # points of the grid along each strength, by the number of strengths
-_STARTS = 3  # points of the grid that a search begins from
+_STARTS = 2  # points of the grid that a search begins from
 _TOLERANCE = 1e-9
 
 
