@@ -52,7 +52,7 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
         axes[0, 0].set_ylabel(_LABELS.get(quantity, quantity).format(level=level))
         axes[0, -1].legend(
             loc="best",
-            title=f"{'dashes' if batch else 'lines'}: theory\npoints: D = {comparison.dimension}",
+            title=f"{theory}: theory\npoints: D = {comparison.dimension}",
             title_fontsize=8,
             alignment="left",
         )

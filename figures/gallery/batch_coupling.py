@@ -36,7 +36,10 @@ def _row(experiment: Experiment, part: str, labels: dict[str, Any], runs: int) -
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
-    """Lines and points over the coupling for each loss and order; then each order uncoupled and coupled at its best strengths."""
+    """Lines and points over the coupling for each loss and order; then each order at its best strengths, uncoupled and coupled.
+
+    Below scale 0.1 with fewer points.
+    """
     base = load(_EXPERIMENT)
     runs = max(2, round(scale * _RUNS))
     plan: list[tuple[str, dict[str, Any], int]] = []
@@ -44,7 +47,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         for order in _ORDERS:
             # A pooled slice has nothing to be coupled to.
             couplings = _COUPLINGS if order != "random" else (_COUPLINGS[0],)
-            measured = _MEASURED if order != "random" else (_COUPLINGS[0],)
+            measured = _MEASURED[:: 1 if scale >= 0.1 else 2] if order != "random" else (_COUPLINGS[0],)
             plan += [("line", {"loss": loss, "order": order, "coupling": float(c)}, 0) for c in couplings]
             plan += [("point", {"loss": loss, "order": order, "coupling": float(c)}, runs) for c in measured]
     for order in _ORDERS:
@@ -83,13 +86,13 @@ def draw(table: pd.DataFrame) -> Any:
         axes[0, 0].set_ylabel("test error on the hard level")
         axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="upper right", title="lines: theory\npoints: D = 1000")
         last = axes[0, -1]
-        for i, part in enumerate(("uncoupled", "coupled")):
+        for i, name in enumerate(("uncoupled", "coupled")):
             for order in _ORDERS:
-                row = table[(table["part"] == part) & (table["order"] == order)]
+                row = table[(table["part"] == name) & (table["order"] == order)]
                 if len(row):
-                    x = i + 0.25 * (_ORDERS.index(order) - 1)
-                    last.plot([x - 0.1, x + 0.1], [row["theory"].iloc[0]] * 2, color=ORDER_COLOURS[order], linewidth=2)
-                    last.errorbar([x], row["simulation"], yerr=2 * row["standard_error"], color=ORDER_COLOURS[order], **_POINTS)
+                    place = i + 0.25 * (_ORDERS.index(order) - 1)
+                    last.plot([place - 0.1, place + 0.1], [row["theory"].iloc[0]] * 2, color=ORDER_COLOURS[order], linewidth=2)
+                    last.errorbar([place], row["simulation"], yerr=2 * row["standard_error"], color=ORDER_COLOURS[order], **_POINTS)
         pooled = table[(table["part"] == "uncoupled") & (table["order"] == "random")]["theory"].iloc[0]
         last.axhline(pooled, color=ORDER_COLOURS["random"], linewidth=0.8, linestyle="--")
         last.set_xticks([0, 1], ["no coupling", "best coupling"])
@@ -103,10 +106,10 @@ FIGURE = NamedFigure(
     caption=(
         "Test error of a perceptron on the hard level (irrelevant variance 1) after two slices, one of D easy examples (irrelevant "
         "variance 0) and one of D hard ones, each learnt to convergence; half of the inputs are relevant. Left: against the "
-        "coupling of the second slice to the first, regularisation 0.1, for three losses; lines: state evolution, points: minimisation at "
-        "D = 1000, mean of 16 runs with two standard errors (the pooled slice of all examples, which has no coupling, at the right "
-        "edge). Right: logistic loss, all regularisations and couplings at the values that minimise the error in theory; dashes: "
-        "theory, dashed line: all examples pooled."
+        "coupling of the second slice to the first, regularisation 0.1, for three losses; lines: state evolution, points: "
+        "minimisation at D = 1000, mean of 16 runs with two standard errors (the pooled slice of all examples, which has no "
+        "coupling, at the right edge). Right: logistic loss, all regularisations and couplings at the values that minimise the "
+        "error in theory; dashes: theory, dashed line: all examples pooled."
     ),
     experiment=_EXPERIMENT,
     compute=compute,
