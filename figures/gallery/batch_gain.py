@@ -71,7 +71,7 @@ def draw(table: pd.DataFrame) -> Any:
                 if np.isnan(value):
                     continue
                 colour = "white" if value > 0.6 * highest else "black"
-                axis.text(column, row, f"{100 * value:.1f}", ha="center", va="center", fontsize=7, color=colour)
+                axis.text(column, row, f"{round(100 * value, 1) + 0.0:.1f}", ha="center", va="center", fontsize=7, color=colour)
             axis.set_xticks(range(grid.shape[1]), [f"{x:g}" for x in grid.columns])
             axis.set_yticks(range(grid.shape[0]), [f"{x:g}" for x in grid.index])
             axis.set_xlabel(f"{symbol} of the easy examples")

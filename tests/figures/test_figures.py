@@ -1,5 +1,7 @@
 """Pictures: what is drawn are the numbers of the table, in the caller's axes, without touching global settings."""
 
+from functools import cache
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from matplotlib.figure import Figure
 
 import curriculode as cu
 from curriculode.figures import gallery
+from curriculode.figures.batch import plot_slices
 from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.trajectory import plot_ensemble, plot_trajectory
@@ -91,6 +94,55 @@ def test_perceptron_is_sped_up_modestly_and_gains_nothing_in_the_end() -> None:
     assert abs(curves["curriculum"] - curves["random"]) < 0.005
 
 
+@cache
+def quick_look(name: str) -> pd.DataFrame:
+    """The table of a figure at the smallest scale, computed once."""
+    return gallery.figure(name).compute(0.02, lambda fraction: None)
+
+
+def test_coupled_slices_gain_and_uncoupled_ones_do_not() -> None:
+    """2106.08068, batch: uncoupled, the curriculum is far behind pooling; coupled, it is ahead; points lie on the lines."""
+    table = quick_look("batch-coupling")
+    best = table[table["part"].isin(["uncoupled", "coupled"])].set_index(["part", "order"])["theory"]
+    assert best["uncoupled", "curriculum"] > best["uncoupled", "random"] + 0.05
+    assert best["coupled", "curriculum"] < best["uncoupled", "random"] - 0.02
+    # No coupling: the hard slice alone. A perceptron of alpha = 1, logistic loss: the same number from the state evolution.
+    alone = cu.load("batch-perceptron").replace({"protocol.order": "hard-only", "protocol.duration": 1.0})
+    lone = cu.state_evolution(alone.replace({"training.regularization": "optimal"})).classification_error[-1]
+    assert best["uncoupled", "curriculum"] == pytest.approx(lone, abs=1e-6)
+    points = table[table["part"] == "point"]
+    assert (abs(points["simulation"] - points["theory"]) < 0.03).all()
+    assert abs((points["simulation"] - points["theory"]).mean()) < 0.005
+
+
+def test_gain_is_largest_where_easy_is_easiest_and_hard_hardest() -> None:
+    table = quick_look("batch-gain")
+    difficulty = table[table["part"] == "difficulty"].set_index(["easy", "hard"])["gain"]
+    assert difficulty.idxmax() == (0.0, 8.0)
+    assert difficulty[0.0, 8.0] == pytest.approx(0.094, abs=1e-3)
+    assert difficulty[0.8, 8.0] < 0  # examples that are nearly as hard are better pooled
+
+
+def test_batches_learn_more_than_online_and_gain_more() -> None:
+    table = quick_look("batch-online").pivot_table(index="alpha", columns=["way", "order"], values="theory")
+    assert (table["batch"] < table["online"]).all().all()
+    gain = table.xs("random", axis=1, level="order") - table.xs("curriculum", axis=1, level="order")
+    assert (gain["batch"] > 2 * gain["online"]).all()
+
+
+def test_pictures_of_slices() -> None:
+    experiment = cu.load("batch-perceptron")
+    theory = cu.state_evolution(experiment)
+    heights = [bar.get_height() for bar in plot_slices(theory)[0].patches]
+    assert heights == pytest.approx(np.concatenate(list(theory.level_errors().values())))
+    runs = cu.minimize(experiment, dimension=60, runs=3)
+    heights = [bar.get_height() for bar in plot_slices(runs)[1].patches]
+    assert sum(heights) == pytest.approx(runs.Q.sum(axis=(1, 2, 3, 4)).mean())
+    comparison = cu.compare(experiment, dimension=60, runs=4, over={"protocol.order": ["curriculum", "random"]})
+    axis = comparison.plot()[0]
+    assert axis.get_lines()[0].get_ydata() == pytest.approx(1 - theory.classification_error)
+
+
 def test_exponents_of_known_powers() -> None:
     D = np.array([100, 1000, 10_000, 100_000])
     exact = {"scatter": D**-0.5, "scatter_error": 0.01 * D**-0.5, "shift": -2.0 / D, "shift_error": 0.01 / D}
@@ -103,9 +155,7 @@ def test_every_figure_draws_what_it_computes() -> None:
         figure = gallery.figure(name)
         assert figure.title
         assert len(figure.caption) > 100
-        drawn = figure.draw(figure.compute(0.02, lambda fraction: None))
-        assert all(axis.get_title() for axis in drawn.axes)
-    with pytest.raises(
-        cu.InputError, match="figure 'nope' is unknown; allowed: finite-size, lottery, perceptron-orders, xor-orders"
-    ):
+        drawn = figure.draw(quick_look(name))
+        assert all(axis.get_title() for axis in drawn.axes if axis.get_label() != "<colorbar>")
+    with pytest.raises(cu.InputError, match="figure 'nope' is unknown; allowed: batch-coupling, .*perceptron-orders, xor-orders"):
         gallery.figure("nope")

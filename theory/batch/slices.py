@@ -66,6 +66,11 @@ class Slices:
                     f"{where}: the teacher itself separates the labels, so the {name} loss has no minimum at finite weights, or no "
                     "single one; use a regularization above 0"
                 )
+            if self.load[s].sum() <= 1:
+                raise InputError(
+                    f"{where} and {self.load[s].sum():g} D examples for D weights: the minimum is not unique; use a regularization "
+                    "above 0, or more than D examples in the slice"
+                )
             for b in range(self.fractions.size):
                 # Examples that see this block must outnumber the directions that only they can fix.
                 seen = self.load[s] @ (self.variance[:, b] > 0)
@@ -74,8 +79,3 @@ class Slices:
                         f"{where}, but only {seen:g} D examples see the {self.fractions[b]:g} D inputs of block {b}: the minimum "
                         "is not unique; use a regularization above 0, or more examples"
                     )
-            if self.load[s].sum() <= 1:
-                raise InputError(
-                    f"{where} and {self.load[s].sum():g} D examples for D weights: the minimum is not unique; use a regularization "
-                    "above 0, or more than D examples in the slice"
-                )
