@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [theory] [committees] [steps] [workers] [command]
+Use: python benchmarks/run.py [theory] [committees] [batch] [steps] [workers] [command]
 """
 
 import os
@@ -18,6 +18,8 @@ from curriculode.sims.model import Model
 from curriculode.sims.overlap_space import OverlapSpace
 from curriculode.sims.weight_space import WeightSpace
 from curriculode.theory.activations import evaluate
+from curriculode.theory.batch.optimal import optimise
+from curriculode.theory.batch.slices import Slices
 from curriculode.theory.compiled import kernel
 
 
@@ -77,6 +79,31 @@ def committees() -> None:
         duration = best(lambda: results.append(cu.integrate(case, start, estimate_error=False)))  # noqa: B023
         statistics = results[-1].statistics
         print(f"| {name} | {duration:.4f} | {statistics['evaluations']} | {statistics['method']} |")
+
+
+def batch() -> None:
+    """Two slices of D examples each: the state evolution, the search for optimal strengths, and one minimisation."""
+    print("\nBatch learning, `batch-perceptron` (two slices), one core, after compilation; minimisation of one run at D = 2000\n")
+    print(
+        "| loss | ms a point | passes | ms to optimise 1 strength | 3 strengths | s to minimise |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    for loss in ("squared", "logistic", "hinge"):
+        case = cu.load("batch-perceptron").replace({"training.loss": loss})
+        results = []
+        point = best(lambda: results.append(cu.state_evolution(case)), 20)  # noqa: B023
+        searches = []
+        for regularization in (0.1, "optimal"):
+            free = case.replace({"training.coupling": "optimal", "training.regularization": regularization})
+            slices = Slices.of(free)
+            searches.append(best(lambda: optimise(slices, slices.variance[-1]), 2))  # noqa: B023
+        run = best(lambda: cu.minimize(case, dimension=2000, runs=1, workers=1), 2)  # noqa: B023
+        row = [
+            f"{1e3 * point:.2f}",
+            str(sum(results[-1].statistics["passes"])),
+            *(f"{1e3 * s:.0f}" for s in searches),
+            f"{run:.2f}",
+        ]
+        print(f"| {loss} | " + " | ".join(row) + " |", flush=True)
 
 
 def step_time(kind: type, K: int, D: int, activation: str = "gelu") -> float:
@@ -150,6 +177,6 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    tables = {"theory": theory, "committees": committees, "steps": steps, "workers": workers, "command": command}
+    tables = {"theory": theory, "committees": committees, "batch": batch, "steps": steps, "workers": workers, "command": command}
     for name in sys.argv[1:] or tables:
         tables[name]()

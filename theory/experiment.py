@@ -8,7 +8,7 @@ separation = 1.0
 width = 4
 activation = "gelu"
 
-[training]
+[training]             # kind = "online-sgd" (default), or "batch-slices"
 learning_rate = 1.5
 
 [protocol]

@@ -174,7 +174,7 @@ def test_batch_learning_by_the_same_commands(tmp_path: Path) -> None:
     text = run("equations", "batch-perceptron", cwd=tmp_path).stdout
     assert "R = (R_prev*gamma_prev + T*mhat)/(G + Vhat[rel])" in text
     assert "slice 2: α = 1 hard;  gamma = 0.1, gamma_prev = 1" in text
-    refused = run("compare", *quick, "-s", "training.regularization=0", cwd=tmp_path, status=2).stderr
+    refused = run("compare", *quick, "-s", "training.regularization=0", "--out", "other", cwd=tmp_path, status=2).stderr
     assert "use a regularization above 0" in refused
 
 
