@@ -84,9 +84,8 @@ def committees() -> None:
 def batch() -> None:
     """Two slices of D examples each: the state evolution, the search for optimal strengths, and one minimisation."""
     print("\nBatch learning, `batch-perceptron` (two slices), one core, after compilation; minimisation of one run at D = 2000\n")
-    print(
-        "| loss | ms a point | passes | ms to optimise 1 strength | 3 strengths | s to minimise |\n| --- | --- | --- | --- | --- | --- |"
-    )
+    columns = ("loss", "ms a point", "passes", "ms to optimise 1 strength", "3 strengths", "s to minimise")
+    print("| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
     for loss in ("squared", "logistic", "hinge"):
         case = cu.load("batch-perceptron").replace({"training.loss": loss})
         results = []

@@ -81,10 +81,13 @@ def draw(table: pd.DataFrame) -> Any:
                     axis.plot(line["coupling"].astype(float), line["theory"], color=colour, label=_NAMES[order])
                 axis.errorbar(x, at, yerr=2 * points["standard_error"], color=colour, **_POINTS)
             axis.set_xscale("log")
-            axis.set_xlabel(r"coupling $\gamma_{12}$")
+            axis.set_xlabel(r"coupling $\gamma_{2,1}$")
             axis.set_title(f"{loss} loss")
         axes[0, 0].set_ylabel("test error on the hard level")
-        axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="upper right", title="lines: theory\npoints: D = 1000")
+        axes[0, -1].legend(
+            *axes[0, 0].get_legend_handles_labels(), loc="upper right", title="lines: theory\npoints: D = 1000", title_fontsize=8,
+            alignment="left",
+        )  # fmt: skip
         last = axes[0, -1]
         for i, name in enumerate(("uncoupled", "coupled")):
             for order in _ORDERS:
