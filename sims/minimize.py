@@ -94,9 +94,13 @@ def minimize(
                 for k, number in enumerate(count)
                 if number > 0
             ]
-            x = np.concatenate(parts) if parts else np.zeros((0, dimension))
-            y = np.where(x[:, 0] > 0.0, 1.0, -1.0)
-            w, distance = minimizer(x, y, float(chosen.regularization[s]), float(chosen.coupling[s]), w, tolerance)
+            gamma, tie = float(chosen.regularization[s]), float(chosen.coupling[s])
+            if parts:
+                x = np.concatenate(parts)
+                y = np.where(x[:, 0] > 0.0, 1.0, -1.0)
+                w, distance = minimizer(x, y, gamma, tie, w, tolerance)
+            else:  # a slice of less than one example is rounded to none
+                w, distance = tie / (gamma + tie) * w, 0.0
             Q = np.bincount(blocks, w * w) / dimension
             states.append((Q, w[0] * np.sqrt(slices.T / dimension), distance))
             done[member] = (s + 1) / len(counts)

@@ -89,6 +89,13 @@ def test_orders_share_their_examples() -> None:
     assert np.array_equal(cu.minimize(alone, dimension=60, runs=3).Q[:, 0], curriculum.Q[:, 0])
 
 
+def test_a_slice_too_small_for_an_example_only_shrinks_the_weights() -> None:
+    experiment = case(levels__easy__share=0.99, protocol__duration=0.5, training__coupling=1.0)
+    ensemble = cu.minimize(experiment, dimension=60, runs=2)
+    assert ensemble.t.tolist() == [0.5, 0.5]
+    assert ensemble.Q[:, 1] == pytest.approx(ensemble.Q[:, 0] / 1.2**2)
+
+
 def test_the_ensemble_tells_what_it_is() -> None:
     ensemble = cu.minimize(case(training__coupling="optimal"), dimension=80, runs=3)
     assert ensemble.t == pytest.approx([29 / 80, 64 / 80])

@@ -52,13 +52,18 @@ def best_strengths(experiment: "Experiment") -> Strengths:
 
 
 def optimise(slices: Slices, variance: np.ndarray) -> Strengths:
-    """The strengths of `slices` with those that are NaN optimised for the test error at a level of `variance` (blocks,)."""
+    """The strengths of `slices` with those that are NaN optimised for the test error at a level of `variance` (blocks,).
+
+    Raises `InputError` where a strength that is given as 0 leaves no single minimum.
+    """
     from scipy.optimize import minimize
 
     given = np.concatenate([slices.regularization, slices.coupling])
     free = np.isnan(given)
     if not free.any():
         return Strengths(slices.regularization, slices.coupling)
+    # What is free will be positive; a given 0 that leaves no single minimum is refused before the search.
+    slices.check_unique(*(np.where(np.isnan(values), 1.0, values) for values in (slices.regularization, slices.coupling)))
     count, number = len(slices.load), int(free.sum())
     best: tuple[float, list[FixedPoint] | None] = (np.inf, None)
 

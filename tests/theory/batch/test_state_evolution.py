@@ -230,6 +230,7 @@ def test_each_mistake_gets_one_sentence(changes: dict, message: str) -> None:
 NOT_UNIQUE = [
     (dict(training__loss="logistic", training__regularization=0.0), "slice 1 has regularization 0: the teacher itself separates"),
     (dict(training__loss="hinge", training__regularization=[0.1, 0.0], training__coupling=0.0), "slice 2 has .* and coupling 0: "),
+    (dict(training__regularization=0.0, training__coupling="optimal"), "slice 1 has regularization 0: the teacher itself"),
     (dict(training__loss="squared", training__regularization=0.0), "0.6 D examples for D weights: the minimum is not unique"),
     (
         dict(training__loss="squared", training__regularization=0.0, protocol__duration=6.0, levels__easy__irrelevant_variance=0.0),
