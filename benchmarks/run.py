@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [averages] [theory] [committees] [steps] [workers] [sweeps] [command]
+Use: python benchmarks/run.py [averages] [theory] [committees] [batch] [steps] [workers] [sweeps] [command]
 """
 
 import os
@@ -21,6 +21,8 @@ from curriculode.sims.overlap_space import OverlapSpace
 from curriculode.sims.weight_space import WeightSpace
 from curriculode.theory.activations import evaluate
 from curriculode.theory.averages.gated_pairs import pair
+from curriculode.theory.batch.optimal import optimise
+from curriculode.theory.batch.slices import Slices
 from curriculode.theory.compiled import kernel
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.integrate import one_blas_thread
@@ -139,6 +141,30 @@ def committees() -> None:
         f"\nK = 256, GELU, XOR, t = 50, accuracy 1e-3 asked for, two cores: {time.perf_counter() - begin:.0f} s, reached "
         f"{trajectory.statistics['averages']['accuracy']:.0e} with {trajectory.statistics['averages']['points']} points"
     )
+
+
+def batch() -> None:
+    """Two slices of D examples each: the state evolution, the search for optimal strengths, and one minimisation."""
+    print("\nBatch learning, `batch-perceptron` (two slices), one core, after compilation; minimisation of one run at D = 2000\n")
+    columns = ("loss", "ms a point", "passes", "ms to optimise 1 strength", "3 strengths", "s to minimise")
+    print("| " + " | ".join(columns) + " |\n" + "| --- " * len(columns) + "|")
+    for loss in ("squared", "logistic", "hinge"):
+        case = cu.load("batch-perceptron").replace({"training.loss": loss})
+        results = []
+        point = best(lambda: results.append(cu.state_evolution(case)), 20)  # noqa: B023
+        searches = []
+        for regularization in (0.1, "optimal"):
+            free = case.replace({"training.coupling": "optimal", "training.regularization": regularization})
+            slices = Slices.of(free)
+            searches.append(best(lambda: optimise(slices, slices.variance[-1]), 2))  # noqa: B023
+        run = best(lambda: cu.minimize(case, dimension=2000, runs=1, workers=1), 2)  # noqa: B023
+        row = [
+            f"{1e3 * point:.2f}",
+            str(sum(results[-1].statistics["passes"])),
+            *(f"{1e3 * s:.0f}" for s in searches),
+            f"{run:.2f}",
+        ]
+        print(f"| {loss} | " + " | ".join(row) + " |", flush=True)
 
 
 def step_time(kind: type, K: int, D: int, activation: str = "gelu") -> float:
@@ -268,6 +294,7 @@ if __name__ == "__main__":
         "averages": averages,
         "theory": theory,
         "committees": committees,
+        "batch": batch,
         "steps": steps,
         "workers": workers,
         "sweeps": sweeps,

@@ -17,6 +17,7 @@ _HOMES = {
     "XorMixture": "theory.tasks",
     "Committee": "theory.committee",
     "OnlineSGD": "theory.training",
+    "BatchSlices": "theory.training",
     "Level": "theory.protocol",
     "Protocol": "theory.protocol",
     "Experiment": "theory.experiment",
@@ -24,8 +25,12 @@ _HOMES = {
     "OrderParameters": "theory.order_parameters",
     "Trajectory": "theory.trajectory",
     "integrate": "theory.integrate",
+    "state_evolution": "theory.batch",
+    "BatchTrajectory": "theory.batch",
     "Ensemble": "sims.ensemble",
     "simulate": "sims.simulate",
+    "minimize": "sims.minimize",
+    "BatchEnsemble": "sims.batch_ensemble",
     "observe": "sims.observe",
     "Observations": "sims.observe",
     "Study": "sims.study",
@@ -39,14 +44,17 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:  # not the figures, which the floors below, that ask for __version__ here, must not import
+    from .sims.batch_ensemble import BatchEnsemble
     from .sims.compare import compare
     from .sims.comparison import Comparison
     from .sims.ensemble import Ensemble
+    from .sims.minimize import minimize
     from .sims.observe import Observations, observe
     from .sims.simulate import simulate
     from .sims.study import Study
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
+    from .theory.batch import BatchTrajectory, state_evolution
     from .theory.committee import Committee
     from .theory.errors import InputError
     from .theory.experiment import Experiment, load
@@ -54,7 +62,7 @@ if TYPE_CHECKING:  # not the figures, which the floors below, that ask for __ver
     from .theory.order_parameters import OrderParameters
     from .theory.protocol import Level, Protocol
     from .theory.tasks import TeacherStudent, XorMixture
-    from .theory.training import OnlineSGD
+    from .theory.training import BatchSlices, OnlineSGD
     from .theory.trajectory import Trajectory
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from curriculode.figures.style import CYCLE, ORDER_COLOURS, new_figure, style
 from curriculode.sims.comparison import Cell, Comparison, standard_error
 from curriculode.theory.errors import InputError
+from curriculode.theory.training import BatchSlices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +48,13 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
             axis.set_xlabel("examples per input dimension, t = n / D")
             _shade_first_stage(axis, cells)
         level = comparison.cells[0].experiment.protocol.level().name
+        theory = "dashes" if isinstance(comparison.cells[0].experiment.training, BatchSlices) else "lines"
         axes[0, 0].set_ylabel(_LABELS.get(quantity, quantity).format(level=level))
         axes[0, -1].legend(
-            loc="best", title=f"lines: theory\npoints: D = {comparison.dimension}", title_fontsize=8, alignment="left"
+            loc="best",
+            title=f"{theory}: theory\npoints: D = {comparison.dimension}",
+            title_fontsize=8,
+            alignment="left",
         )
     return ax if ax is not None else axes[0]
 
@@ -63,6 +68,9 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> N
     if quantity == "accuracy":
         theory, simulation = 1.0 - theory, 1.0 - simulation
     error = standard_error(simulation, cell.start_of_run[cell.ensemble.finite])[0]
+    if isinstance(cell.experiment.training, BatchSlices):
+        draw_slices(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
+        return
     draw_lines(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
 
 
@@ -74,10 +82,20 @@ def draw_lines(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, l
     axis.plot(t, simulation, "o", color=colour, markersize=3.2, markerfacecolor="white", markeredgewidth=0.9)
 
 
+def draw_slices(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, label: str, colour: str | None = None) -> None:
+    """Draw theory as dashes at the ends of slices, and simulation as points with bars of two standard errors."""
+    colour = colour or ORDER_COLOURS[label]
+    axis.plot(t, theory, "_", color=colour, label=label, markersize=16, markeredgewidth=1.6)
+    axis.plot(t, theory, color=colour, linewidth=0.7, linestyle=":")
+    axis.errorbar(t, simulation, yerr=2 * error, fmt="o", color=colour, markersize=3.2, markerfacecolor="white", capsize=2)
+
+
 def _shade_first_stage(axis: "Axes", cells: list[Cell]) -> None:
     """Mark the first stage of the curriculum, where there is one."""
     for cell in cells:
         stages = cell.experiment.protocol.stages()
+        if isinstance(cell.experiment.training, BatchSlices):
+            return
         if cell.experiment.protocol.order == "curriculum" and len(stages) > 1:
             axis.axvspan(0, stages[0].end, color="#0072B2", alpha=0.07, linewidth=0)
             axis.annotate(

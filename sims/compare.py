@@ -10,14 +10,18 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.comparison import Cell, Comparison, compares_pairs
 from curriculode.sims.examples import record_steps
+from curriculode.sims.minimize import minimize
 from curriculode.sims.progress import Progress
 from curriculode.sims.simulate import SPACES, simulate, whole_number, worker_count
 from curriculode.sims.study import Study, cells
 from curriculode.theory.averages.quasi_monte_carlo import check_points
+from curriculode.theory.batch import state_evolution
 from curriculode.theory.dynamics import System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.integrate import integrate, one_blas_thread, output_times
+from curriculode.theory.order_parameters import block_sizes
+from curriculode.theory.training import BatchSlices
 from curriculode.theory.trajectory import StateRecord, Trajectory
 
 _SCRAMBLINGS = 8  # of the averages, from which the theory's own standard error is estimated
@@ -40,7 +44,7 @@ def compare(
     workers: int | None = None,
     progress: bool | Callable[[float], None] | None = None,
 ) -> Comparison:
-    """Compare the mean-field equations with online SGD in `dimension` inputs.
+    """Compare the mean-field equations with online SGD, or the state evolution with minimisation, in `dimension` inputs.
 
     runs : simulated runs of each cell, spread evenly over the starts, at least 2
     starts : number of initial conditions; number j is `experiment.initial(dimension, seed, j)`, for theory and runs alike
@@ -48,7 +52,8 @@ def compare(
     space : of the simulation, "overlap" or "weight"
     points, rtol, atol : accuracy of the theory, as for `integrate`; its own error, from independent scramblings, is part
         of the comparison
-    Other arguments as for `simulate`. Ctrl-C ends it with the cells that are finished.
+    Other arguments as for `simulate`. Batch learning is compared at the end of each slice; it has no starts, spaces, times or
+    tolerances to choose, and leaves them unused. Ctrl-C ends it with the cells that are finished.
 
     >>> from curriculode import load, compare
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 2.0})
@@ -64,6 +69,10 @@ def compare(
         raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
     grid = cells(experiment, over)
     for _, cell in grid:  # every mistake comes before the first minute of work
+        if isinstance(cell.training, BatchSlices):
+            state_evolution(cell)
+            block_sizes(dimension, cell.task.block_fractions(), 1, 1)
+            continue
         cell.initial(dimension, seed)
         output_times(cell.protocol.duration, times, spacing)
         check_points(points, cell.student.width)
@@ -107,7 +116,8 @@ def compare(
 def state_names(experiment: Experiment, pairs: bool = True) -> list[str]:
     """Names of the order parameters of an experiment, as `StateRecord.entries` gives them."""
     state = StateRecord()
-    blocks, K, P = System.of(experiment).shape
+    blocks, P = experiment.task.reference_overlap().shape[:2]
+    K = experiment.student.width
     state.Q, state.M, state.v = np.zeros((1, blocks, K, K)), np.zeros((1, blocks, K, P)), np.zeros((1, K))
     return list(state.entries(pairs))
 
@@ -124,6 +134,8 @@ def _cell(
     labels: dict[str, Any], experiment: Experiment, dimension: int, runs: int, seed: int, starts: int, space: str,
     times: int | ArrayLike, spacing: str, points: int, rtol: float, atol: float, workers: int, report: Any,
 ) -> Cell:  # fmt: skip
+    if isinstance(experiment.training, BatchSlices):
+        return _batch_cell(labels, experiment, dimension, runs, seed, workers, report)
     protocol = experiment.protocol
     t = record_steps(output_times(protocol.duration, times, spacing), protocol, dimension) / dimension
     t = np.minimum(t, protocol.duration)
@@ -172,3 +184,14 @@ def _cell(
     if ensemble.interrupted:
         raise KeyboardInterrupt
     return Cell(labels, experiment, theory_of_start, ensemble, start_of_run)
+
+
+def _batch_cell(
+    labels: dict[str, Any], experiment: Experiment, dimension: int, runs: int, seed: int, workers: int, report: Any
+) -> Cell:
+    """A cell of batch learning: one theory for all runs, as a minimum does not know where it was approached from."""
+    theory = state_evolution(experiment)
+    ensemble = minimize(experiment, dimension=dimension, runs=runs, seed=seed, workers=workers, progress=report)
+    if ensemble.interrupted:
+        raise KeyboardInterrupt
+    return Cell(labels, experiment, [[theory]], ensemble, np.zeros(runs, dtype=np.int64))

@@ -98,7 +98,7 @@ def simulate(
         report = progress if callable(progress) else bar.update
         size = kind.together(K, runs, workers)
         groups = [range(i, min(i + size, runs)) for i in range(0, runs, size)]
-        by_group, interrupted = _spread(group, groups, workers, stop, lambda: report(done.sum() / (runs * total)))
+        by_group, interrupted = spread(group, groups, workers, stop, lambda: report(done.sum() / (runs * total)))
     results = [states for members, found in zip(groups, by_group, strict=True) for states in found or [None] * len(members)]
     finished = [i for i, result in enumerate(results) if result is not None]
     if interrupted and not finished:
@@ -177,7 +177,7 @@ def _run(
     return states
 
 
-def _spread(work: Callable, groups: list[range], workers: int, stop: threading.Event, report: Callable) -> tuple[list, bool]:
+def spread(work: Callable, groups: list[range], workers: int, stop: threading.Event, report: Callable) -> tuple[list, bool]:
     """Results of `work(group)` for all groups, on `workers` threads; on Ctrl-C those that are finished."""
     interrupted = False
     futures: list[Future] = []

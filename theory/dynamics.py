@@ -22,9 +22,11 @@ import numpy as np
 from curriculode.theory.activations import Activation
 from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, choose
 from curriculode.theory.compiled import kernel
+from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.order_parameters import pack, state_size, unpack
 from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.training import OnlineSGD
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,24 @@ class System:
 
     @classmethod
     def of(cls, experiment: Experiment) -> "System":
-        """The system of an experiment."""
+        """The system of an experiment; raises `InputError` unless it learns online."""
+        training = experiment.training
+        if not isinstance(training, OnlineSGD):
+            raise InputError(
+                f'training.kind = "{training.kind}" has no online dynamics; use state_evolution for its theory and minimize for '
+                "its simulation"
+            )
         return cls(
             fractions=experiment.task.block_fractions(),
             T=np.ascontiguousarray(experiment.task.reference_overlap()),
             laws=tuple(experiment.task.example_law(level) for level in experiment.protocol.levels),
             width=experiment.student.width,
-            eta=experiment.training.learning_rate,
-            eta_v=experiment.training.eta_v,
-            kappa=experiment.training.weight_decay,
+            eta=training.learning_rate,
+            eta_v=training.eta_v,
+            kappa=training.weight_decay,
             readout_trained=experiment.student.readout == "trained",
             activation=experiment.student.g,
-            loss=experiment.training.loss,
+            loss=training.loss,
         )
 
     def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:

@@ -11,9 +11,11 @@ import sympy as sp
 
 from curriculode.theory.activations import polynomial_coefficients
 from curriculode.theory.averages import derivation
+from curriculode.theory.batch.equations import batch_definitions, batch_equations
 from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.tasks import TeacherStudent, XorMixture
+from curriculode.theory.training import OnlineSGD
 
 k, m, p, b = sp.symbols("k l p b", integer=True)
 eta, eta_v, kappa = sp.symbols("eta eta_v kappa", nonnegative=True)
@@ -54,13 +56,15 @@ def _plain(expression: sp.Expr) -> str:
 
 
 def equations(experiment: Experiment) -> list[Equation]:
-    """The ODE system of an experiment: for M, Q and (where it is trained) v, and what their symbols are.
+    """The ODE system of an experiment: for M, Q and (where it is trained) v; the state evolution where it learns in batches.
 
     >>> from curriculode import load
     >>> print(equations(load("perceptron-curriculum"))[0].text())
     d/dt(M[b, k, p]) = -η*E(F[k]*ν[b, p])
     """
     training, student = experiment.training, experiment.student
+    if not isinstance(training, OnlineSGD):
+        return batch_equations(experiment)
     several = experiment.task.block_fractions().size > 1
     decay = kappa if training.weight_decay > 0 else sp.Integer(0)
     rate_v = eta_v if training.eta_v != training.learning_rate else eta
@@ -94,6 +98,8 @@ def closed_forms(experiment: Experiment) -> tuple[list[Equation], list[str]]:
     >>> print(closed_forms(load("committee-plateau"))[0][0].text())
     E(g(x1)*g(x2)) = 2*asin(C12/(sqrt(C11 + 1)*sqrt(C22 + 1)))/pi
     """
+    if not isinstance(experiment.training, OnlineSGD):
+        return [], []
     engine = System.of(experiment).engine("auto", 2**14, 0)
     lines = [f"{term}: {way}" for term, way in engine.ways.items()]
     way = engine.ways["first order"]
@@ -167,8 +173,10 @@ def _wick(code: int) -> list[Equation]:
 
 def definitions(experiment: Experiment) -> list[str]:
     """What the symbols of `equations` are in this experiment, a line each."""
-    task, student = experiment.task, experiment.student
-    signal = {"squared": "e = f - y", "logistic": "e = -y / (1 + exp(y f))"}[experiment.training.loss]
+    task, student, training = experiment.task, experiment.student, experiment.training
+    if not isinstance(training, OnlineSGD):
+        return batch_definitions(experiment)
+    signal = {"squared": "e = f - y", "logistic": "e = -y / (1 + exp(y f))"}[training.loss]
     lines = [
         f"f = sum_k v_k g(λ_k),  g(x) = {student.g.formula},  K = {student.width};  {signal};  F_k = e v_k g'(λ_k),  g_k = g(λ_k)",
         "E: over the levels of the stage"
@@ -190,9 +198,9 @@ def definitions(experiment: Experiment) -> list[str]:
         if task.relevant_fraction < 1:
             lines.append(f"blocks b: relevant (φ = {task.relevant_fraction:g}, s = 1) and irrelevant (s² is the level's variance)")
     numbers = {
-        "η": experiment.training.learning_rate,
-        "η_v": experiment.training.eta_v,
-        "κ": experiment.training.weight_decay,
+        "η": training.learning_rate,
+        "η_v": training.eta_v,
+        "κ": training.weight_decay,
     }
     lines.append(",  ".join(f"{name} = {value:g}" for name, value in numbers.items() if value or name != "κ"))
     for stage in experiment.protocol.stages():

@@ -8,7 +8,7 @@ separation = 1.0
 width = 4
 activation = "gelu"
 
-[training]
+[training]             # kind = "online-sgd" (default), or "batch-slices"
 learning_rate = 1.5
 
 [protocol]
@@ -38,7 +38,7 @@ from curriculode.theory.errors import InputError
 from curriculode.theory.order_parameters import OrderParameters, random_start, start_seed
 from curriculode.theory.protocol import Level, Protocol
 from curriculode.theory.tasks import TeacherStudent, XorMixture
-from curriculode.theory.training import OnlineSGD
+from curriculode.theory.training import TRAININGS, BatchSlices, Training
 
 Task = XorMixture | TeacherStudent
 TASKS: dict[str, type[XorMixture] | type[TeacherStudent]] = {"xor-mixture": XorMixture, "teacher-student": TeacherStudent}
@@ -48,6 +48,7 @@ SECTIONS = ("task", "student", "training", "protocol", "levels")
 class Experiment(Description):
     """What is learnt, by whom, how, and from which examples in which order.
 
+    >>> from curriculode.theory.training import OnlineSGD
     >>> experiment = Experiment(task=XorMixture(), student=Committee(width=4), training=OnlineSGD(learning_rate=1.0),
     ...                         protocol=Protocol.single(duration=10.0, noise=0.4))
     >>> experiment.replace({"student.width": 8}).student.width
@@ -56,7 +57,7 @@ class Experiment(Description):
 
     task: Annotated[Task, Field(discriminator="kind")]
     student: Committee
-    training: OnlineSGD
+    training: Annotated[Training, Field(discriminator="kind")]
     protocol: Protocol
 
     @model_validator(mode="after")
@@ -69,6 +70,9 @@ class Experiment(Description):
                     f"allowed: {', '.join(('share', *allowed))}"
                 )
             self.task.example_law(level)  # raises with its own sentence what the task cannot do
+        if isinstance(self.training, BatchSlices):
+            self.training.check(self.task, self.student, len(self.protocol.stages()))
+            return self
         if isinstance(self.task, TeacherStudent) and self.training.loss == "logistic" and not self.task.binary_labels:
             raise InputError(
                 'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
@@ -155,6 +159,9 @@ class Experiment(Description):
         kind = tables["task"].get("kind", "xor-mixture")
         if not isinstance(kind, str) or kind not in TASKS:
             raise InputError(unknown("task.kind", str(kind), list(TASKS)))
+        way = tables["training"].get("kind", "online-sgd")
+        if not isinstance(way, str) or way not in TRAININGS:
+            raise InputError(unknown("training.kind", str(way), list(TRAININGS)))
         levels = []
         for name, settings in tables["levels"].items():
             if not isinstance(settings, dict):
@@ -168,7 +175,7 @@ class Experiment(Description):
         return cls(
             task=TASKS[kind](**_keywords(tables["task"], "task")),
             student=Committee(**_keywords(tables["student"], "student")),
-            training=OnlineSGD(**_keywords(tables["training"], "training")),
+            training=TRAININGS[way](**_keywords(tables["training"], "training")),
             protocol=Protocol(**_keywords(tables["protocol"], "protocol"), levels=tuple(levels)),
         )
 

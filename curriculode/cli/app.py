@@ -104,7 +104,8 @@ def compare(
     """Theory against simulation: table, verdict and picture.
 
     Integrates the mean-field equations and runs online SGD at finite D from the same initial overlaps, for each
-    combination of the varied parameters. Exit status 1 if they disagree.
+    combination of the varied parameters; for batch learning, state evolution against minimisation at finite D. Exit status 1
+    if they disagree.
 
     Example: curriculode compare --over student.width=4,16 --runs 64
     """
@@ -142,7 +143,10 @@ def integrate(
     force: Force = False,
     json: AsJson = False,
 ) -> None:
-    """Integrate the mean-field equations from one random start of D inputs: one side of `compare`."""
+    """Integrate the mean-field equations from one random start of D inputs: one side of `compare`.
+
+    For batch learning: the state evolution, slice by slice, which has no start and no dimension.
+    """
     from .commands import run_integrate
 
     raise typer.Exit(
@@ -174,7 +178,10 @@ def simulate(
     json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Simulate online SGD in D inputs, each run from its own random start: the other side of `compare`."""
+    """Simulate online SGD in D inputs, each run from its own random start: the other side of `compare`.
+
+    For batch learning: minimise the objective of each slice on sampled examples.
+    """
     from .commands import run_simulate
 
     raise typer.Exit(

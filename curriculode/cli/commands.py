@@ -15,6 +15,8 @@ from .outputs import Outputs
 if TYPE_CHECKING:
     import pandas as pd
 
+    from curriculode.sims.ensemble import Ensemble
+
 
 def _study(name: str, changes: list[str], settings: dict[str, Any], over: list[str] | None = None) -> Study:
     """The study of an experiment with what the command line changes in it."""
@@ -161,12 +163,16 @@ def run_integrate(
     as_json: bool,
 ) -> int:
     """Theory alone."""
+    from curriculode.theory.training import BatchSlices
+
+    study = _study(name, changes, settings)
+    files = _Files(study, name, "integrate", options, out, force)
+    if isinstance(study.experiment.training, BatchSlices):
+        return _state_evolution(study, files, as_json)
     from curriculode.figures.trajectory import plot_trajectory
     from curriculode.sims.progress import Progress
     from curriculode.theory.integrate import integrate
 
-    study = _study(name, changes, settings)
-    files = _Files(study, name, "integrate", options, out, force)
     start = study.experiment.initial(study.dimension, study.seed)
     with Progress("integrating", study.experiment.protocol.duration) as bar:
         trajectory = integrate(study.experiment, start, times=study.times, progress=bar.update, **options)
@@ -195,6 +201,29 @@ def run_integrate(
     return 0 if trajectory.success else 1
 
 
+def _state_evolution(study: Study, files: _Files, as_json: bool) -> int:
+    """Theory alone, of batch learning."""
+    from curriculode.figures.batch import plot_slices
+    from curriculode.theory.batch import state_evolution
+
+    trajectory = state_evolution(study.experiment)
+    frame = trajectory.to_frame(order_parameters=False)
+    files.write(trajectory.to_frame(), plot_slices(trajectory)[0].figure)
+    if as_json:
+        _print_json(
+            {
+                "command": "integrate", "experiment": study.experiment.to_dict(), "success": trajectory.success,
+                "status": trajectory.status, "statistics": trajectory.statistics, "trajectory": frame.to_dict("list"),
+                "files": files.outputs.written,
+            }
+        )  # fmt: skip
+    else:
+        _table(frame, "State evolution after each slice, errors on the hardest level", dict.fromkeys(frame.columns, ".5g"))
+        print(trajectory.status)
+        _print_files(files.outputs)
+    return 0 if trajectory.success else 1
+
+
 def run_simulate(
     name: str,
     changes: list[str],
@@ -206,17 +235,34 @@ def run_simulate(
     quiet: bool,
 ) -> int:
     """Simulation alone."""
+    from curriculode.figures.batch import plot_slices
     from curriculode.figures.trajectory import plot_ensemble
+    from curriculode.sims.minimize import minimize
     from curriculode.sims.simulate import simulate
+    from curriculode.theory.training import BatchSlices
 
     study = _study(name, changes, settings)
     files = _Files(study, name, "simulate", options, out, force)
-    ensemble = simulate(
-        study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, times=study.times, points=study.points,
-        progress=False if quiet else None, **options,
-    )  # fmt: skip
+    quietly = False if quiet else None
+    ensemble: Ensemble
+    if isinstance(study.experiment.training, BatchSlices):
+        ensemble = found = minimize(
+            study.experiment,
+            dimension=study.dimension,
+            runs=study.runs,
+            seed=study.seed,
+            workers=options["workers"],
+            progress=quietly,
+        )
+        what, axes = "Minimisation", plot_slices(found)
+    else:
+        ensemble = simulate(
+            study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, times=study.times, points=study.points,
+            progress=quietly, **options,
+        )  # fmt: skip
+        what, axes = "Online SGD", plot_ensemble(ensemble)
     summary = ensemble.summary()
-    files.write(ensemble.to_frame(), plot_ensemble(ensemble)[0].figure)
+    files.write(ensemble.to_frame(), axes[0].figure)
     if as_json:
         _print_json(
             {
@@ -229,7 +275,7 @@ def run_simulate(
         chosen = summary.iloc[sorted({round(i * (len(summary) - 1) / 10) for i in range(11)})]
         _table(
             chosen[[c for c in chosen.columns if not c.endswith("_scatter")]],
-            f"Online SGD at D = {study.dimension}, mean over {len(ensemble.run)} runs, errors on the hardest level",
+            f"{what} at D = {study.dimension}, mean over {len(ensemble.run)} runs, errors on the hardest level",
             dict.fromkeys(summary.columns, ".4g"),
         )
         print(ensemble.status)
@@ -285,6 +331,8 @@ def run_equations(name: str, changes: list[str], latex: bool, as_json: bool) -> 
         _print_json({"equations": rows[0], "definitions": parts[0][1], "averages": rows[1], "ways": parts[1][1]})
         return 0
     for part, lines in parts:
+        if not lines:
+            continue
         if latex:
             body = " \\\\\n".join("  " + e.latex().replace(" = ", " &= ", 1) for e in part)
             print(f"\\begin{{align}}\n{body}\n\\end{{align}}" if part else "% all averages are taken by nets")

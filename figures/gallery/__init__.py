@@ -10,6 +10,9 @@ from curriculode.theory.description import unknown
 from curriculode.theory.errors import InputError
 
 _MODULES = {
+    "batch-coupling": "batch_coupling",
+    "batch-gain": "batch_gain",
+    "batch-online": "batch_online",
     "committee": "committee",
     "difficulty": "difficulty",
     "finite-size": "finite_size",

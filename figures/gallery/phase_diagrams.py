@@ -69,7 +69,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
     """The table of one diagram, as `sweep` returned it."""
     over = _PARTS[part][0]
-    return table[table["part"] == part][[*over, "seed", "classification_error", "failed"]]
+    chosen = table[table["part"] == part][[*over, "seed", "classification_error", "failed"]]
+    return chosen.astype({name: type(values[0]) for name, values in over.items() if not isinstance(values[0], str)})
 
 
 def draw(table: pd.DataFrame) -> Any:

@@ -160,6 +160,24 @@ def test_equations_in_text_and_latex(tmp_path: Path) -> None:
     assert len(json.loads(run("equations", "perceptron-curriculum", "--json", cwd=tmp_path).stdout)["equations"]) == 2
 
 
+def test_batch_learning_by_the_same_commands(tmp_path: Path) -> None:
+    quick = ["batch-perceptron", "--dimension", "80", "--runs", "6"]
+    compared = json.loads(run("compare", *quick, "--json", cwd=tmp_path).stdout)
+    assert compared["agrees"] is True
+    assert [row["gap"] for row in compared["gaps"]][1] == "curriculum - random"
+    assert set(pd.read_csv(tmp_path / "curriculode-out" / "batch-perceptron-compare.csv")["t"]) == {1.0, 2.0}
+    theory = run("integrate", "batch-perceptron", cwd=tmp_path).stdout
+    assert "all 2 slices converged" in theory
+    integrated = json.loads(run("integrate", "batch-perceptron", "--json", cwd=tmp_path).stdout)
+    assert integrated["trajectory"]["classification_error"][-1] == pytest.approx(0.16054, abs=1e-5)
+    assert "6 of 6 runs finished, each weight within" in run("simulate", *quick, cwd=tmp_path).stdout
+    text = run("equations", "batch-perceptron", cwd=tmp_path).stdout
+    assert "R = (R_prev*gamma_prev + T*mhat)/(G + Vhat[rel])" in text
+    assert "slice 2: α = 1 hard;  gamma = 0.1, gamma_prev = 1" in text
+    refused = run("compare", *quick, "-s", "training.regularization=0", "--out", "other", cwd=tmp_path, status=2).stderr
+    assert "use a regularization above 0" in refused
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import curriculode as cu
+from curriculode.figures.batch import plot_slices
 from curriculode.figures.trajectory import plot_ensemble, plot_trajectory
 
 
@@ -45,3 +46,16 @@ def test_pictures_of_one_side(xor: cu.Experiment) -> None:
     assert len(axes[2].get_lines()) == 4
     ensemble = cu.simulate(xor, dimension=50, runs=5, times=4, points=64)
     assert np.allclose(plot_ensemble(ensemble)[0].get_lines()[-1].get_ydata(), ensemble.generalization_error.mean(axis=0))
+
+
+def test_pictures_of_slices() -> None:
+    experiment = cu.load("batch-perceptron")
+    theory = cu.state_evolution(experiment)
+    heights = [bar.get_height() for bar in plot_slices(theory)[0].patches]
+    assert heights == pytest.approx(np.concatenate(list(theory.level_errors().values())))
+    runs = cu.minimize(experiment, dimension=60, runs=3)
+    heights = [bar.get_height() for bar in plot_slices(runs)[1].patches]
+    assert sum(heights) == pytest.approx(runs.Q.sum(axis=(1, 2, 3, 4)).mean())
+    comparison = cu.compare(experiment, dimension=60, runs=4, over={"protocol.order": ["curriculum", "random"]})
+    axis = comparison.plot()[0]
+    assert axis.get_lines()[0].get_ydata() == pytest.approx(1 - theory.classification_error)
