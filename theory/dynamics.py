@@ -16,11 +16,14 @@ with Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li and so on; the last sum is there w
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from curriculode.theory.activations import Activation
 from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, choose
+from curriculode.theory.averages.erf_closed_form import ErfClosedForm, erf_first_order, erf_noise_term, label_offset
+from curriculode.theory.averages.field_averages import field_law
 from curriculode.theory.compiled import kernel
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
@@ -107,10 +110,28 @@ class RightHandSide:
         self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for _, law in self.levels]
         self.size = state_size(blocks, K, P, system.readout_trained)
         self.evaluations = 0
+        self._whole = self._erf_arguments() if isinstance(averages.first, ErfClosedForm) and averages.exact else None
+
+    def _erf_arguments(self) -> tuple[Any, ...]:
+        """What `erf_right_hand_side` is called with: one call in place of many, which for small committees are most of the cost."""
+        system, (_, law), averages = self.system, self.levels[0], self._averages[0]
+        teacher = law.example.teacher
+        return (
+            np.array([p for p, _ in self.levels]), np.array([each.example.scale for _, each in self.levels]), law.example.gain,
+            system.T, system.fractions, teacher.readout, label_offset(law.example), teacher.noise, system.eta, system.eta_v,
+            *self._rates, self.engine.noise_terms, self._Q, self._M, self._v, *self._derivatives, law.mean, law.covariance,
+            averages.force, averages.student, averages.reference, averages.square, averages.readout,
+            np.empty((6, law.covariance.shape[0])), *self._work,
+        )  # fmt: skip
 
     def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
         """Derivative of the state y (n,) at time t."""
         system = self.system
+        dy = np.empty(self.size)
+        self.evaluations += 1
+        if self._whole is not None:
+            erf_right_hand_side(np.ascontiguousarray(y), *self._whole, dy)
+            return dy
         # Implicit methods hand over strided columns.
         begin(np.ascontiguousarray(y), self._Q, self._M, self._v, *self._derivatives)
         for (probability, law), averages in zip(self.levels, self._averages, strict=True):
@@ -122,8 +143,6 @@ class RightHandSide:
                 averages.force, averages.student, averages.reference, averages.square, averages.readout,
                 *self._derivatives, *self._work,
             )  # fmt: skip
-        self.evaluations += 1
-        dy = np.empty(self.size)
         finish(*self._rates, self._Q, self._M, self._v, *self._derivatives, dy)
         return dy
 
@@ -142,6 +161,29 @@ def finish(rate, rate_v, Q, M, v, dQ, dM, dv, dy):
     """Add the weight decay and write the derivative of the state vector into dy."""
     add_decay(rate, rate_v, Q, M, v, dQ, dM, dv)
     pack(dQ, dM, dv, dy)
+
+
+@kernel
+def erf_right_hand_side(
+    y, probability, scale, gain, T, fractions, A, offset, label_noise, eta, eta_v, rate, rate_v, noise_terms, Q, M, v, dQ, dM, dv,
+    mean, C, force, student, reference, square, readout, work, work_Q, work_M, dy,
+):  # fmt: skip
+    """All of the right-hand side of an erf student of an erf or sign teacher; probability (levels,), scale (levels, blocks)."""
+    begin(y, Q, M, v, dQ, dM, dv)
+    P = A.size
+    for level in range(probability.size):
+        C[:P, :P] = 0.0
+        for b in range(T.shape[0]):
+            C[:P, :P] += scale[level, b] * scale[level, b] * T[b]
+        field_law(gain, scale[level], Q, M, mean, C, P)
+        erf_first_order(C, A, offset, v, student, reference, readout)
+        if noise_terms:
+            erf_noise_term(C, A, offset, label_noise, v, work, square)
+        add_level(
+            probability[level], eta, eta_v, noise_terms, gain, scale[level], fractions, T, Q, M,
+            force, student, reference, square, readout, dQ, dM, dv, work_Q, work_M,
+        )  # fmt: skip
+    finish(rate, rate_v, Q, M, v, dQ, dM, dv, dy)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """Integrate the order parameters' equations with scipy, stage by stage, under error control."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,8 +32,8 @@ def integrate(
     experiment: Experiment,
     start: OrderParameters,
     *,
-    rtol: float = 1e-6,
-    atol: float = 1e-8,
+    rtol: float | None = None,
+    atol: float | None = None,
     times: int | ArrayLike = 101,
     spacing: str = "linear",
     method: str = "auto",
@@ -46,12 +47,13 @@ def integrate(
 ) -> Trajectory:
     """Integrate the mean-field equations of `experiment` from `start` to the end of its protocol.
 
-    rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter
+    rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter; by default 1e-6 and a hundredth
+        of rtol, and for nets that meet an `accuracy` a tenth of it (1e-4 at most): `statistics` tells those used
     times : number of output times (start and end included), or the increasing times themselves, t = examples / D
     spacing : "linear" or "logarithmic", where `times` is a number
-    method : a solver of scipy.integrate, or "auto": DOP853; RK23 for ReLU, whose averages have kinks, with a tolerance
-        no smaller than a tenth of a point's weight (`statistics` tells the one used); LSODA for closed
-        forms with few order parameters, whose long plateaus it crosses best
+    method : a solver of scipy.integrate, or "auto": DOP853; RK45 for rtol above 1e-5; RK23 for ReLU averaged by nets, which
+        have kinks, with a tolerance no smaller than a tenth of a point's weight; LSODA for closed forms with few order parameters,
+        whose long plateaus it crosses best
     averages : "auto" (each term in closed form where there is one), "closed form" (all of them, or an `InputError`), or
         "quasi-Monte Carlo"; `statistics["averages"]["ways"]` says which term was averaged how
     accuracy : where nets are used, the standard error they may leave in the generalisation error at any time, relative to its
@@ -82,7 +84,7 @@ def integrate(
     if not isinstance(start, OrderParameters):
         raise InputError(f"start = {start!r} is not allowed; give OrderParameters, such as experiment.initial(dimension=1000)")
     for name, value in (("rtol", rtol), ("atol", atol)):
-        if not isinstance(value, (int, float)) or not 1e-14 <= value < 1:
+        if value is not None and (not isinstance(value, (int, float)) or not 1e-14 <= value < 1):
             raise InputError(f"{name} = {value!r} is not allowed; a tolerance lies between 1e-14 and 1, such as 1e-6")
     if not isinstance(accuracy, (int, float)) or not 1e-12 <= accuracy < 1:
         raise InputError(f"accuracy = {accuracy!r} is not allowed; give a relative error between 1e-12 and 1, such as 1e-3")
@@ -95,9 +97,10 @@ def integrate(
     exact = system.engine(averages, DEFAULT_POINTS, scrambling, noise_terms).exact
     size = points if points is not None else max(DEFAULT_POINTS, least_points(system.fields))
     check_points(size, system.fields)
-    single = partial(
-        _integrate, experiment, system, start, t_out, rtol, atol, method, averages, noise_terms
-    )  # fmt: skip
+    if rtol is None:
+        rtol = 1e-6 if exact or points is not None else min(1e-4, max(1e-6, 0.1 * accuracy))
+    atol = 0.01 * rtol if atol is None else atol
+    single = partial(_integrate, experiment, system, start, t_out, rtol, atol, method, averages, noise_terms)
     if exact or (points is not None and not estimate_error):
         return single(size, scrambling, progress)
     while True:
@@ -123,11 +126,24 @@ def _with_error(
 ) -> Trajectory:
     """The trajectory of a net of `points`, with the standard error of its generalisation error from smaller nets."""
     quarter = max(points // 4, least_points(system.fields))
+    stop = threading.Event()
+
+    def watch(_: float) -> None:
+        """After each step of a pilot: leave it if the integration was interrupted."""
+        if stop.is_set():
+            raise KeyboardInterrupt
+
     # A pilot has an independent net: its number is as good a seed as any.
-    jobs = [(points, scrambling, progress), *((quarter, 2**31 + _PILOTS * scrambling + r, None) for r in range(_PILOTS))]
-    workers = min(os.cpu_count() or 1, len(jobs)) if system.width >= _PARALLEL_WIDTH else 1
-    with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        trajectory, *pilots = pool.map(lambda job: single(*job), jobs)
+    jobs = [(points, scrambling, progress), *((quarter, 2**31 + _PILOTS * scrambling + r, watch) for r in range(_PILOTS))]
+    if system.width < _PARALLEL_WIDTH:
+        trajectory, *pilots = (single(*job) for job in jobs)
+    else:
+        with one_blas_thread(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as pool:
+            try:
+                trajectory, *pilots = pool.map(lambda job: single(*job), jobs)
+            except BaseException:
+                stop.set()
+                raise
     common = min(t.t.size for t in (trajectory, *pilots))
     scatter = np.std([pilot.generalization_error[:common] for pilot in pilots], axis=0, ddof=1) * (quarter / points) ** 0.5
     largest = np.abs(trajectory.generalization_error[:common]).max(initial=0.0)
@@ -148,7 +164,9 @@ def _integrate(
     if method == "auto":
         # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
         small = state_size(*system.shape, system.readout_trained) <= 150
-        method = "LSODA" if engine.exact and small else "RK23" if experiment.student.g.kinked and not engine.exact else "DOP853"
+        method = "LSODA" if engine.exact and small else "RK45" if rtol > 1e-5 else "DOP853"
+        if experiment.student.g.kinked and not engine.exact:
+            method = "RK23"
         if method == "RK23":
             # Each stair is a point's weight high: below a tenth of it more steps resolve the stairs, not the equations.
             rtol, atol = max(rtol, 0.1 / points), max(atol, 1e-3 / points)

@@ -134,7 +134,10 @@ def integrate(
         typer.Option("--accuracy", help="Relative standard error that nets may leave in the generalisation error."),
     ] = 1e-3,
     points: Annotated[int | None, typer.Option("--points", help="A fixed size of the nets, in place of an accuracy.")] = None,
-    rtol: Rtol = 1e-6,
+    rtol: Annotated[
+        float | None,
+        typer.Option("--rtol", help="Relative tolerance of the integrator; by default 1e-6, or a tenth of the accuracy."),
+    ] = None,
     method: Annotated[str, typer.Option("--method", help="Solver: auto, DOP853, RK45, RK23, LSODA, Radau, BDF.")] = "auto",
     noise_terms: Annotated[
         bool, typer.Option(help="Keep the eta^2 terms; without them, the limit of small learning rates.")

@@ -159,6 +159,33 @@ def test_noise_terms_are_the_difference_of_the_two_limits() -> None:
     assert np.linalg.eigvalsh(full[0][0] - flow[0][0]).min() > 0
 
 
+@pytest.mark.parametrize("teacher", ["erf", "sign"])
+def test_one_call_for_erf_committees_is_the_sum_of_its_parts(teacher: str) -> None:
+    """The fused right-hand side against the general one, on two blocks, two levels, with weight decay."""
+    case = cu.Experiment(
+        task=cu.TeacherStudent(teacher_width=2, teacher_activation=teacher, relevant_fraction=0.4),
+        student=cu.Committee(width=3, activation="erf"),
+        training=cu.OnlineSGD(learning_rate=0.7, readout_learning_rate=0.3, weight_decay=0.1),
+        protocol=cu.Protocol(
+            order="random",
+            duration=1.0,
+            levels=[cu.Level("easy", share=0.4, irrelevant_variance=0.1), cu.Level("hard", irrelevant_variance=1.3)],
+        ),
+    )
+    start = case.initial(dimension=60, seed=3)
+    system = System.of(case)
+    for noise_terms in (True, False):
+        rhs = RightHandSide(
+            system, system.engine("closed form", 64, 0, noise_terms), case.protocol.stages()[0].probability, start.v
+        )
+        y = np.empty(rhs.size)
+        pack(*start.blocked(), y)
+        fused = rhs(0.0, y)
+        assert rhs._whole is not None
+        rhs._whole = None
+        assert fused == pytest.approx(rhs(0.0, y), rel=1e-13, abs=1e-15)
+
+
 def test_fixed_readout_is_no_part_of_the_state() -> None:
     case = experiment("gelu", "squared", 0.0, 0.0, readout="fixed")
     assert state_size(1, 3, 2, False) == 12

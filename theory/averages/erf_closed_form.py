@@ -21,6 +21,7 @@ import numpy as np
 from curriculode.theory.activations import ERF, SIGN
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.compiled import kernel
+from curriculode.theory.tasks import ExampleLaw
 
 
 class ErfClosedForm:
@@ -33,18 +34,20 @@ class ErfClosedForm:
 
     def first_order(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill `out` but for the noise term, for a level whose fields obey `law` and the readout v (K,)."""
-        _first_order(law.covariance, law.example.teacher.readout, _offset(law), v, out.student, out.reference, out.readout)
+        erf_first_order(
+            law.covariance, law.example.teacher.readout, label_offset(law.example), v, out.student, out.reference, out.readout
+        )
 
     def noise_term(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill the noise term of `out`."""
         teacher = law.example.teacher
         if self._work.shape[1] != law.covariance.shape[0]:
             self._work = np.empty((6, law.covariance.shape[0]))
-        _noise_term(law.covariance, teacher.readout, _offset(law), teacher.noise, v, self._work, out.square)
+        erf_noise_term(law.covariance, teacher.readout, label_offset(law.example), teacher.noise, v, self._work, out.square)
 
     def generalization_error(self, law: FieldLaw, v: np.ndarray) -> float:
         """(1/2) E (f - y)^2, against the label without noise."""
-        return _generalization(law.covariance, law.example.teacher.readout, _offset(law), v)
+        return _generalization(law.covariance, law.example.teacher.readout, label_offset(law.example), v)
 
 
 def classification_error(law: FieldLaw, v: np.ndarray) -> float | None:
@@ -58,9 +61,9 @@ def classification_error(law: FieldLaw, v: np.ndarray) -> float | None:
     return float(np.arccos(np.clip(sign * C[0, 1] / np.sqrt(C[0, 0] * C[1, 1]), -1.0, 1.0)) / np.pi)
 
 
-def _offset(law: FieldLaw) -> float:
+def label_offset(example: ExampleLaw) -> float:
     """o_a of the teacher units."""
-    return 0.0 if law.example.teacher.activation == SIGN else 1.0
+    return 0.0 if example.teacher.activation == SIGN else 1.0
 
 
 def applies(activation: int, loss: str, law: FieldLaw) -> bool:
@@ -93,7 +96,7 @@ def _asin(x):
 
 
 @kernel
-def _first_order(C, A, offset, v, student, reference, readout):
+def erf_first_order(C, A, offset, v, student, reference, readout):
     """First-order averages from the joint covariance C (P + K, P + K), teacher units first; see the head of the file."""
     P, K = A.size, v.size
     n = P + K
@@ -118,7 +121,7 @@ def _first_order(C, A, offset, v, student, reference, readout):
 
 
 @kernel
-def _noise_term(C, A, offset, noise, v, work, square):
+def erf_noise_term(C, A, offset, noise, v, work, square):
     """E[F_k F_l] from the joint covariance C; see the head of the file. `work` (6, P + K) holds what depends on one field.
 
     With p_a = C_la (1 + C_kk) - C_kl C_ka and q_a = C_ka (1 + C_ll) - C_kl C_la:
