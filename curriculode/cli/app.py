@@ -136,7 +136,7 @@ def integrate(
     points: Annotated[int | None, typer.Option("--points", help="A fixed size of the nets, in place of an accuracy.")] = None,
     rtol: Annotated[
         float | None,
-        typer.Option("--rtol", help="Relative tolerance of the integrator; by default 1e-6, or a tenth of the accuracy."),
+        typer.Option("--rtol", help="Tolerance of the integrator; by default 1e-6, or a tenth of the accuracy."),
     ] = None,
     method: Annotated[str, typer.Option("--method", help="Solver: auto, DOP853, RK45, RK23, LSODA, Radau, BDF.")] = "auto",
     noise_terms: Annotated[
