@@ -33,6 +33,26 @@ def _study(name: str, changes: list[str], settings: dict[str, Any], over: list[s
     return Study(**{**fields, **update})
 
 
+# Options that speak of online learning, with the values they have where they are not given.
+_ONLINE: dict[str, tuple[Any, ...]] = {
+    "times": (None, 101), "points": (None,), "starts": (None,), "spacing": ("linear",), "rtol": (None, 1e-6), "space": ("overlap",),
+    "method": ("auto",), "averages": ("auto",), "accuracy": (1e-3,), "noise_terms": (True,),
+}  # fmt: skip
+
+
+def _is_batch(study: Study, *given: dict[str, Any]) -> bool:
+    """Whether the study learns in slices; then options that only online learning knows are refused."""
+    from curriculode.theory.training import BatchSlices
+
+    if not isinstance(study.experiment.training, BatchSlices):
+        return False
+    unused = [name for options in given for name, value in options.items() if name in _ONLINE and value not in _ONLINE[name]]
+    if unused:
+        names = ", ".join("--" + name.replace("_", "-") for name in unused)
+        raise InputError(f"{names} is for online learning; {study.experiment.training.kind} has no use for it: leave it out")
+    return True
+
+
 def _table(frame: "pd.DataFrame", title: str, formats: dict[str, str]) -> None:
     """Print a table on standard output, at its full width where that is not a terminal."""
     from rich.console import Console
@@ -107,6 +127,7 @@ def run_compare(
     from curriculode.theory.description import unknown
 
     study = _study(name, changes, settings, over)
+    _is_batch(study, settings, options)
     if quantity != "accuracy" and quantity not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", quantity, ["accuracy", *allowed]))
     files = _Files(study, name, "compare", options, out, force)
@@ -163,11 +184,10 @@ def run_integrate(
     as_json: bool,
 ) -> int:
     """Theory alone."""
-    from curriculode.theory.training import BatchSlices
-
     study = _study(name, changes, settings)
+    batch = _is_batch(study, settings, options)
     files = _Files(study, name, "integrate", options, out, force)
-    if isinstance(study.experiment.training, BatchSlices):
+    if batch:
         return _state_evolution(study, files, as_json)
     from curriculode.figures.trajectory import plot_trajectory
     from curriculode.sims.progress import Progress
@@ -239,13 +259,13 @@ def run_simulate(
     from curriculode.figures.trajectory import plot_ensemble
     from curriculode.sims.minimize import minimize
     from curriculode.sims.simulate import simulate
-    from curriculode.theory.training import BatchSlices
 
     study = _study(name, changes, settings)
+    batch = _is_batch(study, settings, options)
     files = _Files(study, name, "simulate", options, out, force)
     quietly = False if quiet else None
     ensemble: Ensemble
-    if isinstance(study.experiment.training, BatchSlices):
+    if batch:
         ensemble = found = minimize(
             study.experiment,
             dimension=study.dimension,

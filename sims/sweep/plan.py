@@ -22,6 +22,8 @@ from curriculode.theory.description import Description, unknown
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.order_parameters import block_sizes
+from curriculode.theory.tasks import TeacherStudent
+from curriculode.theory.training import BatchSlices
 
 
 class Settings(Description):
@@ -133,7 +135,12 @@ class Plan:
             T = experiment.task.reference_overlap()
             K = experiment.student.width
             block_sizes(self.settings.dimension, experiment.task.block_fractions(), K, T.shape[1])
-            check_points(self.settings.points, K)
+            if isinstance(experiment.training, BatchSlices):
+                from curriculode.theory.batch.slices import Slices
+
+                Slices.of(experiment)
+            else:
+                check_points(self.settings.points, K + (T.shape[1] if isinstance(experiment.task, TeacherStudent) else 0))
             if self.settings.entries:
                 from curriculode.sims.compare import state_names  # and with it all of the equations, which few sweeps need here
 

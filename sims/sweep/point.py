@@ -1,5 +1,7 @@
 """One point of a sweep: one experiment, one seed; theory, simulation from the same initial overlaps, or both.
 
+For batch learning the theory is the state evolution, which knows no seed, and the simulation the minimisation of seed's samples.
+
 Seed s begins at `experiment.initial(dimension, s)`, and its r-th integration takes the averages' scrambling s * scramblings + r;
 its runs are those of `simulate(..., seed=s)`. So a row can be computed again by hand, orders share starts and seeds, and the
 error of the averages is part of the scatter between seeds.
@@ -10,7 +12,7 @@ import platform
 import time
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -18,6 +20,10 @@ from threadpoolctl import ThreadpoolController
 import curriculode
 from curriculode.sims.sweep.plan import Settings
 from curriculode.theory.experiment import Experiment
+from curriculode.theory.training import BatchSlices
+
+if TYPE_CHECKING:
+    from curriculode.sims.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -86,22 +92,24 @@ def _base(text: str) -> Experiment:
 
 def _measure(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
     """Values, status, and whether it failed."""
-    start = experiment.initial(settings.dimension, seed)
+    batch = isinstance(experiment.training, BatchSlices)
+    sides = (_state_evolution, _minimisation) if batch else (_theory, _simulation)
     values: dict[str, float] = {}
     sentences, failed = [], False
-    for wanted, side in ((settings.theory, _theory), (settings.runs > 0, _simulation)):
+    for wanted, side in zip((settings.theory, settings.runs > 0), sides, strict=True):
         if wanted:
-            found, status, fails = side(experiment, start, seed, settings)
+            found, status, fails = side(experiment, seed, settings)
             values |= found
             sentences.append(status)
             failed = failed or fails
     return values, "; ".join(sentences), failed
 
 
-def _theory(experiment: Experiment, start: Any, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+def _theory(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
     """Final values by the equations, mean over scramblings; with several of them, its standard error."""
     from curriculode.theory.integrate import integrate
 
+    start = experiment.initial(settings.dimension, seed)
     finals, status = [], ""
     for r in range(settings.scramblings):
         trajectory = integrate(
@@ -124,14 +132,45 @@ def _theory(experiment: Experiment, start: Any, seed: int, settings: Settings) -
     return values, status, False
 
 
-def _simulation(experiment: Experiment, start: Any, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
+def _state_evolution(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Final values of the last slice, which are exact."""
+    from curriculode.theory.batch import state_evolution
+
+    trajectory = state_evolution(experiment)
+    if not trajectory.success:
+        return {}, f"theory: {trajectory.status}", True
+    entries = trajectory.entries() if settings.entries else {}
+    found = {**trajectory.observables(), **{name: entries[name] for name in settings.entries}}
+    values = {name: float(value[-1]) for name, value in found.items()}
+    if settings.scramblings > 1:
+        values |= {f"{name}_standard_error": 0.0 for name in found}
+    return values, f"theory: {trajectory.status}", False
+
+
+def _simulation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Runs of online SGD from the start of the seed."""
     from curriculode.sims.simulate import simulate
 
-    ensemble = simulate(
-        experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, start=start, space=settings.space,
-        times=[experiment.protocol.duration], workers=1, points=settings.points, progress=False,
+    return _finals(
+        simulate(
+            experiment, dimension=settings.dimension, runs=settings.runs, seed=seed,
+            start=experiment.initial(settings.dimension, seed), space=settings.space, times=[experiment.protocol.duration],
+            workers=1, points=settings.points, progress=False,
+        ),
+        settings,
     )  # fmt: skip
+
+
+def _minimisation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Minima of the objectives on the samples of the seed."""
+    from curriculode.sims.minimize import minimize
+
+    found = minimize(experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, workers=1, progress=False)
+    return _finals(found, settings)
+
+
+def _finals(ensemble: "Ensemble", settings: Settings) -> tuple[dict[str, float], str, bool]:
+    """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
     if ensemble.interrupted:  # what is finished of it is no point
         raise KeyboardInterrupt
     finite = ensemble.finite

@@ -176,6 +176,9 @@ def test_batch_learning_by_the_same_commands(tmp_path: Path) -> None:
     assert "slice 2: α = 1 hard;  gamma = 0.1, gamma_prev = 1" in text
     refused = run("compare", *quick, "-s", "training.regularization=0", "--out", "other", cwd=tmp_path, status=2).stderr
     assert "use a regularization above 0" in refused
+    for command, option in (("integrate", "--points=64"), ("simulate", "--space=weight"), ("compare", "--times=5")):
+        unused = run(command, "batch-perceptron", option, "--out", "other", cwd=tmp_path, status=2).stderr
+        assert f"{option.split('=')[0]} is for online learning" in unused
 
 
 @pytest.mark.parametrize(

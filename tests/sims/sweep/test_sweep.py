@@ -11,6 +11,21 @@ from curriculode.sims.sweep.progress import SweepProgress
 from .conftest import GRID, QUICK
 
 
+def test_batch_learning_is_swept_like_any_other() -> None:
+    """Theory by state evolution, the same for every seed; minimisation of each seed's samples, the same in every order."""
+    batch = cu.load("batch-perceptron")
+    grid = {"training.coupling": [0.0, 1.0], "protocol.order": ["curriculum", "random"]}
+    table = cu.sweep(batch, grid, seeds=2, runs=2, dimension=60, workers=1)
+    assert not table["failed"].any()
+    exact = cu.state_evolution(batch.replace({"training.coupling": 1.0})).classification_error[-1]
+    chosen = table[(table["training.coupling"] == 1.0) & (table["protocol.order"] == "curriculum")]
+    assert chosen["classification_error"].tolist() == [exact, exact]
+    runs = cu.minimize(batch.replace({"training.coupling": 1.0}), dimension=60, runs=2, seed=1)
+    assert chosen["classification_error_simulation"].tolist()[1] == runs.classification_error[:, -1].mean()
+    with pytest.raises(cu.InputError, match="is for a linear student"):
+        cu.sweep(batch, {"student.width": [1, 2]}, workers=1)
+
+
 def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
     """Bit for bit, timing aside."""
     pd.testing.assert_frame_equal(a.drop(columns="seconds"), b.drop(columns="seconds"), check_exact=True)
