@@ -5,8 +5,6 @@ readout, one block) is left out, so that what is printed is what is integrated. 
 compiled right-hand side in the tests.
 """
 
-from dataclasses import dataclass
-
 import sympy as sp
 
 from curriculode.theory.activations import polynomial_coefficients
@@ -14,6 +12,7 @@ from curriculode.theory.averages import derivation
 from curriculode.theory.batch.equations import batch_definitions, batch_equations
 from curriculode.theory.dynamics import System
 from curriculode.theory.experiment import Experiment
+from curriculode.theory.printing import Equation
 from curriculode.theory.tasks import TeacherStudent, XorMixture
 from curriculode.theory.training import OnlineSGD
 
@@ -23,36 +22,6 @@ t = sp.Symbol("t")
 Q, M, v, phi, s = (sp.IndexedBase(name) for name in ("Q", "M", "v", "phi", "s"))
 F, lam, nu, g = (sp.IndexedBase(name) for name in ("F", "lambda", "nu", "g"))
 E = sp.Function("E")
-
-
-@dataclass(frozen=True)
-class Equation:
-    """left = right, and in words what it says."""
-
-    left: sp.Expr
-    right: sp.Expr
-    words: str
-
-    def latex(self) -> str:
-        """The equation in LaTeX."""
-        left = sp.latex(self.left).replace(r"\frac{\partial}{\partial t}", r"\frac{d}{d t}")
-        return f"{left} = {sp.latex(self.right)}".replace("Φ", r"\Phi ").replace("φ", r"\varphi ")
-
-    def text(self) -> str:
-        """The equation in plain text, one line."""
-        return f"{_plain(self.left)} = {_plain(self.right)}"
-
-
-def _plain(expression: sp.Expr) -> str:
-    text = sp.sstr(expression).replace("**", "^").replace("Derivative(", "d/dt(").replace(", t)", ")")
-    return (
-        text.replace("lambda", "λ")
-        .replace("nu[", "ν[")
-        .replace("eta_v", "η_v")
-        .replace("eta", "η")
-        .replace("kappa", "κ")
-        .replace("phi", "φ")
-    )
 
 
 def equations(experiment: Experiment) -> list[Equation]:

@@ -1,4 +1,4 @@
-"""The state evolution of an experiment as sympy objects, for print: what each slice solves (`theory/batch/state_evolution.py`)."""
+"""The state evolution of an experiment as sympy objects, for print: what each slice solves (`theory/batch/slice_equations.py`)."""
 
 import math
 from typing import TYPE_CHECKING
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from curriculode.theory.batch.slices import Slices
+from curriculode.theory.printing import Equation
 
 if TYPE_CHECKING:
-    from curriculode.theory.equations import Equation
     from curriculode.theory.experiment import Experiment
 
 _PROXIMAL = {
@@ -20,8 +20,6 @@ _PROXIMAL = {
 
 def batch_equations(experiment: "Experiment") -> "list[Equation]":
     """The fixed point of a slice: V, R and Q from the averages over its examples, and the overlaps of the slice before."""
-    from curriculode.theory.equations import Equation
-
     slices = Slices.of(experiment)
     names = ["rel", "irr"][: slices.fractions.size]
     V, Q, Vhat, qhat, phi, Delta = (sp.IndexedBase(name) for name in ("V", "Q", "Vhat", "qhat", "phi", "Delta"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curriculode.theory.batch.fixed_point import FixedPoint
+from curriculode.theory.batch.slice_equations import solve
 from curriculode.theory.batch.slices import Slices
 
 if TYPE_CHECKING:
@@ -107,8 +108,6 @@ def final_error(
     slices: Slices, regularization: np.ndarray, coupling: np.ndarray, variance: np.ndarray, first: list[FixedPoint] | None = None
 ) -> tuple[float, list[FixedPoint]]:
     """Test error after the last slice at a level of `variance` (blocks,), and the fixed points; infinite where none was reached."""
-    from curriculode.theory.batch.state_evolution import solve
-
     overlaps, points = solve(slices, regularization, coupling, first=first)
     if len(points) < len(slices.load) or not points[-1].converged:
         return np.inf, points
