@@ -103,7 +103,7 @@ class Cell:
 
         kept = self.ensemble.finite
         runs = int(kept.sum())
-        tests = self.times * sum(name not in _NOT_TESTED for name in self.quantities)
+        tests = max(self.times, 1) * sum(name not in _NOT_TESTED for name in self.quantities)
         start = self.start_of_run[kept]
         independent = standard_error(np.zeros((runs, 1)), start)[1]
         critical = -stdtrit(max(independent - 1, 1), 0.5 * _FALSE_ALARM / tests)
@@ -152,6 +152,12 @@ class Cell:
     def agrees(self) -> bool:
         """Whether the theory holds at every tested quantity and time, to the end of the protocol."""
         return self.problem is None and bool(self.table.loc[self.table["tested"], "agrees"].all())
+
+
+_SUMMARY = (
+    "t", "accuracy_theory", "accuracy_simulation", "standard_error", "worst_quantity", "worst_in_standard_errors",
+    "worst_in_inverse_root_D", "share_of_allowed",
+)  # fmt: skip
 
 
 def worst_row(table: "pd.DataFrame") -> "pd.Series":
@@ -207,6 +213,10 @@ class Comparison:
 
         rows = []
         for cell in self.cells:
+            if cell.times == 0:  # the theory ended before the first time that was to be compared
+                nothing = dict.fromkeys(_SUMMARY, np.nan)
+                rows.append({**cell.labels, **nothing, "worst_quantity": "", "agrees": False, "problem": cell.problem or ""})
+                continue
             tested = cell.table[cell.table["tested"]]
             final = cell.table[cell.table["quantity"] == "classification_error"].iloc[-1]
             worst = worst_row(tested)

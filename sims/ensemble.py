@@ -8,6 +8,7 @@ import numpy as np
 
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.order_parameters import OrderParameters
+from curriculode.theory.staged_run import DIVERGED
 from curriculode.theory.trajectory import StateRecord
 
 if TYPE_CHECKING:
@@ -39,13 +40,16 @@ class Ensemble(StateRecord):
     statistics: dict[str, Any] = field(default_factory=dict)
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
-        # Several nets, so that their error is part of the scatter between runs.
-        return int(self.run[index[0]]) % 16
+        # A net for each run, none of them one of the theory's: their error is part of the scatter between runs.
+        return 2**30 + int(self.run[index[0]])
 
     @cached_property
     def finite(self) -> np.ndarray:
-        """Which runs stayed finite to the end, (runs,) of bool."""
-        return np.isfinite(self.v).all(axis=(1, 2)) & np.isfinite(self.Q.reshape(self.Q.shape[0], -1)).all(axis=1)
+        """Which runs stayed finite to the end, (runs,) of bool; beyond 10^8 times its start a run has diverged, as in theory."""
+        runs = self.v.shape[0]
+        largest = np.max([np.abs(part).reshape(runs, -1).max(axis=1, initial=0.0) for part in (self.Q, self.M, self.v)], axis=0)
+        scale = [max(1.0, *(np.abs(part).max() for part in (start.Q, start.M, start.v))) for start in self.starts]
+        return largest < DIVERGED * np.array(scale)
 
     def to_frame(self, order_parameters: bool = False) -> "pd.DataFrame":
         """One row a run and time: run, t, the observables, and on request every order parameter."""

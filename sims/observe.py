@@ -146,10 +146,10 @@ def observe(
                 break
             entries = ensemble.entries()
             for name in names:
-                if name in scalars:
-                    kept[name].append(ensemble.observables()[name] if name == "covered_clusters" else getattr(ensemble, name))
-                else:
-                    kept[name].append(entries[name].copy())
+                value = ensemble.observables()[name] if name == "covered_clusters" else getattr(ensemble, name, None)
+                value = np.array(entries[name] if value is None or name not in scalars else value, dtype=float)
+                value[~ensemble.finite] = np.nan  # a run that diverged has no observables
+                kept[name].append(value)
             diverged += int((~ensemble.finite).sum())
             numbers.append(ensemble.run)
             t, interrupted = ensemble.t, ensemble.interrupted

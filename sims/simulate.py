@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,16 +107,16 @@ def simulate(
     arrays = [np.array([[state[j] for state in results[i]] for i in finished]) for j in range(3)]
     if model.system.T.shape[0] == 1:
         arrays[0], arrays[1] = arrays[0][:, :, 0], arrays[1][:, :, 0]
-    diverged = int((~np.isfinite(arrays[2][:, -1]).all(axis=-1)).sum())
     status = f"{len(finished)} of {runs} runs finished" + (", then the simulation was interrupted" if interrupted else "")
-    if diverged:
-        status += f"; {diverged} of them diverged (a smaller learning_rate or a larger weight_decay may help)"
-    return Ensemble(
+    ensemble = Ensemble(
         experiment=experiment, dimension=dimension, t=records / dimension, Q=arrays[0], M=arrays[1], v=arrays[2],
         run=first + np.array(finished, dtype=np.int64), starts=tuple(starts[i] for i in finished),
         status=status, interrupted=interrupted, points=points,
         statistics={"space": space, "seconds": time.perf_counter() - clock, "workers": workers, "steps": total},
     )  # fmt: skip
+    if diverged := int((~ensemble.finite).sum()):
+        status += f"; {diverged} of them diverged (a smaller learning_rate or a larger weight_decay may help)"
+    return replace(ensemble, status=status)
 
 
 def whole_number(name: str, value: object, least: int = 1) -> None:

@@ -66,7 +66,8 @@ def integrate(
     The error of the nets is what adds up along the trajectory: four more trajectories with independent nets of a quarter of the
     points scatter with a standard deviation at least twice that of the full net, since a scrambled net converges no slower
     than Monte Carlo. `statistics["averages"]` holds `standard_error` at the times `t`, and `accuracy`, its maximum in
-    relative terms.
+    relative terms, and `classification_standard_error`. That observable is a step function averaged by a net in nearly every
+    experiment; where the equations themselves are exact, `Trajectory.classification_standard_error` is its error.
 
     Never raises on a solution that diverges: the trajectory then ends there, `success` is False and `status` says why.
     Raises `InputError` for a start that does not fit the experiment or is not physical.
@@ -94,9 +95,9 @@ def integrate(
     system = System.of(experiment)
     start.check(system.width, system.T)
     t_out = output_times(experiment.protocol.duration, times, spacing)
-    exact = system.engine(averages, DEFAULT_POINTS, scrambling, noise_terms).exact
     size = points if points is not None else max(DEFAULT_POINTS, least_points(system.fields))
     check_points(size, system.fields)
+    exact = system.engine(averages, size, scrambling, noise_terms).exact
     if rtol is None:
         rtol = 1e-6 if exact or points is not None else min(1e-4, max(1e-6, 0.1 * accuracy))
     atol = 0.01 * rtol if atol is None else atol
@@ -106,6 +107,8 @@ def integrate(
     while True:
         trajectory = _with_error(single, size, scrambling, system, progress)
         reached = trajectory.statistics["averages"]["accuracy"]
+        if points is not None and not np.isfinite(reached):
+            return replace(trajectory, status=f"{trajectory.status}; a smaller net diverged, so that the error is not known")
         if points is not None or reached <= accuracy or not trajectory.success:
             return trajectory
         if 4 * size > _MOST_UNASKED:
@@ -144,13 +147,20 @@ def _with_error(
             except BaseException:
                 stop.set()
                 raise
-    common = min(t.t.size for t in (trajectory, *pilots))
-    scatter = np.std([pilot.generalization_error[:common] for pilot in pilots], axis=0, ddof=1) * (quarter / points) ** 0.5
-    largest = np.abs(trajectory.generalization_error[:common]).max(initial=0.0)
+    errors = {}
+    for name in ("generalization_error", "classification_error"):
+        # Where a pilot diverged and the full net did not, the error is not known: infinite.
+        values = np.full((_PILOTS, trajectory.t.size), np.nan)
+        for row, pilot in zip(values, pilots, strict=True):
+            row[: pilot.t.size] = getattr(pilot, name)[: row.size]
+        scatter = np.std(values, axis=0, ddof=1) * (quarter / points) ** 0.5
+        errors[name] = np.where(np.isnan(scatter), np.inf, scatter)
+    largest = np.abs(trajectory.generalization_error).max(initial=0.0)
     trajectory.statistics["averages"] |= {
-        "t": trajectory.t[:common],
-        "standard_error": scatter,
-        "accuracy": float(scatter.max(initial=0.0) / largest) if largest > 0 else 0.0,
+        "t": trajectory.t,
+        "standard_error": errors["generalization_error"],
+        "classification_standard_error": errors["classification_error"],
+        "accuracy": float(errors["generalization_error"].max(initial=0.0) / largest) if largest > 0 else 0.0,
     }
     return trajectory
 
@@ -209,10 +219,9 @@ def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear
             raise InputError(f"times = {times} is not allowed; at least 2 output times (start and end)")
         if spacing == "linear":
             return np.linspace(0.0, duration, int(times))
-        if spacing != "linear":
-            late = np.geomspace(duration * 1e-4, duration, int(times) - 1) if times > 2 else np.array([duration])
-            late[-1] = duration
-            return np.concatenate([[0.0], late])
+        late = np.geomspace(duration * 1e-4, duration, int(times) - 1) if times > 2 else np.array([duration])
+        late[-1] = duration
+        return np.concatenate([[0.0], late])
     try:
         t = np.array(times, dtype=float)
     except (TypeError, ValueError):

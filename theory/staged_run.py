@@ -9,7 +9,7 @@ from curriculode.theory.averages import Engine
 from curriculode.theory.dynamics import RightHandSide, System
 from curriculode.theory.order_parameters import OrderParameters, gram_spectrum, pack, state_size, unpack
 
-_DIVERGED = 1e8  # an order parameter this many times its initial scale has left every regime of learning
+DIVERGED = 1e8  # an order parameter this many times its initial scale has left every regime of learning
 _MOST_STEPS = 1_000_000
 
 
@@ -25,7 +25,7 @@ class StagedRun:
         Q, M, self.v0 = start.blocked()
         self.y = np.empty(state_size(*system.shape, system.readout_trained))
         pack(Q, M, self.v0, self.y)
-        self.limit = _DIVERGED * max(1.0, float(np.abs(self.y).max()))
+        self.limit = DIVERGED * max(1.0, float(np.abs(self.y).max()))
         self.states: list[np.ndarray] = [self.y.copy()] if t_out[0] == 0.0 else []
         self.steps = self.evaluations = 0
         self.failure: str | None = None

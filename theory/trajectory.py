@@ -1,6 +1,6 @@
 """The result of an integration: order parameters and observables over time, statistics, and a status sentence."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -151,6 +151,19 @@ class Trajectory(StateRecord):
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
         return self.scrambling
+
+    @cached_property
+    def classification_standard_error(self) -> np.ndarray:
+        """Standard error that nets leave in `classification_error`, (times,).
+
+        From smaller nets along the whole trajectory where that was estimated (`statistics`); else that of the average at these very
+        states, from eight other nets. Zero where it is a closed form.
+        """
+        averages = self.statistics.get("averages", {})
+        if "classification_standard_error" in averages:
+            return averages["classification_standard_error"]
+        others = [replace(self, scrambling=2**30 + 8 * self.scrambling + r).errors()[1] for r in range(8)]
+        return np.where(np.ptp(others, axis=0) == 0.0, 0.0, np.std(others, axis=0, ddof=1))
 
     def to_frame(self, order_parameters: bool = True) -> "pd.DataFrame":
         """One row a time: t, the observables, and (unless told otherwise) every order parameter."""

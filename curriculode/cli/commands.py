@@ -216,6 +216,8 @@ def run_integrate(
                 f"nets of {averages['points']} points leave a relative standard error of {averages['accuracy']:.1e} in the "
                 "generalisation error"
             )
+        if len(error := trajectory.classification_standard_error) and error.max() > 0:
+            print(f"standard error of the classification error: at most {error.max():.1e}")
         print(trajectory.status)
         _print_files(files.outputs)
     return 0 if trajectory.success else 1
@@ -329,8 +331,12 @@ def run_figure(name: str | None, show: bool, scale: float, out: Path, force: boo
             table = figure.compute(scale, bar.update)
         _save_figure(outputs, n, figure.draw(table))
         outputs.write(f"{n}.csv", lambda path, table=table: table.to_csv(path, index=False))  # type: ignore[misc]
-        caption = figure.caption + (f" Numbers of runs multiplied by {scale:g}." if scale != 1 else "")
-        outputs.write(f"{n}.txt", partial(Path.write_text, data=caption + "\n", encoding="utf-8"))
+        caption = figure.caption
+        if scale != 1:
+            caption += f" Drawn at scale {scale:g}, which multiplies numbers of runs, starts or grid points, down to a least one."
+        text = f"{caption}\n\nAll other settings are those of the built-in experiment {figure.experiment}:\n\n"
+        text += experiment_text(figure.experiment)
+        outputs.write(f"{n}.txt", partial(Path.write_text, data=text, encoding="utf-8"))
         files += outputs.written
         if not as_json:
             print(f"{figure.title}\n{caption}")

@@ -46,16 +46,22 @@ def run_sweep(
         with Store(store, experiment, create=False) as kept:
             _tell_status(plan, kept, as_json)
         return 0
-    path = csv if csv is not None else out / f"{Path(name).stem}-sweep.csv"
+    # Each shard has a table of its own, since they may run side by side.
+    part = "" if shard is None else "-" + shard.replace("/", "-of-")
+    path = csv if csv is not None else out / f"{Path(name).stem}-sweep{part}.csv"
     if path.suffix == ".parquet" or (store is not None and path.absolute() == store.absolute()):
         raise InputError(f"--csv {path} is not allowed; give a name of its own that ends in .csv")
-    # A larger grid over the same experiment may renew the table of a smaller one.
-    outputs = Outputs(path.parent, "sweep", experiment.to_toml(), _table_names(path.stem, path.suffix), force)
+    # With a store a larger grid over the same experiment may renew the table of a smaller one: no number of that is lost.
+    origin = experiment.to_toml() + ("" if store is not None else f"# {grid} {seeds} {plan.settings.text()}")
+    outputs = Outputs(path.parent, "sweep", origin, _table_names(path.stem, path.suffix), force)
+    partial_outputs = Outputs(path.parent, "sweep", origin, _table_names(f"{path.stem}-partial", path.suffix), True)
     with Crew(workers, None if dask is None else dask_executor(dask)) as crew, opened(plan, store) as kept:
         interrupted = fill(plan, kept, crew, retry, False if quiet else None)
         table = to_frame(plan, kept, chosen(experiment, observables), interrupted)
         failures = kept.failures(plan.keys, _SHOWN)
-    _write_table(outputs, path.stem, path.suffix, table)
+    if interrupted:  # an unfinished table takes no finished one's place
+        outputs = partial_outputs
+    _write_table(outputs, path.stem + ("-partial" if interrupted else ""), path.suffix, table)
     done = int((~table["failed"]).sum())
     if as_json:
         _print_json(

@@ -30,7 +30,10 @@ def _row(experiment: Experiment, part: str, labels: dict[str, Any], runs: int) -
     """Final test error on the hard level by theory and, with `runs`, by minimisation with its standard error."""
     row = {"part": part, **labels, "theory": state_evolution(experiment).classification_error[-1]}
     if runs:
-        errors = minimize(experiment, dimension=_DIMENSION, runs=runs, progress=False).classification_error[:, -1]
+        ensemble = minimize(experiment, dimension=_DIMENSION, runs=runs, progress=False)
+        if ensemble.interrupted:
+            raise KeyboardInterrupt
+        errors = ensemble.classification_error[:, -1]
         row |= {"simulation": errors.mean(), "standard_error": errors.std(ddof=1) / np.sqrt(runs)}
     return row
 

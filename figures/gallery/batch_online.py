@@ -49,6 +49,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
                 minimize(slices, dimension=_DIMENSION, runs=runs, progress=False),
             )
             for row, ensemble in zip(rows[-2:], ensembles, strict=True):
+                if ensemble.interrupted:
+                    raise KeyboardInterrupt
                 errors = ensemble.classification_error[:, -1]
                 row |= {"simulation": errors.mean(), "standard_error": errors.std(ddof=1) / np.sqrt(runs)}
         report((i + 1) / len(plan))

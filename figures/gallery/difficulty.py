@@ -41,7 +41,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         experiment = at_noise(study.experiment, kind, noise)
         seen = observe_orders(
             experiment, _ORDERS, ["generalization_error", "covered_clusters"], study.dimension, runs,
-            [experiment.protocol.duration], study.points or 512, lambda fraction, i=i: report((i + fraction) / len(plan)),  # type: ignore[misc]
+            [experiment.protocol.duration], study.points, lambda fraction, i=i: report((i + fraction) / len(plan)),  # type: ignore[misc]
         )  # fmt: skip
         for order, observations in seen.items():
             covered = observations.frequencies("covered_clusters", range(5))["frequency"]

@@ -30,7 +30,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         experiment = study.experiment.replace({"student.width": width, "levels.hard.noise": float((separation / ratio) ** 0.5)})
         duration = experiment.protocol.duration
         seen = observe_orders(
-            experiment, (*_OTHERS, "hard-only"), ["classification_error"], _DIMENSION, runs, [duration], study.points or 512,
+            experiment, (*_OTHERS, "hard-only"), ["classification_error"], _DIMENSION, runs, [duration], study.points,
             lambda fraction, i=i: report((i + 0.6 * fraction) / len(plan)),  # type: ignore[misc]
         )  # fmt: skip
         simulated = {order: observations.values["classification_error"][:, -1] for order, observations in seen.items()}
@@ -39,7 +39,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
             start = experiment.initial(_DIMENSION, study.seed, number)
             for order, errors in theory.items():
                 case = experiment.replace({"protocol.order": order})
-                end = integrate(case, start, times=[duration], points=study.points or 512, estimate_error=False)
+                end = integrate(case, start, times=[duration], points=study.points, scrambling=number, estimate_error=False)
                 errors.append(float(end.classification_error[-1]))
             report((i + 0.6 + 0.4 * (number + 1) / starts) / len(plan))
         for order in _OTHERS:

@@ -72,7 +72,7 @@ class Plan:
         ]
         if zip:
             self.axes.append(_paired(zip, over or {}))
-        self.seeds = _seeds(seeds)
+        self.seeds = checked_seeds(seeds)
         self.shard = _shard(shard)
         self._checked: set[int] = set()
 
@@ -208,13 +208,16 @@ def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]
     return steps
 
 
-def _seeds(seeds: int | Sequence[int]) -> list[int]:
+def checked_seeds(seeds: int | Sequence[int]) -> list[int]:
+    """The seeds as a list, or `InputError`."""
     if isinstance(seeds, (int, np.integer, str)) or not hasattr(seeds, "__iter__"):
         whole_number("seeds", seeds)
         return list(range(int(seeds)))  # type: ignore[arg-type]
     listed = [seed.item() if hasattr(seed, "item") else seed for seed in seeds]
     for seed in listed:
         whole_number("a seed", seed, 0)
+        if seed >= 2**63:
+            raise InputError(f"a seed of {seed} is not allowed in a sweep; it must be below 2^63")
     if not listed or len(set(listed)) < len(listed):
         raise InputError(f"seeds = {listed!r} is not allowed; give a number of seeds, or a list of different ones")
     return listed

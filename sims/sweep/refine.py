@@ -15,7 +15,7 @@ import numpy as np
 
 from curriculode.sims.simulate import whole_number
 from curriculode.sims.sweep.average import average
-from curriculode.sims.sweep.plan import Plan
+from curriculode.sims.sweep.plan import Plan, checked_seeds
 from curriculode.sims.sweep.sweep import chosen, fill, opened, planned, to_frame
 from curriculode.sims.sweep.workers import Crew
 from curriculode.theory.errors import InputError
@@ -75,6 +75,8 @@ def refine(
         raise InputError(f"level = {level!r} is not allowed; it must be a number")
     if gap is not None and (isinstance(gap, str) or len(gap) != 2 or gap[0] == gap[1]):
         raise InputError(f"gap = {gap!r} is not allowed; give two different orders, such as ('curriculum', 'random')")
+    if gap is not None and level is None and len(checked_seeds(seeds)) < 2:
+        raise InputError("a gap needs seeds of at least 2, since it is tested by what differs between them; or give a level")
     if not isinstance(experiment, Experiment):
         raise InputError(
             f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
@@ -142,7 +144,11 @@ class _Axis:
             raise InputError(
                 f"range {given!r} is not allowed; its ends must be numbers, the lowest first" + (" and above 0" if log else "")
             )
-        current = experiment.get(name)
+        try:
+            current = experiment.get(name)
+        except InputError:  # a parameter that may be left out, and is
+            current = float(low)
+            experiment.replace({name: current})
         if isinstance(current, (bool, str, list)):
             raise InputError(f"{name} = {current!r} is no number; a boundary can be looked for in parameters that are")
         return cls(name, float(low), float(high), log, isinstance(current, int), steps)

@@ -232,6 +232,24 @@ def test_divergence_is_a_verdict_and_no_crash(xor: cu.Experiment) -> None:
     assert len(comparison.summary()) == 1
 
 
+def test_a_theory_that_ends_before_the_first_time(xor: cu.Experiment) -> None:
+    wild = xor.replace({"student.activation": "quadratic", "student.readout": "fixed", "training.learning_rate": 5.0})
+    comparison = compare(wild, dimension=100, runs=4, times=[wild.protocol.duration], points=64)
+    assert comparison.summary()["problem"][0].startswith("theory: diverged")
+    assert "diverged at t = " in comparison.verdict()
+    assert len(comparison.to_frame()) == 0
+
+
+def test_exact_equations_with_errors_by_nets_agree_at_large_dimension(seed: int) -> None:
+    """A committee of closed forms: the error of its classification error is counted, and there is little else at D = 2 * 10^5."""
+    case = cu.load("committee-plateau").replace({"protocol.duration": 3.0})
+    comparison = compare(case, dimension=2 * 10**5, runs=16, times=3, seed=seed)
+    assert comparison.agrees, comparison.verdict()
+    table = comparison.to_frame().set_index(["quantity", "t"])["theory_error"]
+    assert (table["classification_error"] > 0).all()
+    assert (table["generalization_error"] < 1e-12).all()
+
+
 def test_compare_refuses(xor: cu.Experiment) -> None:
     for options, message in (
         (dict(runs=1), "runs = 1 is not allowed"),

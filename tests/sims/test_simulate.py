@@ -292,6 +292,18 @@ def test_simulate_refuses(xor: cu.Experiment, options: dict, message: str) -> No
         simulate(xor, **options)
 
 
+def test_a_run_far_beyond_its_start_has_diverged(xor: cu.Experiment) -> None:
+    """10^8 times the start, as in theory, though every number is still finite: it is named, and has no observables."""
+    changes = {"student.activation": "relu", "student.readout": "fixed", "training.learning_rate": 60.0, "protocol.duration": 4.0}
+    wild = xor.replace({**changes, "protocol.order": "hard-only"})
+    ensemble = simulate(wild, dimension=50, runs=8, times=3, points=64)
+    assert np.isfinite(ensemble.Q).all()
+    assert not ensemble.finite.all()
+    assert f"{int((~ensemble.finite).sum())} of them diverged" in ensemble.status
+    seen = cu.observe(wild, ["v[0]"], dimension=50, runs=8, points=64)
+    assert np.array_equal(np.isnan(seen.values["v[0]"]).all(axis=1), ~ensemble.finite)
+
+
 def test_simulate_refuses_starts_that_do_not_fit(xor: cu.Experiment) -> None:
     with pytest.raises(cu.InputError, match="2 starts were given for 3 runs"):
         simulate(xor, dimension=100, runs=3, start=[xor.initial(100)] * 2)

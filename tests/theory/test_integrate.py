@@ -1,5 +1,7 @@
 """The integration: limits, symmetries, accuracy, and how it ends."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -163,6 +165,9 @@ def test_a_wide_student_integrates(xor: cu.Experiment) -> None:
     trajectory = cu.integrate(wide, wide.initial(dimension=1000), points=512, times=3, estimate_error=False)
     assert trajectory.success
     assert trajectory.Q.shape == (3, 256, 256)
+    # Wider than the default net: it grows by itself, or is not needed at all.
+    linear = change(xor, student__width=600, student__activation="linear", protocol__duration=0.01, training__learning_rate=0.1)
+    assert cu.integrate(linear, linear.initial(dimension=1000), times=2, noise_terms=False).success
 
 
 @pytest.mark.parametrize(("activation", "loss"), [("gelu", "squared"), ("relu", "squared"), ("tanh", "logistic")])
@@ -176,8 +181,37 @@ def test_accuracy_is_reached_and_honest(xor: cu.Experiment, activation: str, los
     fine = cu.integrate(case, start, points=2**15, estimate_error=False)
     difference = np.abs(rough.generalization_error - fine.generalization_error)
     assert (difference < 5 * report["standard_error"] + 1e-5).all()
+    wrong = np.abs(rough.classification_error - fine.classification_error)
+    assert (wrong < 5 * rough.classification_standard_error + 5 * fine.classification_standard_error).all()
+    assert (rough.classification_standard_error > 0).all()
     finer = cu.integrate(case, start, accuracy=report["accuracy"] / 3, times=report["t"])
     assert finer.statistics["averages"]["points"] > report["points"]
+
+
+def test_the_error_of_exact_equations_is_that_of_the_classification_error() -> None:
+    """Erf committees: closed forms, but whether the sign is right is averaged by a net, whose error is told."""
+    case = cu.load("committee-plateau").replace({"protocol.duration": 4.0})
+    start = case.initial(dimension=1000)
+    trajectory = cu.integrate(case, start, times=5)
+    assert trajectory.statistics["averages"]["ways"]["classification error"] == "quasi-Monte Carlo"
+    truth = replace(trajectory, points=2**18, scrambling=1).classification_error
+    error = trajectory.classification_standard_error
+    assert (error[1:] > 1e-5).all()
+    assert (np.abs(trajectory.classification_error - truth) < 5 * error + 1e-4).all()
+
+
+def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment) -> None:
+    changes = dict(student__activation="relu", student__readout="fixed", protocol__order="hard-only", training__learning_rate=8.0)
+    case = change(xor, protocol__duration=20.0, **changes)
+    outcomes = []
+    for seed in range(12):
+        trajectory = cu.integrate(case, case.initial(dimension=200, seed=seed), points=64, times=[20.0])
+        if trajectory.success:
+            accuracy = trajectory.statistics["averages"]["accuracy"]
+            outcomes.append(accuracy)
+            assert accuracy > 0
+            assert np.isfinite(accuracy) != ("a smaller net diverged" in trajectory.status)
+    assert outcomes
 
 
 def test_accuracy_out_of_reach_is_said(xor: cu.Experiment) -> None:

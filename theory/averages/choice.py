@@ -4,7 +4,7 @@
 | --------------------------------- | ---------------------------------------------------------------------------------- |
 | first order, generalisation error | erf, sign, ReLU, GELU by bivariate normal cdfs (any means); polynomials by Wick sums |
 | noise term E[F_k F_l]             | erf students of erf or sign teachers without means (I4); polynomials by Wick sums    |
-| classification error              | one unit each, without means                                                         |
+| classification error              | arccos of the angle, for one erf unit and one erf or sign teacher unit               |
 
 all for the squared loss, and not for the sign of a committee's output. A logistic loss, tanh, and pairs of a polynomial with
 another unit are averaged by quasi-Monte Carlo nets.
@@ -20,7 +20,7 @@ from curriculode.theory.averages import erf_closed_form
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.pair_closed_form import PairClosedForm, pairs_exist
-from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo, check_points
+from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
 from curriculode.theory.errors import InputError
 
 ClosedForm = PairClosedForm | ErfClosedForm
@@ -40,12 +40,20 @@ class Engine:
     """
 
     def __init__(
-        self, net: Callable[[], QuasiMonteCarlo], points: int, first: ClosedForm | None, noise: ClosedForm | None, noise_terms: bool
+        self,
+        net: Callable[[], QuasiMonteCarlo],
+        points: int,
+        first: ClosedForm | None,
+        noise: ClosedForm | None,
+        noise_terms: bool,
+        angle: bool,
     ) -> None:
         self._make_net, self.points, self.first, self.noise, self.noise_terms = net, points, first, noise, noise_terms
         self.ways = {"first order": first.way if first else NET}
         if noise_terms:
             self.ways["noise term"] = noise.way if noise else NET
+        self._equations = list(self.ways)
+        self.ways["classification error"] = "arccos" if angle else NET
 
     @cached_property
     def net(self) -> QuasiMonteCarlo:
@@ -55,7 +63,12 @@ class Engine:
     @property
     def exact(self) -> bool:
         """Whether no term of the right-hand side is averaged by a net."""
-        return NET not in self.ways.values()
+        return all(self.ways[term] != NET for term in self._equations)
+
+    @property
+    def errors_exact(self) -> bool:
+        """Whether neither of the errors is averaged by a net."""
+        return self.first is not None and self.ways["classification error"] != NET
 
     def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
@@ -72,8 +85,7 @@ class Engine:
         if not self.first:
             return self.net.errors(law, v)
         generalization = self.first.generalization_error(law, v)
-        angle = erf_closed_form.classification_error(law, v) if isinstance(self.first, ErfClosedForm) else None
-        return generalization, self.net.errors(law, v)[1] if angle is None else angle
+        return generalization, erf_closed_form.classification_error(law, v) if self.errors_exact else self.net.errors(law, v)[1]
 
 
 def choose(
@@ -92,7 +104,6 @@ def choose(
     """
     if way not in WAYS:
         raise InputError(f"averages {way!r} is unknown; allowed: {', '.join(WAYS)}")
-    check_points(points, law.references + width)
     net = partial(QuasiMonteCarlo, activation, loss, width, law.references, points, scrambling)
     first: ClosedForm | None = None
     noise: ClosedForm | None = None
@@ -111,4 +122,5 @@ def choose(
             "(erf students of erf or sign teachers and polynomials with the squared loss have all); use 'auto' or "
             "'quasi-Monte Carlo'" + ("" if first is None else ", or drop the noise term (noise_terms)")
         )
-    return Engine(net, points, first, noise, noise_terms)
+    angle = isinstance(first, ErfClosedForm) and law.references == width == 1
+    return Engine(net, points, first, noise, noise_terms, angle)

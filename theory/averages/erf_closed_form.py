@@ -50,11 +50,9 @@ class ErfClosedForm:
         return _generalization(law.covariance, law.example.teacher.readout, label_offset(law.example), v)
 
 
-def classification_error(law: FieldLaw, v: np.ndarray) -> float | None:
-    """P(sign f != sign y) = arccos(R / sqrt(S T)) / pi for one odd, rising unit each; None for committees."""
+def classification_error(law: FieldLaw, v: np.ndarray) -> float:
+    """P(sign f != sign y) = arccos(R / sqrt(S T)) / pi for one unit each."""
     C = law.covariance
-    if C.shape[0] > 2:
-        return None
     sign = np.sign(v[0] * law.example.teacher.readout[0])
     if sign == 0 or C[1, 1] == 0:
         return 0.5

@@ -30,6 +30,10 @@ from curriculode.theory.compiled import kernel
 GATED = (ERF, RELU, GELU, SIGN)
 
 
+# sqrt(1 - rho^2) below which two fields are one up to a factor: what rounding leaves of D is noise there, and D B12 < 1e-8 S.
+_REGULAR = 4e-8
+
+
 @kernel
 def gated(code):
     """(whether it is a ramp, o, slope, offset): the unit `code` is slope * (gate or ramp) + offset."""
@@ -75,16 +79,16 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     h1, h2 = m1 / root1, m2 / root2
     rho = C12 / (root1 * root2)
     D = S1 * S2 - C12 * C12
-    B12, regular, inverse = 0.0, 0.0, 0.0
-    if D > 0.0:
+    B12, inverse, regular = 0.0, 0.0, _REGULAR
+    if D > _REGULAR * _REGULAR * S1 * S2:
         inverse = 1.0 / D
         regular = math.sqrt(D / (S1 * S2))
         B12 = math.exp(-0.5 * (m1 * m1 * S2 - 2.0 * m1 * m2 * C12 + m2 * m2 * S1) * inverse) / (2.0 * np.pi * math.sqrt(D))
     else:
         rho = math.copysign(1.0, rho)
     B = bivariate_normal_cdf(h1, h2, rho)
-    B1 = math.exp(-0.5 * h1 * h1) / (math.sqrt(2.0 * np.pi) * root1) * _conditional(h2 - rho * h1, regular)
-    B2 = math.exp(-0.5 * h2 * h2) / (math.sqrt(2.0 * np.pi) * root2) * _conditional(h1 - rho * h2, regular)
+    B1 = math.exp(-0.5 * h1 * h1) / (math.sqrt(2.0 * np.pi) * root1) * normal_cdf((h2 - rho * h1) / regular)
+    B2 = math.exp(-0.5 * h2 * h2) / (math.sqrt(2.0 * np.pi) * root2) * normal_cdf((h1 - rho * h2) / regular)
     B11 = -(m1 * B1 + C12 * B12) / S1
     B22 = -(m2 * B2 + C12 * B12) / S2
     if not ramp1 and not ramp2:
@@ -120,14 +124,6 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     X11 = m2 * (B1 - o1 * B111) + C12 * (B11 - o1 * B1111) + C22 * (B12 - o1 * B1112)
     X22 = m1 * (B2 - o2 * B222) + C11 * (B12 - o2 * B1222) + C12 * (B22 - o2 * B2222)
     return X, X1, X2, X12, X11, X22
-
-
-@kernel
-def _conditional(distance, regular):
-    """Phi(distance / regular), and its limit where two fields are one up to a factor."""
-    if regular > 0.0:
-        return normal_cdf(distance / regular)
-    return 0.5 if abs(distance) < 1e-12 else (1.0 if distance > 0.0 else 0.0)
 
 
 @kernel

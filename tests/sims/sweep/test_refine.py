@@ -88,6 +88,8 @@ BAD = [
     ((RATES, NOISES), dict(level=0.1, budget=10), "budget = 10 is not allowed; it must be a whole number of at least 25"),
     ((RATES, NOISES), dict(level="high"), "level = 'high' is not allowed"),
     ((RATES, NOISES), dict(gap=("random", "random")), "give two different orders"),
+    ((RATES, NOISES), dict(gap=("curriculum", "random"), seeds=1), "a gap needs seeds of at least 2"),
+    ((("training.readout_rate", 0.1, 1.0), NOISES), dict(level=0.1), "'readout_rate' is unknown"),
     ((RATES, NOISES), dict(level=0.1, value="joy"), "value 'joy' is unknown"),
 ]
 

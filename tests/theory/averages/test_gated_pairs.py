@@ -32,6 +32,7 @@ CASES = {
     "nearly singular, opposite": (-0.2, 0.5, 0.5, -0.99999 * (0.5 * 1.7) ** 0.5, 1.7),
     "singular": (0.3, 0.6, 0.5, 1.0, 2.0),
     "large means": (2.5, -3.0, 0.3, -0.1, 0.2),
+    "nearly singular, large means": (3.0, 3.2, 1.0, 0.9999, 1.0),
     "small fields": (0.01, -0.02, 1e-4, 3e-5, 2e-4),
 }
 
@@ -85,6 +86,22 @@ def test_bivariate_normal_cdf_at_the_ends() -> None:
     assert bivariate_normal_cdf(0.3, -inf, 0.5) == 0.0
     assert bivariate_normal_cdf(0.0, 0.0, 0.5) == pytest.approx(1 / 3, abs=1e-15)
     assert bivariate_normal_cdf(12.0, -13.0, -0.97) == pytest.approx(0.0, abs=1e-30)
+
+
+def test_fields_that_are_one_up_to_rounding() -> None:
+    """What rounding leaves of the determinant is noise: at means of up to thousands of standard deviations too."""
+    generator = np.random.default_rng(0)
+    for _ in range(3000):
+        C11, factor, m1 = generator.uniform(0.01, 2), generator.uniform(-2, 2), generator.normal() * 10 ** generator.uniform(-1, 3)
+        law = (m1, factor * m1, C11, factor * C11, factor * factor * C11)
+        X, X1, _, X12, X11, _ = pair(True, 0.0, True, 0.0, *law)
+        second = single(True, 0.0, law[1], law[4])
+        # relu(x) relu(c x) = c relu(x)^2 for c > 0, and nothing for c < 0.
+        square = quadrature.one(lambda x: max(x, 0.0) ** 2, m1, C11) if abs(m1) < 9 * C11**0.5 else (m1 * m1 + C11) * (m1 > 0)
+        assert pytest.approx(factor * square if factor > 0 else 0.0, rel=1e-6, abs=1e-7) == X
+        assert 0.0 <= X12 <= 1.0
+        assert np.isfinite([X1, X11]).all()
+        assert np.isfinite(second).all()
 
 
 @pytest.mark.parametrize(("first", "second"), list(itertools.combinations_with_replacement(["erf", "relu", "gelu"], 2)))
