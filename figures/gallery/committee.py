@@ -76,8 +76,8 @@ FIGURE = NamedFigure(
         "learning rate 1. Each colour is one of 6 random starts: lines, the equations of Saad and Solla in closed form; points, "
         "mean of 8 runs at D = 5000 from the same overlaps (below with two standard errors). Above: generalisation error. Below: "
         "specialisation, the mean |cosine| of student and teacher units in their best assignment; K = M = 2 leaves the symmetric "
-        "plateau when it rises from 1/sqrt 2 to 1. The time spent on a plateau amplifies what little distinguishes one run from "
-        "another."
+        "plateau when it rises from 1/sqrt 2 to 1. A start at random has overlaps of 1/sqrt D with the teacher, no larger than "
+        "what chance adds to a run before it leaves: runs leave the plateau at times of their own, whatever D."
     ),
     experiment=_EXPERIMENT,
     compute=compute,
