@@ -13,7 +13,7 @@ from curriculode.sims.study import Study
 from curriculode.sims.sweep.sweep import sweep
 
 _EXPERIMENT = "xor-curriculum"
-_ORDERS = ["curriculum", "random"]
+ORDERS = ["curriculum", "random"]
 _POINTS = 256
 _PARTS: dict[str, tuple[dict[str, list[Any]], dict[str, Any], int, float]] = {
     # part: (what is varied, what is changed, seeds, share of the time)
@@ -21,7 +21,7 @@ _PARTS: dict[str, tuple[dict[str, list[Any]], dict[str, Any], int, float]] = {
         {
             "student.width": [2, 3, 4, 6, 8, 12, 16, 24, 32],
             "levels.hard.noise": [0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8],
-            "protocol.order": _ORDERS,
+            "protocol.order": ORDERS,
         },
         {},
         8,
@@ -31,7 +31,7 @@ _PARTS: dict[str, tuple[dict[str, list[Any]], dict[str, Any], int, float]] = {
         {
             "levels.easy.share": [0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5],
             "levels.easy.noise": [0.05, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45],
-            "protocol.order": _ORDERS,
+            "protocol.order": ORDERS,
         },
         {},
         12,
@@ -78,10 +78,10 @@ def draw(table: pd.DataFrame) -> Any:
     with style():
         figure, axes = new_figure(1, 3, width=3.6, height=3.3)
         phase_diagram(
-            part_of(table, "width"), "student.width", "levels.hard.noise", "classification_error", gap=_ORDERS, ax=axes[0, 0]
+            part_of(table, "width"), "student.width", "levels.hard.noise", "classification_error", gap=ORDERS, ax=axes[0, 0]
         )
         phase_diagram(
-            part_of(table, "easy"), "levels.easy.share", "levels.easy.noise", "classification_error", gap=_ORDERS, ax=axes[0, 1]
+            part_of(table, "easy"), "levels.easy.share", "levels.easy.noise", "classification_error", gap=ORDERS, ax=axes[0, 1]
         )
         phase_diagram(part_of(table, "rate"), "training.learning_rate", "levels.hard.noise", "classification_error", ax=axes[0, 2])
         axes[0, 0].set_title("where the order matters: width")

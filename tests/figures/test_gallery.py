@@ -11,7 +11,9 @@ from curriculode.figures import gallery
 from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
+from curriculode.figures.gallery.phase_diagrams import ORDERS, part_of
 from curriculode.figures.gallery.width_gap import largest_and_final
+from curriculode.sims.sweep.average import average
 from curriculode.theory.experiment import builtin_experiments
 
 # Numbers of runs, as shares of those of the figure: enough for the number that is asserted.
@@ -159,6 +161,42 @@ def test_batches_learn_more_than_online_and_gain_more() -> None:
     assert (data["batch"] < data["online"]).all().all()
     gain = data.xs("random", axis=1, level="order") - data.xs("curriculum", axis=1, level="order")
     assert (gain["batch"] > 2 * gain["online"]).all()
+
+
+def test_the_perceptron_is_sped_up_by_a_fifth_at_most() -> None:
+    """2106.08068, "modestly": more the easier the easy and the harder the hard examples, and the fewer inputs are relevant."""
+    data = table("perceptron-speedup")
+    difficulty = data[data["part"] == "difficulty"].groupby(
+        ["levels.easy.irrelevant_variance", "levels.hard.irrelevant_variance"]
+    )["speed_up"].mean().unstack()  # fmt: skip
+    assert (np.diff(difficulty, axis=0) < 0).all()
+    assert (np.diff(difficulty, axis=1) > 0).all()
+    assert 1.15 < difficulty.to_numpy().max() < 1.3
+    structure = data[data["part"] == "structure"].groupby(["task.relevant_fraction", "levels.easy.share"])["speed_up"].mean()
+    assert structure.idxmax()[0] == 0.1
+    assert 0.3 <= structure.idxmax()[1] <= 0.6
+    assert (structure.xs(0.9, level="task.relevant_fraction") < 1.05).all()
+
+
+def test_phase_diagrams_show_where_order_matters_and_where_learning_diverges() -> None:
+    data = table("phase-diagrams")
+    rate = part_of(data, "rate").groupby(["training.learning_rate", "levels.hard.noise"])["failed"].mean()
+    assert rate[64.0, 1.2] == 1.0
+    assert rate[64.0, 0.1] == 0.0
+    assert rate[1.0, 1.2] == 0.0
+    assert (rate.unstack().diff().dropna() >= 0).all(axis=None)  # the larger the rate, the more starts diverge
+    gap = average(part_of(data, "width"), ["student.width", "levels.hard.noise"], "classification_error", gap=ORDERS)
+    gap = gap.set_index(["student.width", "levels.hard.noise"])["value"]
+    assert gap.loc[6:16, 0.6:0.7].mean() < -0.03  # the curriculum ends lower where the noise is high
+    assert abs(gap.loc[16:, 0.3:0.4].mean()) < 0.01  # and a wide network hardly cares where it is low
+
+
+def test_a_wide_network_is_sped_up_and_ends_the_same() -> None:
+    data = table("xor-orders")
+    wide = data[data["student.width"] == 32].pivot_table(index="t", columns="protocol.order", values="theory")
+    lead = wide["random"] - wide["curriculum"]  # of classification errors
+    assert lead.max() > 0.03
+    assert abs(lead.iloc[-1]) < 0.01
 
 
 def test_paired_difference_by_hand() -> None:
