@@ -23,9 +23,9 @@ from curriculode.theory.activations import evaluate
 from curriculode.theory.averages.gated_pairs import pair
 from curriculode.theory.batch.optimal import optimise
 from curriculode.theory.batch.slices import Slices
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.compiled import kernel
 from curriculode.theory.dynamics import RightHandSide, System
-from curriculode.theory.integrate import one_blas_thread
 from curriculode.theory.order_parameters import pack
 
 
@@ -228,7 +228,7 @@ def bare(seed: int) -> None:
     """One point of the sweep below, and nothing around it."""
     case = experiment(4)
     start = case.initial(dimension=1000, seed=seed)
-    cu.integrate(case, start, times=[case.protocol.duration], scrambling=seed, estimate_error=False)
+    cu.integrate(case, start, times=[case.protocol.duration], points=1024, scrambling=seed, estimate_error=False)
 
 
 def sweeps(count: int = 1000) -> None:

@@ -17,10 +17,11 @@ from curriculode.sims.simulate import SPACES, simulate, whole_number, worker_cou
 from curriculode.sims.study import Study, cells
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.batch import state_evolution
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.dynamics import System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.integrate import integrate, one_blas_thread, output_times
+from curriculode.theory.integrate import integrate, output_times
 from curriculode.theory.order_parameters import block_sizes
 from curriculode.theory.training import BatchSlices
 from curriculode.theory.trajectory import StateRecord, Trajectory

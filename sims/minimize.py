@@ -13,9 +13,9 @@ from curriculode.sims.progress import Progress
 from curriculode.sims.simulate import spread, whole_number, worker_count
 from curriculode.theory.batch.optimal import best_strengths
 from curriculode.theory.batch.slices import Slices
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.integrate import one_blas_thread
 from curriculode.theory.order_parameters import block_sizes, checked_seed
 
 _LARGEST = 4e9  # bytes of the examples of a slice

@@ -17,9 +17,10 @@ from curriculode.sims.overlap_space import OverlapSpace
 from curriculode.sims.progress import Progress
 from curriculode.sims.weight_space import WeightSpace
 from curriculode.theory.averages.quasi_monte_carlo import check_points
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
-from curriculode.theory.integrate import one_blas_thread, output_times
+from curriculode.theory.integrate import output_times
 from curriculode.theory.order_parameters import OrderParameters, checked_seed
 
 States = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # Q, M, v at each recorded time

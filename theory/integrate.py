@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import ThreadpoolController
 
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.dynamics import System
 from curriculode.theory.errors import InputError
 from curriculode.theory.experiment import Experiment
@@ -233,15 +232,3 @@ def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear
             f"times from {t[0]:g} to {t[-1]:g} are not allowed; they must lie in [0, {duration:g}], the protocol's duration"
         )
     return np.minimum(t, duration)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    import scipy.linalg  # noqa: F401  the BLAS that compiled kernels use is scipy's: the controller must find it loaded
-
-    return ThreadpoolController()
-
-
-def one_blas_thread() -> Any:
-    """One BLAS thread: matrices here are small, and the same seed must give the same bits on a busy machine."""
-    return _blas().limit(limits=1, user_api="blas")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curriculode.theory.averages import FieldLaw, choose
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.observables import cosines, covered_clusters, escape_time, specialization
 from curriculode.theory.order_parameters import OrderParameters
@@ -46,17 +47,18 @@ class StateRecord:
         shape = self.v.shape[:-1]
         result = np.full((2, *shape), np.nan)
         order: np.ndarray | None = None
-        for index in np.ndindex(shape):
-            if index[-1] == 0 or order is None:
-                net = self._scrambling(index)
-                engine = choose(
-                    self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net, False
-                )  # fmt: skip
-                finite = np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all()
-                order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order() if finite else None
-            if order is not None and np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all():
-                law.update(Q[index][:, order][:, :, order], M[index][:, order])
-                result[(slice(None), *index)] = engine.errors(law, self.v[index][order])
+        with one_blas_thread():
+            for index in np.ndindex(shape):
+                if index[-1] == 0 or order is None:
+                    net = self._scrambling(index)
+                    engine = choose(
+                        self.averages, student.g, self.experiment.training.loss, law, student.width, self.points, net, False
+                    )  # fmt: skip
+                    finite = np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all()
+                    order = OrderParameters(Q[index], M[index], self.v[index]).canonical_order() if finite else None
+                if order is not None and np.isfinite(self.v[index]).all() and np.isfinite(Q[index]).all():
+                    law.update(Q[index][:, order][:, :, order], M[index][:, order])
+                    result[(slice(None), *index)] = engine.errors(law, self.v[index][order])
         return result[0], result[1]
 
     @cached_property

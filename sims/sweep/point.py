@@ -15,10 +15,10 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 import curriculode
 from curriculode.sims.sweep.plan import Settings
+from curriculode.theory.blas import one_blas_thread
 from curriculode.theory.experiment import Experiment
 from curriculode.theory.training import BatchSlices
 
@@ -68,21 +68,13 @@ def compute(job: Job) -> Result:
         if job.version != curriculode.__version__:
             raise RuntimeError(f"this worker has curriculode {curriculode.__version__}, but the sweep {job.version}")
         experiment = _base(job.text).replace(job.changes)
-        with _libraries().limit(limits=1, user_api="blas"):  # also for the nets of the averages: the same bits in every process
+        with one_blas_thread():  # also for the nets of the averages: the same bits in every process
             values, status, failed = _measure(experiment, job.seed, job.settings)
     except MemoryError:
         values, status, failed = {}, "out of memory (fewer runs or points, or fewer workers, may help)", True
     except Exception as error:
         values, status, failed = {}, f"{type(error).__name__}: {error}", True
     return Result(failed, status, time.perf_counter() - begin, values, environment())
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """The linear algebra of this process; looked for once, since that takes two milliseconds."""
-    import curriculode.theory.integrate  # noqa: F401  so that all of it is loaded
-
-    return ThreadpoolController()
 
 
 @lru_cache(maxsize=4)
