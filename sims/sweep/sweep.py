@@ -63,8 +63,9 @@ def sweep(
 
     Returns one row a point, order and seed: the varied parameters, `protocol.order`, `seed`; final values by theory (`NAME`,
     with several scramblings `NAME_standard_error`) and simulation (`NAME_simulation`, `NAME_simulation_standard_error`,
-    `diverged_runs`); `failed`, `status` (a sentence: where it diverged, why it failed) and `seconds`. The same seeds give the same
-    bits, `seconds` aside, wherever they are computed. `table.attrs["status"]` says how many points are done.
+    `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged, why it
+    failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed. `table.attrs["status"]`
+    says how many points are done.
 
     Raises `InputError` for a point that cannot exist, before the first is computed. A point that diverges, runs out of memory or
     kills its worker is a row with `failed` set. Ctrl-C ends the sweep with the rows that are finished.
