@@ -20,9 +20,12 @@ _OTHERS = ("curriculum", "random")
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
-    """Final accuracy minus that of hard-only, by simulation (paired runs) and theory (paired starts), for each ratio."""
+    """Final accuracy minus that of hard-only, by simulation (paired runs) and theory (paired starts), for each ratio.
+
+    Below scale 0.1 for every other ratio.
+    """
     study = Study.load(_EXPERIMENT)
-    plan = [(width, ratio) for width in _WIDTHS for ratio in _RATIOS]
+    plan = [(width, ratio) for width in _WIDTHS for ratio in _RATIOS[:: 1 if scale >= 0.1 else 2]]
     rows = []
     for i, (width, ratio) in enumerate(plan):
         runs, starts = (max(3, round(scale * n)) for n in _WIDTHS[width])

@@ -116,7 +116,7 @@ def test_easy_examples_help_where_the_signal_is_neither_lost_nor_plain() -> None
     data = table("signal-to-noise")
     gain = data[data["order"] == "curriculum"].groupby("ratio")["theory"].mean()
     assert 2.0 <= gain.idxmax() <= 6.0
-    assert gain[[2.0, 3.0, 4.0]].mean() > 0.03
+    assert gain[[2.0, 4.0]].mean() > 0.03
     assert np.abs(gain[[1.0, 16.0]]).max() < 0.05
 
 
@@ -181,9 +181,9 @@ def test_the_perceptron_is_sped_up_by_a_fifth_at_most() -> None:
 def test_phase_diagrams_show_where_order_matters_and_where_learning_diverges() -> None:
     data = table("phase-diagrams")
     rate = part_of(data, "rate").groupby(["training.learning_rate", "levels.hard.noise"])["failed"].mean()
-    assert rate[64.0, 1.2] == 1.0
+    assert rate[64.0, 1.0] == 1.0
     assert rate[64.0, 0.1] == 0.0
-    assert rate[1.0, 1.2] == 0.0
+    assert rate[1.0, 1.0] == 0.0
     assert (rate.unstack().diff().dropna() >= 0).all(axis=None)  # the larger the rate, the more starts diverge
     gap = average(part_of(data, "width"), ["student.width", "levels.hard.noise"], "classification_error", gap=ORDERS)
     gap = gap.set_index(["student.width", "levels.hard.noise"])["value"]
