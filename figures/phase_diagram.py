@@ -173,7 +173,9 @@ class _Scale:
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("")
         if self.kind == "names" or (self.kind == "log" and len(self.values) <= 10):
-            axis.set_ticks(self.back(self.place(self.values)), [str(value) for value in self.values])
+            axis.set_ticks(
+                self.back(self.place(self.values)), [f"{v:.3g}" if isinstance(v, float) else str(v) for v in self.values]
+            )
 
 
 class _Raster:

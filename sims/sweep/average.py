@@ -47,6 +47,9 @@ def average(
     if not isinstance(table, pd.DataFrame) or not {"seed", "failed"} <= set(table.columns):
         raise InputError("this is no table of a sweep, which has the columns seed and failed; give what sweep returns, or its CSV")
     parameters = list(table.columns[: list(table.columns).index("seed")])
+    whole = table["failed"].dtype == bool and not table[[*parameters, "seed"]].isna().any(axis=None)
+    if len(table) and not whole:
+        raise InputError("the table has rows that are not complete (it may be truncated, or changed); make it anew from its store")
     columns = [name for name in table.columns if name not in (*parameters, *_NO_VALUES)]
     if value not in columns and f"{value}_simulation" in columns:
         value = f"{value}_simulation"

@@ -142,3 +142,11 @@ def test_the_command_writes_picture_and_numbers(table: pd.DataFrame, tmp_path: P
         refused = run(*bad, cwd=tmp_path, status=2)
         assert message in refused.stderr
         assert refused.stderr.count("\n") == 1
+
+
+def test_a_truncated_table_gets_a_sentence() -> None:
+    table = pd.DataFrame(
+        {"student.width": [2, 4], "levels.hard.noise": [0.2, 0.4], "seed": [0, 0], "error": [0.1, 0.2], "failed": [False, None]}
+    )
+    with pytest.raises(cu.InputError, match="rows that are not complete"):
+        cu.phase_diagram(table, "student.width", "levels.hard.noise", "error")
