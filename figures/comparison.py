@@ -67,7 +67,11 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> N
     simulation = simulation[cell.ensemble.finite]
     if quantity == "accuracy":
         theory, simulation = 1.0 - theory, 1.0 - simulation
-    error = standard_error(simulation, cell.start_of_run[cell.ensemble.finite])[0]
+    error = np.full(simulation.shape[1], np.nan)
+    if len(simulation):
+        error = standard_error(simulation, cell.start_of_run[cell.ensemble.finite])[0]
+    else:  # every run diverged: the theory alone is drawn
+        simulation = error[None]
     if isinstance(cell.experiment.training, BatchSlices):
         draw_slices(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
         return
