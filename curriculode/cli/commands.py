@@ -135,6 +135,8 @@ def run_compare(
         study.experiment, dimension=study.dimension, runs=study.runs, seed=study.seed, starts=study.starts, over=study.over,
         times=study.times, points=study.points, progress=False if quiet else None, **options,
     )  # fmt: skip
+    if comparison.interrupted:  # unfinished results take no finished ones' place
+        files = _Files(study, name, "compare-partial", options, out, True)
     files.write(comparison.to_frame(), comparison.plot(quantity=quantity)[0].figure)
     summary, gaps = comparison.summary(), comparison.gaps()
     if as_json:

@@ -226,4 +226,4 @@ def test_interrupted_compare_keeps_finished_cells(tmp_path: Path) -> None:
     assert result.returncode == 130, result.stderr
     content = json.loads(result.stdout)
     assert content["status"] == "1 of 2 cells finished, then the comparison was interrupted"
-    assert set(pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-compare.csv")["student.width"]) == {2}
+    assert set(pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-compare-partial.csv")["student.width"]) == {2}
