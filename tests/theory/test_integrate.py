@@ -1,5 +1,6 @@
 """The integration: limits, symmetries, accuracy, and how it ends."""
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
@@ -200,18 +201,25 @@ def test_the_error_of_exact_equations_is_that_of_the_classification_error() -> N
     assert (np.abs(trajectory.classification_error - truth) < 5 * error + 1e-4).all()
 
 
-def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment) -> None:
-    changes = dict(student__activation="relu", student__readout="fixed", protocol__order="hard-only", training__learning_rate=8.0)
-    case = change(xor, protocol__duration=20.0, **changes)
-    outcomes = []
-    for seed in range(12):
-        trajectory = cu.integrate(case, case.initial(dimension=200, seed=seed), points=64, times=[20.0])
-        if trajectory.success:
-            accuracy = trajectory.statistics["averages"]["accuracy"]
-            outcomes.append(accuracy)
-            assert accuracy > 0
-            assert np.isfinite(accuracy) != ("a smaller net diverged" in trajectory.status)
-    assert outcomes
+def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the four pilots ends early: the error after that is not known, which is told, and is no error of zero."""
+    module = importlib.import_module("curriculode.theory.integrate")
+    whole = module._integrate
+
+    def cut(*arguments):  # type: ignore[no-untyped-def]
+        trajectory = whole(*arguments)
+        if arguments[-2] != 2**31:  # the scrambling of the first pilot
+            return trajectory
+        return replace(trajectory, t=trajectory.t[:2], Q=trajectory.Q[:2], M=trajectory.M[:2], v=trajectory.v[:2], success=False)
+
+    monkeypatch.setattr(module, "_integrate", cut)
+    case = change(xor, student__activation="tanh", protocol__duration=1.0)
+    trajectory = cu.integrate(case, case.initial(dimension=200), points=64, times=5)
+    report = trajectory.statistics["averages"]
+    assert trajectory.success
+    assert "a smaller net diverged" in trajectory.status
+    assert report["accuracy"] == np.inf
+    assert np.isfinite(report["standard_error"]).tolist() == [True, True, False, False, False]
 
 
 def test_accuracy_out_of_reach_is_said(xor: cu.Experiment) -> None:
