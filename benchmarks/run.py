@@ -16,17 +16,17 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import curriculode as cu
-from curriculode.sims.model import Model
-from curriculode.sims.overlap_space import OverlapSpace
-from curriculode.sims.weight_space import WeightSpace
-from curriculode.theory.activations import evaluate
+from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.overlap_space import OverlapSpace
+from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.averages.gated_pairs import pair
 from curriculode.theory.batch.optimal import optimise
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.blas import one_blas_thread
-from curriculode.theory.compiled import kernel
-from curriculode.theory.dynamics import RightHandSide, System
-from curriculode.theory.order_parameters import pack
+from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.packing import pack
+from curriculode.theory.units.activations import evaluate
 
 
 def best(work: Callable[[], object], repeats: int = 5) -> float:

@@ -7,7 +7,7 @@ import typer
 
 def main() -> None:
     """Run the command line: exit status 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
-    from curriculode.theory.errors import InputError
+    from curriculode.theory.core.errors import InputError
 
     from .app import app
 

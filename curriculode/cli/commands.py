@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curriculode.sims.study import Study
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.study import Study
 
 from . import parse
 from .outputs import Outputs
@@ -15,7 +15,7 @@ from .outputs import Outputs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from curriculode.sims.ensemble import Ensemble
+    from curriculode.sims.runs.ensemble import Ensemble
 
 
 def _study(name: str, changes: list[str], settings: dict[str, Any], over: list[str] | None = None) -> Study:
@@ -42,7 +42,7 @@ _ONLINE: dict[str, tuple[Any, ...]] = {
 
 def _is_batch(study: Study, *given: dict[str, Any]) -> bool:
     """Whether the study learns in slices; then options that only online learning knows are refused."""
-    from curriculode.theory.training import BatchSlices
+    from curriculode.theory.describe.training import BatchSlices
 
     if not isinstance(study.experiment.training, BatchSlices):
         return False
@@ -123,8 +123,8 @@ def run_compare(
     out: Path, force: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """Theory against simulation."""
-    from curriculode.sims.compare import compare, quantity_names
-    from curriculode.theory.description import unknown
+    from curriculode.sims.compare.compare import compare, quantity_names
+    from curriculode.theory.core.description import unknown
 
     study = _study(name, changes, settings, over)
     _is_batch(study, settings, options)
@@ -191,9 +191,9 @@ def run_integrate(
     files = _Files(study, name, "integrate", options, out, force)
     if batch:
         return _state_evolution(study, files, as_json)
-    from curriculode.figures.trajectory import plot_trajectory
-    from curriculode.sims.progress import Progress
-    from curriculode.theory.integrate import integrate
+    from curriculode.figures.plots.trajectory import plot_trajectory
+    from curriculode.sims.runs.progress import Progress
+    from curriculode.theory.solve.integrate import integrate
 
     start = study.experiment.initial(study.dimension, study.seed)
     with Progress("integrating", study.experiment.protocol.duration) as bar:
@@ -227,7 +227,7 @@ def run_integrate(
 
 def _state_evolution(study: Study, files: _Files, as_json: bool) -> int:
     """Theory alone, of batch learning."""
-    from curriculode.figures.batch import plot_slices
+    from curriculode.figures.plots.batch import plot_slices
     from curriculode.theory.batch import state_evolution
 
     trajectory = state_evolution(study.experiment)
@@ -259,10 +259,10 @@ def run_simulate(
     quiet: bool,
 ) -> int:
     """Simulation alone."""
-    from curriculode.figures.batch import plot_slices
-    from curriculode.figures.trajectory import plot_ensemble
-    from curriculode.sims.minimize import minimize
-    from curriculode.sims.simulate import simulate
+    from curriculode.figures.plots.batch import plot_slices
+    from curriculode.figures.plots.trajectory import plot_ensemble
+    from curriculode.sims.runs.minimize import minimize
+    from curriculode.sims.runs.simulate import simulate
 
     study = _study(name, changes, settings)
     batch = _is_batch(study, settings, options)
@@ -310,8 +310,8 @@ def run_simulate(
 def run_figure(name: str | None, show: bool, scale: float, out: Path, force: bool, as_json: bool, quiet: bool) -> int:
     """Named figures of the gallery."""
     from curriculode.figures import gallery
-    from curriculode.sims.progress import Progress
-    from curriculode.theory.experiment import experiment_text
+    from curriculode.sims.runs.progress import Progress
+    from curriculode.theory.describe.experiment import experiment_text
 
     if show or name is None:
         titles = {n: gallery.figure(n).title for n in gallery.names()}
@@ -350,7 +350,7 @@ def run_figure(name: str | None, show: bool, scale: float, out: Path, force: boo
 
 def run_equations(name: str, changes: list[str], latex: bool, as_json: bool) -> int:
     """The equations of an experiment."""
-    from curriculode.theory.equations import closed_forms, definitions, equations
+    from curriculode.theory.printing.equations import closed_forms, definitions, equations
 
     experiment = _study(name, changes, {}).experiment
     parts = (equations(experiment), definitions(experiment)), closed_forms(experiment)
@@ -372,7 +372,7 @@ def run_equations(name: str, changes: list[str], latex: bool, as_json: bool) -> 
 
 def run_experiments(name: str | None, as_json: bool) -> int:
     """List the built-in experiments, or print one."""
-    from curriculode.theory.experiment import builtin_experiments, experiment_text, load
+    from curriculode.theory.describe.experiment import builtin_experiments, experiment_text, load
 
     if name is not None:
         if name not in builtin_experiments():

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 
 _MANIFEST = ".curriculode.json"
 

@@ -4,7 +4,7 @@ import re
 import tomllib
 from typing import Any
 
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 
 
 def value(text: str) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from curriculode.sims.sweep.plan import Plan
 from curriculode.sims.sweep.store import Store
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 
 from . import parse
 from .commands import _print_files, _print_json, _save_figure, _study
@@ -87,7 +87,7 @@ def run_refine(
     options: dict[str, Any], dask: str | None, out: Path, force: bool, as_json: bool, quiet: bool,
 ) -> int:  # fmt: skip
     """A sweep near a boundary, and its phase diagram."""
-    from curriculode.figures.phase_diagram import phase_diagram
+    from curriculode.figures.plots.phase_diagram import phase_diagram
     from curriculode.sims.sweep.refine import refine
 
     study = _study(name, changes, {"dimension": dimension, "points": points})
@@ -206,7 +206,7 @@ def run_diagram(
 
     import pandas as pd
 
-    from curriculode.figures.phase_diagram import phase_diagram
+    from curriculode.figures.plots.phase_diagram import phase_diagram
 
     try:
         content = path.read_bytes()

@@ -6,8 +6,8 @@ A figure is a module with a `FIGURE`: what it shows, how its table is computed, 
 from importlib import import_module
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.theory.description import unknown
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.description import unknown
+from curriculode.theory.core.errors import InputError
 
 _MODULES = {
     "batch-coupling": "batch_coupling",

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import ORDER_COLOURS, new_figure, style
-from curriculode.sims.minimize import minimize
+from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
+from curriculode.sims.runs.minimize import minimize
 from curriculode.theory.batch import state_evolution
-from curriculode.theory.experiment import Experiment, load
+from curriculode.theory.describe.experiment import Experiment, load
 
 _EXPERIMENT = "batch-perceptron"
 _LOSSES = ("squared", "logistic", "hinge")

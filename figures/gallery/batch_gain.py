@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import new_figure, style
+from curriculode.figures.plots.style import new_figure, style
 from curriculode.theory.batch import state_evolution
-from curriculode.theory.experiment import Experiment, load
+from curriculode.theory.describe.experiment import Experiment, load
 
 _EXPERIMENT = "batch-perceptron"
 _ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import ORDER_COLOURS, new_figure, style
-from curriculode.sims.minimize import minimize
-from curriculode.sims.simulate import simulate
+from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
+from curriculode.sims.runs.minimize import minimize
+from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.batch import state_evolution
-from curriculode.theory.experiment import load
-from curriculode.theory.integrate import integrate
+from curriculode.theory.describe.experiment import load
+from curriculode.theory.solve.integrate import integrate
 
 _BATCH, _ONLINE = "batch-perceptron", "perceptron-curriculum"
 _ALPHAS = (0.25, 0.375, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import CYCLE, new_figure, style
-from curriculode.sims.observe import observe
-from curriculode.sims.study import Study
-from curriculode.theory.integrate import integrate
+from curriculode.figures.plots.style import CYCLE, new_figure, style
+from curriculode.sims.runs.observe import observe
+from curriculode.theory.describe.study import Study
+from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "committee-plateau"
 _WIDTHS = (1, 2, 4)

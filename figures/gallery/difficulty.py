@@ -12,9 +12,9 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.paired_orders import observe_orders
-from curriculode.figures.style import ORDER_COLOURS, new_figure, style
-from curriculode.sims.study import Study
-from curriculode.theory.experiment import Experiment
+from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-fading"
 _NOISES = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)

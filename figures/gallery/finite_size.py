@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import CYCLE, new_figure, style
-from curriculode.sims.simulate import simulate
-from curriculode.theory.experiment import load
-from curriculode.theory.integrate import integrate
-from curriculode.theory.order_parameters import OrderParameters
+from curriculode.figures.plots.style import CYCLE, new_figure, style
+from curriculode.sims.runs.simulate import simulate
+from curriculode.theory.describe.experiment import load
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "finite-size"
 # Runs at each D: many where the shift of the mean is to be resolved, few where each run has hundreds of millions of steps.

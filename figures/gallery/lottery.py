@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import CYCLE, ORDER_COLOURS, new_figure, style
-from curriculode.sims.observe import observe
-from curriculode.theory.experiment import Experiment, load
+from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, style
+from curriculode.sims.runs.observe import observe
+from curriculode.theory.describe.experiment import Experiment, load
 
 _EXPERIMENT = "xor-lottery"
 _WIDTHS = {4: 10_000, 6: 2_000, 8: 1_500, 12: 800, 16: 500, 32: 128}  # width -> runs

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from curriculode.sims.observe import Observations, observe
-from curriculode.theory.experiment import Experiment
+from curriculode.sims.runs.observe import Observations, observe
+from curriculode.theory.describe.experiment import Experiment
 
 
 def observe_orders(

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from curriculode.figures.comparison import draw_lines
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import CYCLE, new_figure, style
-from curriculode.sims.compare import compare
-from curriculode.sims.study import Study
-from curriculode.theory.experiment import Experiment
-from curriculode.theory.integrate import integrate
+from curriculode.figures.plots.comparison import draw_lines
+from curriculode.figures.plots.style import CYCLE, new_figure, style
+from curriculode.sims.compare.compare import compare
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.study import Study
+from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "perceptron-curriculum"
 _EASY = (0.0, 0.1, 0.2, 0.4, 0.6, 0.8)  # Delta_easy

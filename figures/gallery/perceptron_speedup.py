@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.phase_diagram import phase_diagram
-from curriculode.figures.style import new_figure, style
-from curriculode.theory.experiment import Experiment, load
-from curriculode.theory.integrate import integrate
+from curriculode.figures.plots.phase_diagram import phase_diagram
+from curriculode.figures.plots.style import new_figure, style
+from curriculode.theory.describe.experiment import Experiment, load
+from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "perceptron-curriculum"
 _DURATION, _LONGEST = 4.0, 12.0

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.phase_diagram import phase_diagram
-from curriculode.figures.style import new_figure, style
-from curriculode.sims.study import Study
+from curriculode.figures.plots.phase_diagram import phase_diagram
+from curriculode.figures.plots.style import new_figure, style
 from curriculode.sims.sweep.sweep import sweep
+from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-curriculum"
 ORDERS = ["curriculum", "random"]

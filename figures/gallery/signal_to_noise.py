@@ -8,9 +8,9 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.paired_orders import observe_orders, paired_difference
-from curriculode.figures.style import ORDER_COLOURS, new_figure, style
-from curriculode.sims.study import Study
-from curriculode.theory.integrate import integrate
+from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
+from curriculode.theory.describe.study import Study
+from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "xor-curriculum"
 _RATIOS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # separation / sigma^2

@@ -8,8 +8,8 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.paired_orders import observe_orders, paired_difference
-from curriculode.figures.style import CYCLE, ORDER_COLOURS, new_figure, style
-from curriculode.sims.study import Study
+from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, style
+from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-curriculum"
 _WIDTHS = {4: 1200, 6: 1000, 8: 800, 12: 500, 16: 400, 24: 200, 32: 160, 48: 96, 64: 64, 96: 40, 128: 32}  # width -> runs

@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from curriculode.figures.comparison import draw_lines
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.style import new_figure, style
-from curriculode.sims.compare import compare
-from curriculode.sims.study import Study
+from curriculode.figures.plots.comparison import draw_lines
+from curriculode.figures.plots.style import new_figure, style
+from curriculode.sims.compare.compare import compare
+from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-curriculum"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr
 
-from curriculode.theory.description import unknown
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.description import unknown
+from curriculode.theory.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd

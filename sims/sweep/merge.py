@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curriculode.sims.sweep.store import Store
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 
 
 @dataclass(frozen=True)

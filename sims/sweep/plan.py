@@ -15,15 +15,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from curriculode.sims.simulate import whole_number
-from curriculode.sims.study import listed_values
+from curriculode.sims.runs.simulate import whole_number
 from curriculode.theory.averages.quasi_monte_carlo import check_points
-from curriculode.theory.description import Description, unknown
-from curriculode.theory.errors import InputError
-from curriculode.theory.experiment import Experiment
-from curriculode.theory.order_parameters import block_sizes
+from curriculode.theory.core.description import Description, unknown
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.order_parameters import block_sizes
+from curriculode.theory.describe.study import listed_values
+from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.tasks import TeacherStudent
-from curriculode.theory.training import BatchSlices
 
 
 class Settings(Description):
@@ -142,7 +142,9 @@ class Plan:
             else:
                 check_points(self.settings.points, K + (T.shape[1] if isinstance(experiment.task, TeacherStudent) else 0))
             if self.settings.entries:
-                from curriculode.sims.compare import state_names  # and with it all of the equations, which few sweeps need here
+                from curriculode.sims.compare.compare import (
+                    state_names,  # and with it all of the equations, which few sweeps need here
+                )
 
                 known = state_names(experiment)
                 for name in self.settings.entries:

@@ -18,12 +18,12 @@ import numpy as np
 
 import curriculode
 from curriculode.sims.sweep.plan import Settings
-from curriculode.theory.blas import one_blas_thread
-from curriculode.theory.experiment import Experiment
-from curriculode.theory.training import BatchSlices
+from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.training import BatchSlices
 
 if TYPE_CHECKING:
-    from curriculode.sims.ensemble import Ensemble
+    from curriculode.sims.runs.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _measure(experiment: Experiment, seed: int, settings: Settings) -> tuple[dic
 
 def _theory(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
     """Final values by the equations, mean over scramblings; with several of them, its standard error."""
-    from curriculode.theory.integrate import integrate
+    from curriculode.theory.solve.integrate import integrate
 
     start = experiment.initial(settings.dimension, seed)
     finals, status = [], ""
@@ -141,7 +141,7 @@ def _state_evolution(experiment: Experiment, seed: int, settings: Settings) -> t
 
 def _simulation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
     """Runs of online SGD from the start of the seed."""
-    from curriculode.sims.simulate import simulate
+    from curriculode.sims.runs.simulate import simulate
 
     return _finals(
         simulate(
@@ -155,7 +155,7 @@ def _simulation(experiment: Experiment, seed: int, settings: Settings) -> tuple[
 
 def _minimisation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
     """Minima of the objectives on the samples of the seed."""
-    from curriculode.sims.minimize import minimize
+    from curriculode.sims.runs.minimize import minimize
 
     found = minimize(experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, workers=1, progress=False)
     return _finals(found, settings)

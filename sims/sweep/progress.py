@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from curriculode.sims.progress import Progress
+from curriculode.sims.runs.progress import Progress
 
 
 class SweepProgress(Progress):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.simulate import whole_number
+from curriculode.sims.runs.simulate import whole_number
 from curriculode.sims.sweep.average import average
 from curriculode.sims.sweep.plan import Plan, checked_seeds
 from curriculode.sims.sweep.sweep import chosen, fill, opened, planned, to_frame
 from curriculode.sims.sweep.workers import Crew
-from curriculode.theory.errors import InputError
-from curriculode.theory.experiment import Experiment
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
 
 if TYPE_CHECKING:
     import pandas as pd

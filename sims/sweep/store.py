@@ -23,8 +23,8 @@ from typing import Any
 import curriculode
 from curriculode.sims.sweep.plan import flat
 from curriculode.sims.sweep.point import Job, Result, environment
-from curriculode.theory.errors import InputError
-from curriculode.theory.experiment import Experiment
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
 
 FORMAT = 1
 _APPLICATION = 0x43554F44  # "CUOD": what tells the file from other SQLite files

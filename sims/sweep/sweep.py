@@ -11,8 +11,8 @@ from curriculode.sims.sweep.point import Job
 from curriculode.sims.sweep.progress import SweepProgress
 from curriculode.sims.sweep.store import Store
 from curriculode.sims.sweep.workers import Crew, Task, computed
-from curriculode.theory.errors import InputError
-from curriculode.theory.experiment import Experiment
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
 
 if TYPE_CHECKING:
     import pandas as pd

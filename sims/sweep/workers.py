@@ -20,9 +20,9 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from curriculode.sims.simulate import worker_count
+from curriculode.sims.runs.simulate import worker_count
 from curriculode.sims.sweep.point import Job, Result, compute
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 
 _SUSPECT = 2  # deaths a point may be near to before it is computed alone
 _BARREN = 10  # more breaks in a row than a culprit can cause

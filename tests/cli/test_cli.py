@@ -136,7 +136,7 @@ BAD_FILES = [
 
 @pytest.mark.parametrize(("content", "message"), BAD_FILES)
 def test_bad_files(content: str, message: str, tmp_path: Path) -> None:
-    from curriculode.theory.experiment import experiment_text
+    from curriculode.theory.describe.experiment import experiment_text
 
     (tmp_path / "mine.toml").write_text(content.replace("{text}", experiment_text("xor-curriculum")))
     result = run("compare", "mine.toml", cwd=tmp_path, status=2)
@@ -210,7 +210,7 @@ def test_interrupted_compare_keeps_finished_cells(tmp_path: Path) -> None:
         """
         import os, signal, sys
         from curriculode.cli import main
-        from curriculode.sims.progress import Progress
+        from curriculode.sims.runs.progress import Progress
         fired = []
         def update(self, done):
             if done > 0.505 and not fired:

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 
 import curriculode as cu
-from curriculode.figures.batch import plot_slices
-from curriculode.figures.trajectory import plot_ensemble, plot_trajectory
+from curriculode.figures.plots.batch import plot_slices
+from curriculode.figures.plots.trajectory import plot_ensemble, plot_trajectory
 
 
 @pytest.fixture

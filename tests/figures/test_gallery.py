@@ -14,7 +14,7 @@ from curriculode.figures.gallery.paired_orders import paired_difference
 from curriculode.figures.gallery.phase_diagrams import ORDERS, part_of
 from curriculode.figures.gallery.width_gap import largest_and_final
 from curriculode.sims.sweep.average import average
-from curriculode.theory.experiment import builtin_experiments
+from curriculode.theory.describe.experiment import builtin_experiments
 
 # Numbers of runs, as shares of those of the figure: enough for the number that is asserted.
 SCALES = {"committee": 0.25, "difficulty": 0.2, "finite-size": 0.05, "lottery": 0.1, "perceptron-orders": 0.2, "width-gap": 0.08}

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import curriculode as cu
-from curriculode.figures.phase_diagram import phase_diagram
+from curriculode.figures.plots.phase_diagram import phase_diagram
 from tests.cli.test_cli import run
 
 

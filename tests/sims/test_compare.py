@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.sims.compare import compare
-from curriculode.sims.simulate import simulate
+from curriculode.sims.compare.compare import compare
+from curriculode.sims.runs.simulate import simulate
 from curriculode.theory import dynamics
-from curriculode.theory.integrate import integrate
+from curriculode.theory.solve.integrate import integrate
 
 CASES = [
     {},
@@ -175,7 +175,7 @@ def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
         system = exact(case)
         return replace(system, eta=1.1 * system.eta)
 
-    monkeypatch.setattr("curriculode.theory.integrate.System", SimpleNamespace(of=wrong))
+    monkeypatch.setattr("curriculode.theory.solve.integrate.System", SimpleNamespace(of=wrong))
     assert not compare(experiment, **settings).agrees
 
 

@@ -6,7 +6,7 @@ from scipy import optimize
 from scipy.special import stdtrit
 
 import curriculode as cu
-from curriculode.sims.minimizers import MINIMIZERS
+from curriculode.sims.spaces.minimizers import MINIMIZERS
 from curriculode.theory.batch.proximal import BATCH_LOSSES
 
 SETTINGS = {

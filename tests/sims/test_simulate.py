@@ -10,12 +10,12 @@ import pytest
 from scipy import stats
 
 import curriculode as cu
-from curriculode.sims.examples import Segment, draw_level, level_counts, record_steps, segments, stage_counts
-from curriculode.sims.model import Model
-from curriculode.sims.overlap_space import OverlapSpace, _norm_of_rest, _rotate
-from curriculode.sims.simulate import simulate
-from curriculode.sims.weight_space import WeightSpace, place
-from curriculode.theory.protocol import ORDERS
+from curriculode.sims.runs.simulate import simulate
+from curriculode.sims.spaces.draws import Segment, draw_level, level_counts, record_steps, segments, stage_counts
+from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.overlap_space import OverlapSpace, _norm_of_rest, _rotate
+from curriculode.sims.spaces.weight_space import WeightSpace, place
+from curriculode.theory.describe.protocol import ORDERS
 from tests import twins
 
 LEVELS = [cu.Level("easy", share=0.3, noise=0.2), cu.Level("mid", share=0.3, noise=0.4), cu.Level("hard", noise=0.6)]
@@ -326,7 +326,7 @@ def test_interrupt_keeps_the_finished_runs() -> None:
         """
         import os, signal, threading, time
         import curriculode as cu
-        from curriculode.sims.simulate import simulate
+        from curriculode.sims.runs.simulate import simulate
         experiment = cu.load("xor-curriculum")
         simulate(experiment.replace({"protocol.duration": 1.0}), dimension=50, runs=2, times=2)
         fired = []

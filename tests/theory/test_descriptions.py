@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.theory.experiment import builtin_experiments, experiment_text
-from curriculode.theory.order_parameters import factor_semidefinite, pack, state_size, unpack
+from curriculode.theory.core.linear_algebra import factor_semidefinite
+from curriculode.theory.describe.experiment import builtin_experiments, experiment_text
+from curriculode.theory.dynamics.packing import pack, state_size, unpack
 
 LEVELS = [cu.Level("easy", share=0.2, noise=0.1), cu.Level("mid", share=0.3, noise=0.3), cu.Level("hard", noise=0.6)]
 

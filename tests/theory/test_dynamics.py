@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.sims.weight_space import place
-from curriculode.theory.dynamics import RightHandSide, System
-from curriculode.theory.order_parameters import block_sizes, pack, state_size, unpack
+from curriculode.sims.spaces.weight_space import place
+from curriculode.theory.describe.order_parameters import block_sizes
+from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.packing import pack, state_size, unpack
 from tests import twins
 
 CASES = [

@@ -7,9 +7,9 @@ import pytest
 from scipy import special
 
 import curriculode as cu
-from curriculode.theory.activations import ACTIVATIONS, activation, evaluate, evaluate_curved, polynomial_coefficients
-from curriculode.theory.losses import LOSSES, error_signal, error_slope, loss
-from curriculode.theory.normal import normal_cdf_pdf
+from curriculode.theory.units.activations import ACTIVATIONS, activation, evaluate, evaluate_curved, polynomial_coefficients
+from curriculode.theory.units.losses import LOSSES, error_signal, error_slope, loss
+from curriculode.theory.units.normal import normal_cdf_pdf
 from tests import twins
 
 X = np.concatenate([np.linspace(-40, 40, 2001), np.linspace(-3, 3, 1999), [0.0, 1 / 64, -1 / 64, 8.98, -8.98]])

@@ -6,8 +6,8 @@ import sympy as sp
 
 import curriculode as cu
 from curriculode.theory import equations as eq
-from curriculode.theory.dynamics import RightHandSide, System
-from curriculode.theory.order_parameters import pack, unpack
+from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.packing import pack, unpack
 
 
 def value(expression: sp.Expr, numbers: dict) -> float:

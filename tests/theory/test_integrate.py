@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.theory.protocol import ORDERS
+from curriculode.theory.describe.protocol import ORDERS
 
 
 def change(experiment: cu.Experiment, **values) -> cu.Experiment:  # type: ignore[no-untyped-def]
@@ -203,7 +203,7 @@ def test_the_error_of_exact_equations_is_that_of_the_classification_error() -> N
 
 def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the four pilots ends early: the error after that is not known, which is told, and is no error of zero."""
-    module = importlib.import_module("curriculode.theory.integrate")
+    module = importlib.import_module("curriculode.theory.solve.integrate")
     whole = module._integrate
 
     def cut(*arguments):  # type: ignore[no-untyped-def]
@@ -231,7 +231,7 @@ def test_accuracy_out_of_reach_is_said(xor: cu.Experiment) -> None:
 
 
 def test_cosines_and_covered_clusters() -> None:
-    from curriculode.theory.observables import cosines, covered_clusters
+    from curriculode.theory.results.observables import cosines, covered_clusters
 
     T = np.eye(2)[None]
     M = np.array([[[0.9, 0.0], [-0.9, 0.0], [0.0, 0.8], [0.0, -0.8]]])

@@ -6,9 +6,10 @@ from numpy.polynomial.hermite_e import hermegauss
 
 import curriculode as cu
 from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, QuasiMonteCarlo, choose
-from curriculode.theory.dynamics import RightHandSide, System
-from curriculode.theory.experiment import load
-from curriculode.theory.order_parameters import pack, semidefinite_factor
+from curriculode.theory.core.linear_algebra import semidefinite_factor
+from curriculode.theory.describe.experiment import load
+from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.packing import pack
 from tests import twins
 
 

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 
 
 def _half_rule(nodes: int) -> np.ndarray:

@@ -15,13 +15,13 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from curriculode.theory.activations import Activation
 from curriculode.theory.averages import erf_closed_form
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.pair_closed_form import PairClosedForm, pairs_exist
 from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.units.activations import Activation
 
 ClosedForm = PairClosedForm | ErfClosedForm
 WAYS = ("auto", "closed form", "quasi-Monte Carlo")

@@ -18,10 +18,10 @@ O(K^2 (K + P)^2). I3 is linear in the covariances with x_u, which gives Stein's 
 
 import numpy as np
 
-from curriculode.theory.activations import ERF, SIGN
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.units.activations import ERF, SIGN
 
 
 class ErfClosedForm:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 from curriculode.theory.tasks import ExampleLaw
 
 

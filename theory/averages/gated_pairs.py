@@ -23,9 +23,9 @@ import math
 
 import numpy as np
 
-from curriculode.theory.activations import ERF, GELU, RELU, SIGN
 from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf, normal_cdf
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.units.activations import ERF, GELU, RELU, SIGN
 
 GATED = (ERF, RELU, GELU, SIGN)
 

@@ -17,7 +17,7 @@ import numpy as np
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single
 from curriculode.theory.averages.wick import Polynomial, moments, product_average
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 
 
 def pairs_exist(student: int, loss: str, law: FieldLaw) -> bool:

@@ -12,13 +12,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from curriculode.theory.activations import RELU, Activation, evaluate, evaluate_curved
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.compiled import kernel
-from curriculode.theory.errors import InputError
-from curriculode.theory.losses import LOSSES, error_signal, error_slope, loss
-from curriculode.theory.order_parameters import factor_semidefinite
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.linear_algebra import factor_semidefinite
 from curriculode.theory.tasks.example_law import teacher_labels
+from curriculode.theory.units.activations import RELU, Activation, evaluate, evaluate_curved
+from curriculode.theory.units.losses import LOSSES, error_signal, error_slope, loss
 
 
 def check_points(points: int, fields: int) -> None:

@@ -10,8 +10,8 @@ degree, where the expanded sum over pairings grows as a factorial. Nothing is di
 
 import numpy as np
 
-from curriculode.theory.activations import polynomial_coefficients
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.units.activations import polynomial_coefficients
 
 
 class Polynomial:

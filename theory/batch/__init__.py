@@ -3,7 +3,7 @@
 Exact as D -> infinity with alpha_s D examples in slice s. Saglietti, Sarao Mannelli, Saxe 2022 (2106.08068).
 """
 
-from curriculode.theory.batch.record import BatchRecord, BatchTrajectory
 from curriculode.theory.batch.state_evolution import state_evolution
+from curriculode.theory.results.batch_record import BatchRecord, BatchTrajectory
 
 __all__ = ["BatchRecord", "BatchTrajectory", "state_evolution"]

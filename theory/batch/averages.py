@@ -16,8 +16,8 @@ import math
 import numpy as np
 
 from curriculode.theory.batch.proximal import HINGE, LOGISTIC, SQUARED, loss_of, response
-from curriculode.theory.compiled import kernel
-from curriculode.theory.normal import normal_cdf_pdf
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.units.normal import normal_cdf_pdf
 
 _END = 9.0  # beyond which the normal density is below 1e-18
 _LONGEST = 1.5

@@ -16,7 +16,7 @@ from curriculode.theory.batch.slice_equations import solve
 from curriculode.theory.batch.slices import Slices
 
 if TYPE_CHECKING:
-    from curriculode.theory.experiment import Experiment
+    from curriculode.theory.describe.experiment import Experiment
 
 LOWEST, HIGHEST = 1e-4, 1e4
 _COARSE = {1: 13, 2: 6, 3: 4}  # points of the grid along each strength, by the number of strengths

@@ -16,7 +16,7 @@ in `theory/batch/averages.py`, its minimisation in `sims/minimizers.py`.
 
 import math
 
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 
 SQUARED, LOGISTIC, HINGE = range(3)
 BATCH_LOSSES: dict[str, int] = {"squared": SQUARED, "logistic": LOGISTIC, "hinge": HINGE}

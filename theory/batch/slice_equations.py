@@ -26,7 +26,7 @@ import numpy as np
 from curriculode.theory.batch.averages import averages
 from curriculode.theory.batch.fixed_point import FixedPoint, fixed_point
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
 
 _SMALLEST = 1e-300
 _DIRECT = 150  # passes before a slice is approached from a stiffer one

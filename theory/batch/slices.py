@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from curriculode.theory.batch.proximal import BATCH_LOSSES
-from curriculode.theory.errors import InputError
-from curriculode.theory.training import BatchSlices
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.training import BatchSlices
 
 if TYPE_CHECKING:
-    from curriculode.theory.experiment import Experiment
+    from curriculode.theory.describe.experiment import Experiment
 
 
 @dataclass(frozen=True)

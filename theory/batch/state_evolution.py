@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curriculode.theory.batch.optimal import best_strengths
-from curriculode.theory.batch.record import BatchTrajectory
 from curriculode.theory.batch.slice_equations import quadrature_error, solve
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.results.batch_record import BatchTrajectory
 
 if TYPE_CHECKING:
-    from curriculode.theory.experiment import Experiment
+    from curriculode.theory.describe.experiment import Experiment
 
 
 def state_evolution(experiment: "Experiment", *, tolerance: float = 1e-10, most: int = 2000) -> BatchTrajectory:
@@ -33,7 +33,7 @@ def state_evolution(experiment: "Experiment", *, tolerance: float = 1e-10, most:
     >>> trajectory.success, trajectory.Q.shape
     (True, (2, 2, 1, 1))
     """
-    from curriculode.theory.experiment import Experiment
+    from curriculode.theory.describe.experiment import Experiment
 
     if not isinstance(experiment, Experiment):
         raise InputError(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from curriculode.theory.activations import evaluate
-from curriculode.theory.compiled import kernel
+from curriculode.theory.core.compiled import kernel
+from curriculode.theory.units.activations import evaluate
 
 NO_TEACHER = -1
 

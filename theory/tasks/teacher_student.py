@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from curriculode.theory.activations import SIGN, activation
-from curriculode.theory.description import Description
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.description import Description
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
+from curriculode.theory.units.activations import SIGN, activation
 
 if TYPE_CHECKING:
-    from curriculode.theory.protocol import Level
+    from curriculode.theory.describe.protocol import Level
 
 
 _SIGN_KEEPING = ("erf", "relu", "gelu", "linear", "tanh", "sign", "hermite-1")

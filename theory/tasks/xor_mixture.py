@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from curriculode.theory.description import Description
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.description import Description
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks.example_law import ExampleLaw
 
 if TYPE_CHECKING:
-    from curriculode.theory.protocol import Level
+    from curriculode.theory.describe.protocol import Level
 
 
 class XorMixture(Description):

@@ -141,10 +141,10 @@ def test_whatever_goes_wrong_is_a_row_and_can_be_retried(
             raise error
         return integrate(*_, **options)
 
-    from curriculode.theory.integrate import integrate
+    from curriculode.theory.solve.integrate import integrate
 
     with monkeypatch.context() as patch:
-        patch.setattr("curriculode.theory.integrate.integrate", explode)
+        patch.setattr("curriculode.theory.solve.integrate.integrate", explode)
         table = cu.sweep(small, **settings)
     assert table["failed"].tolist() == [False, True, False]
     assert table["status"][1].startswith(status)

@@ -8,11 +8,11 @@ import sympy as sp
 from numpy.polynomial.hermite_e import hermegauss
 
 import curriculode as cu
-from curriculode.theory.activations import ACTIVATIONS, polynomial_coefficients
 from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo, choose, derivation
 from curriculode.theory.averages.wick import moments, product_average
-from curriculode.theory.order_parameters import semidefinite_factor
+from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.tasks import ExampleLaw, Teacher
+from curriculode.theory.units.activations import ACTIVATIONS, polynomial_coefficients
 from tests import twins
 
 POLYNOMIALS = ["linear", "quadratic", "hermite-2", "hermite-3", "hermite-5"]
@@ -184,7 +184,7 @@ def test_closed_forms_against_nets(student: str, teacher: str | None, C: np.ndar
 
 def ways(**changes: object) -> dict[str, str]:
     base = cu.load("xor-curriculum").replace({name.replace("__", "."): value for name, value in changes.items()})
-    from curriculode.theory.dynamics import System
+    from curriculode.theory.dynamics.online import System
 
     return System.of(base).engine("auto", 1024, 0).ways
 

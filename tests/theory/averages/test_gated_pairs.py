@@ -7,10 +7,10 @@ import pytest
 import sympy as sp
 from scipy.special import ndtr, owens_t
 
-from curriculode.theory.activations import ERF, GELU, RELU, SIGN
 from curriculode.theory.averages import derivation
 from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf
 from curriculode.theory.averages.gated_pairs import gated, pair, single
+from curriculode.theory.units.activations import ERF, GELU, RELU, SIGN
 from tests.theory.averages import quadrature
 
 # gate or ramp by name: (is a ramp, o), value, derivative, regular second derivative (None: a delta function, or worse)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import special
 
-from curriculode.theory.activations import ACTIVATIONS
 from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo
 from curriculode.theory.averages.quasi_monte_carlo import normal_points
-from curriculode.theory.errors import InputError
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.units.activations import ACTIVATIONS
 from tests import twins
 
 

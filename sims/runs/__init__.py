@@ -1,0 +1,1 @@
+"""Ensembles of runs: simulate, observe, minimise; threads, progress and Ctrl-C once."""

@@ -1,0 +1,139 @@
+"""Learn slices to convergence at finite input dimension: many runs, on all cores, each fixed by its seed alone."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from curriculode.sims.runs.batch_ensemble import BatchEnsemble
+from curriculode.sims.runs.progress import Progress
+from curriculode.sims.runs.simulate import spread, whole_number, worker_count
+from curriculode.sims.spaces.draws import stage_counts
+from curriculode.sims.spaces.minimizers import MINIMIZERS
+from curriculode.theory.batch.optimal import best_strengths
+from curriculode.theory.batch.slices import Slices
+from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.order_parameters import block_sizes, checked_seed
+
+_LARGEST = 4e9  # bytes of the examples of a slice
+
+
+def minimize(
+    experiment: Experiment,
+    *,
+    dimension: int,
+    runs: int = 32,
+    first: int = 0,
+    seed: int = 0,
+    tolerance: float = 1e-5,
+    workers: int | None = None,
+    progress: bool | Callable[[float], None] | None = None,
+) -> BatchEnsemble:
+    """Minimise the objective of each slice on `runs` independent samples in `dimension` inputs.
+
+    w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
+    (2106.08068), by the minimisers of `sims/minimizers.py`.
+
+    experiment : with `BatchSlices` as its training; strengths that are "optimal" are those of the state evolution
+    dimension : D, at least two inputs in every block
+    first : number of the first run: runs first ... first + runs - 1 are those of one endless ensemble
+    seed : the examples of level k in run i come from SeedSequence(seed, spawn_key=(i, k)): the same bits whatever the number of
+        workers, and the same examples in every order, so that orders can be compared run by run
+    tolerance : root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`)
+    workers, progress : as for `simulate`
+
+    The teacher points along the first input: Gaussian inputs know no direction, so this is exact in law. Ctrl-C ends it early
+    with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised. Raises `InputError` for an
+    experiment that learns online, a minimum that is not unique, and examples that need more than 4 GB.
+
+    >>> from curriculode import load, minimize
+    >>> minimize(load("batch-perceptron"), dimension=100, runs=4).Q.shape
+    (4, 2, 2, 1, 1)
+    """
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('batch-perceptron')"
+        )
+    whole_number("runs", runs)
+    whole_number("first", first, 0)
+    workers = worker_count(workers)
+    checked_seed(seed)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance <= 1e-2:
+        raise InputError(f"tolerance = {tolerance!r} is not allowed; it lies above 0 and up to 1e-2, such as 1e-5")
+    slices = Slices.of(experiment)
+    sizes = block_sizes(dimension, slices.fractions, 1, 1)
+    counts = stage_counts(experiment.protocol, dimension)
+    if 8.0 * dimension * max(int(count.sum()) for count in counts) > _LARGEST:
+        raise InputError(
+            f"a slice at D = {dimension} needs more than {_LARGEST / 1e9:g} GB for its examples; use a smaller dimension"
+        )
+    chosen = best_strengths(experiment)
+    slices.check_unique(chosen.regularization, chosen.coupling)
+    minimizer = MINIMIZERS[experiment.training.loss]
+    blocks = np.repeat(np.arange(sizes.size), sizes)
+    stop = threading.Event()
+    done = np.zeros(runs)
+
+    def one(members: range) -> list[tuple[np.ndarray, float, float]] | None:
+        """Q (blocks,), R and the distance after each slice of one run, or None if it was stopped."""
+        (member,) = members
+        rngs = [
+            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + member, k)))
+            for k in range(len(experiment.protocol.levels))
+        ]
+        w = np.zeros(dimension)
+        states = []
+        for s, count in enumerate(counts):
+            if stop.is_set():
+                return None
+            parts = [
+                rngs[k].standard_normal((number, dimension)) * np.sqrt(slices.variance[k] / dimension)[blocks]
+                for k, number in enumerate(count)
+                if number > 0
+            ]
+            gamma, tie = float(chosen.regularization[s]), float(chosen.coupling[s])
+            if parts:
+                x = np.concatenate(parts)
+                y = np.where(x[:, 0] > 0.0, 1.0, -1.0)
+                w, distance = minimizer(x, y, gamma, tie, w, tolerance)
+            else:  # a slice of less than one example is rounded to none
+                w, distance = tie / (gamma + tie) * w, 0.0
+            Q = np.bincount(blocks, w * w) / dimension
+            states.append((Q, w[0] * np.sqrt(slices.T / dimension), distance))
+            done[member] = (s + 1) / len(counts)
+        return states
+
+    clock = time.perf_counter()
+    groups = [range(i, i + 1) for i in range(runs)]
+    with one_blas_thread(), Progress(f"minimising {runs} runs", 1.0, False if callable(progress) else progress) as bar:
+        report = progress if callable(progress) else bar.update
+        results, interrupted = spread(one, groups, workers, stop, lambda: report(float(done.mean())))
+    finished = [i for i, result in enumerate(results) if result is not None]
+    if interrupted and not finished:
+        raise KeyboardInterrupt
+    shape = (len(finished), len(counts), sizes.size, 1, 1)
+    Q, M, distances = np.zeros(shape), np.zeros(shape), np.zeros(shape[:2])
+    for n, i in enumerate(finished):
+        for s, (Q_s, R, distance) in enumerate(results[i]):
+            Q[n, s, :, 0, 0], M[n, s, 0, 0, 0], distances[n, s] = Q_s, R, distance
+    if sizes.size == 1:
+        Q, M = Q[:, :, 0], M[:, :, 0]
+    missed = int((~(distances <= tolerance)).any(axis=1).sum())
+    status = f"{len(finished)} of {runs} runs finished" + (", then the minimisation was interrupted" if interrupted else "")
+    status += f", each weight within {np.nanmax(distances):.1e} (root mean square) of the minimum"
+    if missed:
+        status += f"; {missed} of them missed the tolerance {tolerance:g} (use a larger one, or a larger regularization)"
+    if chosen.note:
+        status += f"; {chosen.note}"
+    return BatchEnsemble(
+        experiment=experiment, dimension=dimension, t=np.cumsum([count.sum() for count in counts]) / dimension, Q=Q, M=M,
+        v=np.ones((len(finished), len(counts), 1)), run=first + np.array(finished, dtype=np.int64), starts=(), status=status,
+        interrupted=interrupted, averages="minimisation", distance=distances,
+        statistics={
+            "tolerance": tolerance, "seconds": time.perf_counter() - clock, "workers": workers,
+            "regularization": chosen.regularization.tolist(), "coupling": chosen.coupling[1:].tolist(),
+        },
+    )  # fmt: skip

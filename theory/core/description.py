@@ -1,0 +1,77 @@
+"""What a user describes: frozen, checked on construction, each mistake told in one sentence with its place."""
+
+import difflib
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from curriculode.theory.core.errors import InputError
+
+
+class Description(BaseModel):
+    """Base of all descriptions (task, student, training, protocol, experiment): immutable, strict types, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **data: Any) -> None:
+        plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in data.items()}
+        try:
+            super().__init__(**plain)
+        except ValidationError as error:
+            raise InputError(sentence(type(self), error)) from None
+
+
+def unknown(what: str, given: str, allowed: list[str]) -> str:
+    """Sentence for an unknown name, with the nearest allowed one first when it is near."""
+    near = difflib.get_close_matches(given, allowed, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{what} {given!r} is unknown{hint}; allowed: {', '.join(allowed)}"
+
+
+_LIMITS = {
+    "greater_than": ("gt", "greater than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+_TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a table",
+    "finite_number": "a finite number",
+    "model_type": "a table of settings",
+}
+
+
+def sentence(kind: type[BaseModel], error: ValidationError) -> str:
+    """All mistakes that pydantic found in a `kind`, as one sentence."""
+    return "; ".join(dict.fromkeys(_one(kind, mistake) for mistake in error.errors()))
+
+
+def _one(kind: type[BaseModel], mistake: Any) -> str:
+    # Pydantic names the branches of a union in the place of a mistake; a user has never heard of them.
+    parts = [str(part) for part in mistake["loc"]]
+    *parents, last = [part for part in parts if not part.startswith(("function-", "constrained-", "literal["))] or [""]
+    place = ".".join([*parents, last])
+    owner = kind.__name__ + (" " + ".".join(parents) if parents else "")
+    given, context, code = mistake["input"], mistake.get("ctx", {}), mistake["type"]
+    if code == "missing":
+        return f"{owner} needs {last!r}"
+    if code == "extra_forbidden":
+        return unknown(f"{owner}: setting", last, list(kind.model_fields) if not parents else [])
+    if code == "literal_error":
+        allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
+        return unknown(f"{kind.__name__}: {place}", str(given), allowed)
+    if code in _LIMITS:
+        key, words = _LIMITS[code]
+        return f"{kind.__name__}: {place} = {given!r} is not allowed; it must be {words} {context[key]}"
+    if code in _TYPES:
+        return f"{kind.__name__}: {place} = {given!r} is not allowed; it must be {_TYPES[code]}"
+    if code == "value_error":
+        return str(context["error"])
+    return f"{kind.__name__}: {place} = {given!r} is not allowed: {mistake['msg'][0].lower() + mistake['msg'][1:]}"

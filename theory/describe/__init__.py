@@ -1,0 +1,1 @@
+"""What a user writes down: experiment, student, training, protocol, numerics, study."""

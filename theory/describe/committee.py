@@ -1,0 +1,48 @@
+"""The student: a committee f(x) = sum_k v_k g(lambda_k), lambda_k = w_k . x / sqrt(D)."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from curriculode.theory.core.description import Description
+from curriculode.theory.units.activations import Activation, activation
+
+
+def _known(name: str) -> str:
+    return activation(name).name
+
+
+ActivationName = Annotated[str, AfterValidator(_known)]
+
+
+class Committee(Description):
+    """A two-layer network of K = `width` hidden units.
+
+    width : K >= 1
+    activation : erf, relu, gelu, linear, quadratic, tanh or hermite-n
+    readout : "trained" by SGD, or "fixed" at its initial value
+    weight_scale : standard deviation of the components of the initial w_k, > 0
+    readout_scale : scale of the initial v_k: a number > 0, or "1/sqrt(K)" or "1/K", which follow the width
+    readout_start : "gaussian", v_k ~ N(0, readout_scale^2), or "equal", v_k = readout_scale (the soft committee)
+
+    >>> Committee(width=4, activation="gelu", readout_scale="1/sqrt(K)").v_scale
+    0.5
+    """
+
+    width: Annotated[int, Field(ge=1, le=10_000)]
+    activation: ActivationName = "erf"
+    readout: Literal["trained", "fixed"] = "trained"
+    weight_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    readout_scale: Annotated[float, Field(gt=0)] | Literal["1/sqrt(K)", "1/K"] = 1.0
+    readout_start: Literal["gaussian", "equal"] = "gaussian"
+
+    @property
+    def v_scale(self) -> float:
+        """`readout_scale` as a number."""
+        powers = {"1/sqrt(K)": -0.5, "1/K": -1.0}
+        return self.width ** powers[self.readout_scale] if isinstance(self.readout_scale, str) else self.readout_scale
+
+    @property
+    def g(self) -> Activation:
+        """The activation as functions."""
+        return activation(self.activation)

@@ -1,0 +1,163 @@
+"""The order parameters Q, M, v: shapes, random starts, and the set of physical values.
+
+    Q^b_kl = w_k . w_l / D,    M^b_kp = w_k . u_p / D  (both within block b),    v_k
+
+In the package they always carry the block axis, Q (blocks, K, K) and M (blocks, K, P); users may leave it out, and get it
+left out, where there is one block.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.linear_algebra import gram_spectrum, semidefinite_factor
+
+if TYPE_CHECKING:
+    from curriculode.theory.describe.committee import Committee
+
+
+@dataclass(frozen=True)
+class OrderParameters:
+    """A state of the student.
+
+    Q : (K, K) or (blocks, K, K), symmetric
+    M : (K, P) or (blocks, K, P)
+    v : (K,)
+
+    >>> OrderParameters(Q=[[1.0]], M=[[0.1, 0.0]], v=[0.5]).width
+    1
+    """
+
+    Q: np.ndarray
+    M: np.ndarray
+    v: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name in ("Q", "M", "v"):
+            try:
+                if np.iscomplexobj(getattr(self, name)):
+                    raise TypeError
+                value = np.array(getattr(self, name), dtype=float)
+            except (TypeError, ValueError):
+                raise InputError(f"order parameter {name} must be an array of numbers") from None
+            if not np.isfinite(value).all():
+                raise InputError(f"order parameter {name} has entries that are not finite numbers")
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+        K = self.v.size
+        if K == 0:
+            raise InputError("order parameters of no unit at all; a student has at least one")
+        if self.v.ndim != 1 or self.Q.shape[-2:] != (K, K) or self.M.ndim != self.Q.ndim or self.M.shape[:-1] != self.Q.shape[:-1]:
+            raise InputError(
+                f"shapes Q {self.Q.shape}, M {self.M.shape}, v {self.v.shape} do not fit together; "
+                "allowed: Q (K, K), M (K, P), v (K,), or Q (blocks, K, K), M (blocks, K, P), v (K,)"
+            )
+        if not np.allclose(self.Q, np.swapaxes(self.Q, -1, -2), rtol=1e-9, atol=1e-12):
+            raise InputError("order parameter Q must be symmetric: Q_kl = w_k . w_l / D")
+
+    @property
+    def width(self) -> int:
+        """K, the number of hidden units."""
+        return int(self.v.size)
+
+    def blocked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Q (blocks, K, K), M (blocks, K, P) and v (K,), always with the block axis."""
+        return (self.Q[None], self.M[None], self.v) if self.Q.ndim == 2 else (self.Q, self.M, self.v)
+
+    def canonical_order(self) -> np.ndarray:
+        """An order of the hidden units, (K,), that does not depend on how they are numbered or on the sign of the readout.
+
+        The points of an average tell units apart by their number. Numbered this way, a permuted student gets the permuted
+        result exactly, not only within the error of the averages.
+        """
+        Q = self.blocked()[0]
+        return np.lexsort((np.einsum("bkk->k", Q), np.abs(self.v)))
+
+    def permuted(self, order: np.ndarray) -> "OrderParameters":
+        """The same student with its hidden units in another `order`, shape (K,)."""
+        order = np.asarray(order)
+        if sorted(order.tolist()) != list(range(self.width)):
+            raise InputError(f"order {order.tolist()} is no permutation of the {self.width} units 0 ... {self.width - 1}")
+        return OrderParameters(self.Q[..., order, :][..., :, order], self.M[..., order, :], self.v[order])
+
+    def check(self, width: int, T: np.ndarray) -> None:
+        """Raise `InputError` unless this is a state of `width` units with references of overlap `T` (blocks, P, P)."""
+        Q, M, _ = self.blocked()
+        blocks, references = T.shape[:2]
+        if self.width != width:
+            raise InputError(f"the start has {self.width} hidden units, but the experiment's student.width is {width}")
+        if Q.shape[0] != blocks or M.shape[2] != references:
+            raise InputError(
+                f"the start has {Q.shape[0]} blocks and {M.shape[2]} references, but the task has {blocks} and {references}"
+            )
+        for b in range(blocks):
+            lowest, scale = gram_spectrum(Q[b], M[b], T[b])
+            if lowest < -1e-9 * scale:
+                raise InputError(
+                    f"the start is not physical: in block {b} the matrix of overlaps [[T, M'], [M, Q]] has the negative "
+                    f"eigenvalue {lowest:.3g}, which no weights can have"
+                )
+
+
+def block_sizes(dimension: int, fractions: np.ndarray, width: int, references: int) -> np.ndarray:
+    """Number of inputs D_b in each block, summing to `dimension`; at least K + P each, or `InputError`."""
+    if isinstance(dimension, bool) or not isinstance(dimension, (int, np.integer)):
+        raise InputError(f"dimension = {dimension!r} is not allowed; it must be a whole number of inputs D")
+    if dimension > 10**15:
+        raise InputError(f"dimension = {dimension:g} is not allowed; D is at most 10^15, beyond which 1/D is lost to rounding")
+    edges = np.rint(dimension * np.cumsum(np.concatenate([[0.0], fractions]))).astype(np.int64)
+    edges[-1] = dimension
+    sizes = np.diff(edges)
+    needed = width + references
+    if sizes.min() < needed:
+        least = int(np.ceil(needed / np.min(fractions)))
+        detail = "" if sizes.size == 1 else f" in its smallest block ({sizes.min()} inputs)"
+        raise InputError(
+            f"dimension D = {dimension} is too small{detail}: a student of width {width} and {references} references need "
+            f"K + P = {needed} inputs in each block; use D of at least {least}, or a smaller width"
+        )
+    return sizes
+
+
+def random_start(
+    student: "Committee", fractions: np.ndarray, T: np.ndarray, *, dimension: int, seed: int | np.random.SeedSequence
+) -> OrderParameters:
+    """Overlaps of Gaussian weights w ~ N(0, weight_scale^2) with the references, in law exactly, for any `dimension`.
+
+    Along the P reference directions of a block the weights are P Gaussian coordinates; the rest of them has a Wishart Gram
+    matrix with D_b - P degrees of freedom, drawn by Bartlett's decomposition. Cost O(K^3), whatever D.
+    """
+    K, P = student.width, T.shape[1]
+    sizes = block_sizes(dimension, fractions, K, P)
+    rng = np.random.default_rng(checked_seed(seed))
+    Q, M = np.zeros((sizes.size, K, K)), np.zeros((sizes.size, K, P))
+    for b, size in enumerate(sizes):
+        along = rng.standard_normal((K, P))
+        bartlett = np.tril(rng.standard_normal((K, K)), -1)
+        bartlett[np.diag_indices(K)] = np.sqrt(rng.chisquare(size - P - np.arange(K)))
+        M[b] = student.weight_scale * along @ semidefinite_factor(T[b]).T / np.sqrt(dimension)
+        Q[b] = student.weight_scale**2 * (along @ along.T + bartlett @ bartlett.T) / dimension
+    v = rng.standard_normal(K) if student.readout_start == "gaussian" else np.ones(K)
+    Q = 0.5 * (Q + np.swapaxes(Q, 1, 2))
+    if sizes.size == 1:
+        Q, M = Q[0], M[0]
+    return OrderParameters(Q, M, student.v_scale * v)
+
+
+def checked_seed(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
+    """A SeedSequence from a seed, or `InputError`."""
+    if isinstance(seed, np.random.SeedSequence):
+        return seed
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed = {seed!r} is not allowed; it must be a whole number of at least 0")
+    return np.random.SeedSequence(int(seed))
+
+
+def start_seed(seed: int, number: int) -> np.random.SeedSequence:
+    """Seed of the start of that number; the noise of run i has the key (i,), so starts and runs share nothing."""
+    root = checked_seed(seed)
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+        raise InputError(f"number = {number!r} is not allowed; it must be a whole number of at least 0")
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, 1, int(number)))

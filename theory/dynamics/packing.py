@@ -1,0 +1,45 @@
+"""The state vector of online learning: upper triangles of Q, all of M, and v where it is trained."""
+
+from curriculode.theory.core.compiled import kernel
+
+
+def state_size(blocks: int, width: int, references: int, readout_trained: bool) -> int:
+    """Length of the state vector: upper triangles of Q, all of M, and v where it is trained."""
+    return blocks * (width * (width + 1) // 2 + width * references) + (width if readout_trained else 0)
+
+
+@kernel
+def pack(Q, M, v, y):
+    """Write Q (blocks, K, K), M (blocks, K, P) and, if there is room, v (K,) into the state vector y."""
+    n = 0
+    for b in range(Q.shape[0]):
+        for k in range(Q.shape[1]):
+            for m in range(k, Q.shape[1]):
+                y[n] = Q[b, k, m]
+                n += 1
+    for b in range(M.shape[0]):
+        for k in range(M.shape[1]):
+            for p in range(M.shape[2]):
+                y[n] = M[b, k, p]
+                n += 1
+    for k in range(y.size - n):
+        y[n + k] = v[k]
+
+
+@kernel
+def unpack(y, Q, M, v):
+    """Read Q, M and, where the vector holds it, v from the state vector y; the inverse of `pack`."""
+    n = 0
+    for b in range(Q.shape[0]):
+        for k in range(Q.shape[1]):
+            for m in range(k, Q.shape[1]):
+                Q[b, k, m] = y[n]
+                Q[b, m, k] = y[n]
+                n += 1
+    for b in range(M.shape[0]):
+        for k in range(M.shape[1]):
+            for p in range(M.shape[2]):
+                M[b, k, p] = y[n]
+                n += 1
+    for k in range(y.size - n):
+        v[k] = y[n + k]

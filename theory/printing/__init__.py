@@ -1,0 +1,1 @@
+"""The equations of an experiment as text and LaTeX."""

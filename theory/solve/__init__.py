@@ -1,0 +1,1 @@
+"""Integration under error control: knows dynamics, and no Q, M, v."""
