@@ -8,37 +8,46 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Public names and where they live. They are imported on first use, so that a command loads only what it needs.
 _HOMES = {
     "InputError": "theory.core.errors",
     "TeacherStudent": "theory.tasks",
     "XorMixture": "theory.tasks",
+    "Task": "theory.tasks",
+    "Level": "theory.tasks",
+    "ExampleLaw": "theory.tasks",
+    "Teacher": "theory.tasks",
+    "register_task": "theory.tasks",
+    "register_activation": "theory.units.activations",
     "Committee": "theory.describe.committee",
     "OnlineSGD": "theory.describe.training",
     "BatchSlices": "theory.describe.training",
-    "Level": "theory.describe.protocol",
     "Protocol": "theory.describe.protocol",
+    "Stage": "theory.describe.protocol",
     "Experiment": "theory.describe.experiment",
     "load": "theory.describe.experiment",
+    "Numerics": "theory.describe.numerics",
+    "Study": "theory.describe.study",
     "OrderParameters": "theory.describe.order_parameters",
-    "Trajectory": "theory.results.trajectory",
+    "Record": "theory.results.record",
+    "load_record": "theory.results",
+    "Trajectory": "theory.results",
+    "Ensemble": "theory.results",
+    "Observations": "theory.results",
+    "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
-    "state_evolution": "theory.batch",
-    "BatchTrajectory": "theory.batch",
-    "Ensemble": "sims.runs.ensemble",
+    "state_evolution": "theory.solve.state_evolution",
     "simulate": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
-    "BatchEnsemble": "sims.runs.batch_ensemble",
     "observe": "sims.runs.observe",
-    "Observations": "sims.runs.observe",
-    "Study": "theory.describe.study",
     "Comparison": "sims.compare.comparison",
     "compare": "sims.compare.compare",
     "sweep": "sims.sweep.sweep",
     "refine": "sims.sweep.refine",
     "phase_diagram": "figures.plots.phase_diagram",
+    "register_figure": "figures.gallery",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -46,24 +55,25 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:  # not the figures, which the floors below, that ask for __version__ here, must not import
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
-    from .sims.runs.batch_ensemble import BatchEnsemble
-    from .sims.runs.ensemble import Ensemble
     from .sims.runs.minimize import minimize
-    from .sims.runs.observe import Observations, observe
+    from .sims.runs.observe import observe
     from .sims.runs.simulate import simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
-    from .theory.batch import BatchTrajectory, state_evolution
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
+    from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
-    from .theory.describe.protocol import Level, Protocol
+    from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
-    from .theory.results.trajectory import Trajectory
+    from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
+    from .theory.results.record import Record
     from .theory.solve.integrate import integrate
-    from .theory.tasks import TeacherStudent, XorMixture
+    from .theory.solve.state_evolution import state_evolution
+    from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
+    from .theory.units.activations import register_activation
 
 
 def __getattr__(name: str) -> Any:

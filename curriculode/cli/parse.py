@@ -1,6 +1,5 @@
 """What users type: NAME=VALUE, NAME=V1,V2 and NAME=a:b:n."""
 
-import re
 import tomllib
 from typing import Any
 
@@ -26,12 +25,35 @@ def assignment(text: str, option: str) -> tuple[str, str]:
 
 def names(text: str) -> list[str]:
     """Names separated by commas; those inside brackets, as in Q[0,1], belong to their name."""
-    return [name.strip() for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
+    return [name.strip() for name in _split(text) if name.strip()]
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that are in no brackets and no quotes."""
+    parts, depth, quote = [""], 0, ""
+    for letter in text:
+        if letter == "," and not depth and not quote:
+            parts.append("")
+            continue
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        else:
+            depth += (letter in "[{") - (letter in "]}")
+        parts[-1] += letter
+    return parts
 
 
 def changes(texts: list[str], option: str = "--set") -> dict[str, Any]:
     """Parameters changed by --set, or chosen by another option."""
-    return {name: value(right) for name, right in (assignment(text, option) for text in texts)}
+    result: dict[str, Any] = {}
+    for text in texts:
+        name, right = assignment(text, option)
+        if name in result:
+            raise InputError(f"{option} {name} is given twice; give it once")
+        result[name] = value(right)
+    return result
 
 
 def extent(text: str, option: str) -> tuple[Any, ...]:
@@ -62,9 +84,9 @@ def grid(texts: list[str]) -> dict[str, list[Any]]:
 
 def values(text: str, given: str) -> list[Any]:
     """The values of one parameter."""
-    parts = text.split(":")
+    parts = [text] if text.lstrip().startswith(("[", '"', "'")) else text.split(":")
     if len(parts) == 1:
-        return [value(part) for part in text.split(",")]
+        return [value(part) for part in _split(text)]
     try:
         first, last, count = float(parts[0]), float(parts[1]), int(parts[2])
         if len(parts) != 3 or count < 1:

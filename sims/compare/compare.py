@@ -3,30 +3,40 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from curriculode.sims.compare.comparison import Cell, Comparison, compares_pairs
+from curriculode.sims.compare.cell import Cell, Perturbed, compares_pairs
+from curriculode.sims.compare.comparison import Comparison
+from curriculode.sims.runs.crew import worker_count
 from curriculode.sims.runs.minimize import minimize
-from curriculode.sims.runs.progress import Progress
-from curriculode.sims.runs.simulate import SPACES, simulate, whole_number, worker_count
+from curriculode.sims.runs.progress import Told, progress_of
+from curriculode.sims.runs.simulate import simulate_setting
 from curriculode.sims.spaces.draws import record_steps
 from curriculode.theory.averages.quasi_monte_carlo import check_points
-from curriculode.theory.batch import state_evolution
 from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.checks import checked_seed, whole_number
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.order_parameters import block_sizes
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study, cells
 from curriculode.theory.describe.training import BatchSlices
-from curriculode.theory.dynamics.online import System
-from curriculode.theory.results.trajectory import StateRecord, Trajectory
-from curriculode.theory.solve.integrate import integrate, output_times
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.results.registered import observable_names
+from curriculode.theory.results.states import Trajectory, entry_names
+from curriculode.theory.solve.integrate import integrate_setting
+from curriculode.theory.solve.state_evolution import state_evolution
+from curriculode.theory.tasks.blocks import Blocks
 
-_SCRAMBLINGS = 8  # of the averages, from which the theory's own standard error is estimated
+_TIMES = 21
+_POINTS = 1024
+_EXTRA_NETS = 8  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
+_STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
+_STARTS_CHANGED = 8  # most starts whose sensitivity is computed
+_RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
 
 def compare(
@@ -34,94 +44,72 @@ def compare(
     *,
     dimension: int,
     runs: int = 32,
-    seed: int = 0,
+    seed: int | np.random.SeedSequence = 0,
     starts: int = 1,
     over: Mapping[str, Sequence[Any]] | None = None,
-    space: str = "overlap",
-    times: int | ArrayLike = 21,
-    spacing: str = "linear",
-    points: int = 1024,
-    rtol: float = 1e-6,
-    atol: float = 1e-8,
+    numerics: Numerics | None = None,
+    space: str | None = None,
+    times: int | ArrayLike | None = None,
+    spacing: str | None = None,
+    points: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    averages: str | None = None,
     workers: int | None = None,
-    progress: bool | Callable[[float], None] | None = None,
+    progress: Told = None,
 ) -> Comparison:
     """Compare the mean-field equations with online SGD, or the state evolution with minimisation, in `dimension` inputs.
 
-    runs : simulated runs of each cell, spread evenly over the starts, at least 2
+    runs : simulated runs of each cell, spread evenly over the starts; fewer than 4 cannot tell chance from a disagreement
     starts : number of initial conditions; number j is `experiment.initial(dimension, seed, j)`, for theory and runs alike
     over : dotted parameter -> values; the cells of the comparison are all combinations, from shared starts and seeds
-    space : of the simulation, "overlap" or "weight"
-    points, rtol, atol : accuracy of the theory, as for `integrate`; its own error, from independent scramblings, is part
-        of the comparison
-    Other arguments as for `simulate`. Batch learning is compared at the end of each slice; it has no starts, spaces, times or
-    tolerances to choose, and leaves them unused. Ctrl-C ends it with the cells that are finished.
+    numerics : how, see `Numerics`; the keywords that follow are shortcuts for single settings of it
+    times : by default 21;  points : of the nets, by default 1024; their own error is part of the comparison
+    rtol : by default 1e-6 for closed forms, and for nets a hundredth of what the statistics of so many runs could resolve
+
+    Batch learning is compared at the end of each slice; it has no starts, spaces, times or tolerances to choose, and leaves them
+    unused. Ctrl-C ends it with the cells that are finished.
 
     >>> from curriculode import load, compare
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 2.0})
     >>> compare(experiment, dimension=500, runs=8, times=3, points=256).agrees
     True
     """
-    whole_number("runs", runs, 2)
-    whole_number("starts", starts)
+    settings = numerics_with(
+        numerics, space=space, times=times, spacing=spacing, points=points, rtol=rtol, atol=atol, averages=averages, workers=workers
+    )
+    settings = settings.set(
+        times=_TIMES if settings.times is None else None, points=_POINTS if settings.points is None else None, estimate_error=False
+    )
+    runs, starts = whole_number("runs", runs, 2), whole_number("starts", starts)
     if starts > runs:
         raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
-    workers = worker_count(workers)
-    if space not in SPACES:
-        raise InputError(f"space {space!r} is unknown; allowed: {', '.join(SPACES)}")
-    grid = cells(experiment, over)
-    for _, cell in grid:  # every mistake comes before the first minute of work
+    checked_seed(seed)
+    jobs = []
+    for labels, cell in cells(checked_experiment(experiment), over):  # every mistake comes before the first minute of work
         if isinstance(cell.training, BatchSlices):
             state_evolution(cell)
-            block_sizes(dimension, cell.task.block_fractions(), 1, 1)
+            D = int(Blocks.of(cell.task).sizes(dimension, 1).sum())
+            jobs.append(_Job(labels, cell, None, D, runs, starts, seed, settings))
             continue
-        cell.initial(dimension, seed)
-        output_times(cell.protocol.duration, times, spacing)
-        check_points(points, System.of(cell).fields)
+        setting = Setting.of(cell)
+        D = int(setting.blocks.sizes(dimension, setting.width).sum())
+        check_points(settings.points or _POINTS, setting.fields)
+        settings.output_times(cell.protocol.duration, _TIMES)
+        jobs.append(_Job(labels, cell, setting, D, runs, starts, seed, settings))
     finished: list[Cell] = []
     interrupted = False
-    with Progress(f"comparing {len(grid)} cells", 1.0, False if callable(progress) else progress) as bar:
-        tell = progress if callable(progress) else bar.update
-        for labels, cell in grid:
-
-            def report(fraction: float) -> None:
-                tell((len(finished) + fraction) / len(grid))
-
+    with progress_of(f"comparing {len(jobs)} cells", progress) as report:
+        for job in jobs:
             try:
-                finished.append(
-                    _cell(
-                        labels,
-                        cell,
-                        dimension,
-                        runs,
-                        seed,
-                        starts,
-                        space,
-                        times,
-                        spacing,
-                        points,
-                        rtol,
-                        atol,
-                        workers,
-                        report,
-                    )
-                )
+                finished.append(job.run(lambda fraction: report((len(finished) + fraction) / len(jobs))))
             except KeyboardInterrupt:
                 if not finished:
                     raise
                 interrupted = True
                 break
-    status = f"{len(finished)} of {len(grid)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
-    return Comparison(cells=finished, dimension=dimension, seed=seed, status=status, interrupted=interrupted)
-
-
-def state_names(experiment: Experiment, pairs: bool = True) -> list[str]:
-    """Names of the order parameters of an experiment, as `StateRecord.entries` gives them."""
-    state = StateRecord()
-    blocks, P = experiment.task.reference_overlap().shape[:2]
-    K = experiment.student.width
-    state.Q, state.M, state.v = np.zeros((1, blocks, K, K)), np.zeros((1, blocks, K, P)), np.zeros((1, K))
-    return list(state.entries(pairs))
+    status = f"{len(finished)} of {len(jobs)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
+    return Comparison(finished, jobs[0].dimension, seed, status, interrupted)
 
 
 def quantity_names(study: Study) -> list[str]:
@@ -129,77 +117,126 @@ def quantity_names(study: Study) -> list[str]:
     experiments = [experiment for _, experiment in study.cells()]
     pairs = all(compares_pairs(experiment.student.width) for experiment in experiments)
     narrowest = min(experiments, key=lambda experiment: experiment.student.width)
-    return [*narrowest.task.observable_names, *state_names(narrowest, pairs)]
+    blocks = Blocks.of(narrowest.task)
+    return [*observable_names(narrowest.task), *entry_names(blocks.count, narrowest.student.width, blocks.references, pairs)]
 
 
-def _cell(
-    labels: dict[str, Any], experiment: Experiment, dimension: int, runs: int, seed: int, starts: int, space: str,
-    times: int | ArrayLike, spacing: str, points: int, rtol: float, atol: float, workers: int, report: Any,
-) -> Cell:  # fmt: skip
-    if isinstance(experiment.training, BatchSlices):
-        return _batch_cell(labels, experiment, dimension, runs, seed, workers, report)
-    protocol = experiment.protocol
-    t = record_steps(output_times(protocol.duration, times, spacing), protocol, dimension) / dimension
-    t = np.minimum(t, protocol.duration)
-    initial = [experiment.initial(dimension, seed, j) for j in range(starts)]
-    engine = System.of(experiment).engine("auto", points, 0)
-    scramblings = 1 if engine.exact and engine.errors_exact else max(1, -(-_SCRAMBLINGS // starts))
-    # Exact equations are integrated once a start; the nets of their errors are drawn again below.
-    integrations = 1 if engine.exact else scramblings
-    jobs = [(j, j * scramblings + r) for j in range(starts) for r in range(integrations)]
-    done = 0
-    stop = threading.Event()
+class _Job:
+    """What a cell is computed from; `setting` is None for batch learning."""
 
-    def watch(_: float) -> None:
-        """After each step of an integration: leave it if the comparison was interrupted."""
-        if stop.is_set():
-            raise KeyboardInterrupt
+    def __init__(
+        self,
+        labels: dict[str, Any],
+        experiment: Experiment,
+        setting: Setting | None,
+        dimension: int,
+        runs: int,
+        starts: int,
+        seed: Any,
+        numerics: Numerics,
+    ) -> None:
+        self.labels, self.experiment, self.setting, self.dimension = labels, experiment, setting, dimension
+        self.runs, self.starts, self.seed, self.numerics = runs, starts, seed, numerics
 
-    def solve(job: tuple[int, int]) -> Trajectory:
-        return integrate(
-            experiment,
-            initial[job[0]],
-            rtol=rtol,
-            atol=atol,
-            times=t,
-            points=points,
-            scrambling=job[1],
-            estimate_error=False,
-            progress=watch,
+    def run(self, report: Callable[[float], None]) -> Cell:
+        """Compute both sides."""
+        if self.setting is None:
+            return self._batch(report)
+        setting, protocol = self.setting, self.experiment.protocol
+        t = record_steps(self.numerics.output_times(protocol.duration, _TIMES), protocol, self.dimension) / self.dimension
+        numerics = self.numerics.set(times=np.minimum(t, protocol.duration))
+        initial = [self.experiment.initial(self.dimension, self.seed, j) for j in range(self.starts)]
+        theory, perturbed = self._theory(setting, initial, numerics, lambda fraction: report(0.5 * fraction))
+        start_of_run = np.arange(self.runs) % self.starts
+        ensemble = simulate_setting(
+            self.experiment,
+            setting,
+            self.dimension,
+            range(self.runs),
+            self.seed,
+            [initial[j] for j in start_of_run],
+            numerics,
+            lambda fraction: report(0.5 + 0.5 * fraction),
         )
+        if ensemble.interrupted:
+            raise KeyboardInterrupt
+        return Cell(self.labels, self.experiment, theory, ensemble, start_of_run, perturbed)
 
-    trajectories: list[Trajectory] = []
-    with one_blas_thread(), ThreadPoolExecutor(workers) as pool:
-        try:
-            for trajectory in pool.map(solve, jobs):
-                trajectories.append(trajectory)
-                done += 1
-                report(0.5 * done / len(jobs))
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    theory_of_start = [trajectories[j * integrations : (j + 1) * integrations] for j in range(starts)]
-    if engine.exact:
-        theory_of_start = [
-            [replace(only, scrambling=j * scramblings + r) for r in range(scramblings)] for j, (only,) in enumerate(theory_of_start)
+    def _theory(
+        self, setting: Setting, initial: list[OrderParameters], numerics: Numerics, report: Callable[[float], None]
+    ) -> tuple[list[list[Trajectory]], dict[str, Perturbed]]:
+        """Trajectories of each start by each of its nets, and of some starts with each rate changed."""
+        points = numerics.points or _POINTS
+        engine = setting.engine(numerics.averages, points, 0, numerics.noise_terms)
+        if numerics.rtol is None:
+            # What so many runs could resolve, were they to scatter by D^(-1/2); below that only the nets' staircases are resolved.
+            resolved = 0.01 / np.sqrt(self.dimension * self.runs)
+            numerics = numerics.set(rtol=1e-6 if engine.exact else float(np.clip(resolved, 1e-6, 1e-4)))
+        extra = 0 if engine.exact and engine.errors_exact else -(-_EXTRA_NETS // self.starts)
+        several = -(-_EXTRA_NETS // extra) if extra else 0  # so many starts have several nets
+        nets = [1 + (extra if j < several else 0) for j in range(self.starts)]
+        first = np.concatenate([[0], np.cumsum(nets)])
+        # Exact equations are integrated once a start; the nets of their errors are drawn again below.
+        jobs: list[tuple[Setting, int, int]] = [
+            (setting, j, int(first[j]) + r) for j in range(self.starts) for r in range(1 if engine.exact else nets[j])
         ]
-    start_of_run = np.arange(runs) % starts
-    ensemble = simulate(
-        experiment, dimension=dimension, runs=runs, seed=seed, start=[initial[j] for j in start_of_run], space=space,
-        times=t, workers=workers, points=points, progress=lambda fraction: report(0.5 + 0.5 * fraction),
-    )  # fmt: skip
-    if ensemble.interrupted:
-        raise KeyboardInterrupt
-    return Cell(labels, experiment, theory_of_start, ensemble, start_of_run)
+        rates = [name for name in _RATES if getattr(setting.rates, name) > 0]
+        changed = sorted({round(j) for j in np.linspace(0, self.starts - 1, min(self.starts, _STARTS_CHANGED))})
+        for name in rates:
+            jobs += [(setting.with_rate(name, 1.0 + _STEP), j, int(first[j])) for j in changed]
+        found = self._integrated(jobs, initial, numerics, report)
+        theory: list[list[Trajectory]] = [[] for _ in initial]
+        for (_, j, _), trajectory in zip(jobs[: len(jobs) - len(rates) * len(changed)], found, strict=False):
+            theory[j].append(trajectory)
+        if engine.exact:
+            theory = [
+                [only.replace(numerics=only.numerics.set(scrambling=int(first[j]) + r)) for r in range(nets[j])]
+                for j, (only,) in enumerate(theory)
+            ]
+        rest = found[len(found) - len(rates) * len(changed) :]
+        perturbed = {
+            _RATES[name]: Perturbed(_STEP, dict(zip(changed, rest[i * len(changed) : (i + 1) * len(changed)], strict=True)))
+            for i, name in enumerate(rates)
+        }
+        return theory, perturbed
 
+    def _integrated(
+        self,
+        jobs: list[tuple[Setting, int, int]],
+        initial: list[OrderParameters],
+        numerics: Numerics,
+        report: Callable[[float], None],
+    ) -> list[Trajectory]:
+        """The trajectory of each job (setting, start, net), on threads."""
+        stop = threading.Event()
 
-def _batch_cell(
-    labels: dict[str, Any], experiment: Experiment, dimension: int, runs: int, seed: int, workers: int, report: Any
-) -> Cell:
-    """A cell of batch learning: one theory for all runs, as a minimum does not know where it was approached from."""
-    theory = state_evolution(experiment)
-    ensemble = minimize(experiment, dimension=dimension, runs=runs, seed=seed, workers=workers, progress=report)
-    if ensemble.interrupted:
-        raise KeyboardInterrupt
-    return Cell(labels, experiment, [[theory]], ensemble, np.zeros(runs, dtype=np.int64))
+        def watch(_: float) -> None:
+            """After each step of an integration: leave it if the comparison was interrupted."""
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+        def solve(job: tuple[Setting, int, int]) -> Trajectory:
+            setting, start, net = job
+            return integrate_setting(self.experiment, setting, initial[start], numerics.set(scrambling=net), watch)
+
+        found: list[Trajectory] = []
+        with one_blas_thread(), ThreadPoolExecutor(worker_count(numerics.workers)) as pool:
+            try:
+                for trajectory in pool.map(solve, jobs):
+                    found.append(trajectory)
+                    report(len(found) / len(jobs))
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return found
+
+    def _batch(self, report: Callable[[float], None]) -> Cell:
+        """A cell of batch learning: one theory for all runs, as a minimum does not know where it was approached from."""
+        theory = state_evolution(self.experiment)
+        ensemble = minimize(
+            self.experiment, dimension=self.dimension, runs=self.runs, seed=self.seed, numerics=self.numerics, progress=report
+        )
+        if ensemble.interrupted:
+            raise KeyboardInterrupt
+        return Cell(self.labels, self.experiment, [[theory]], ensemble, np.zeros(self.runs, dtype=np.int64))

@@ -2,21 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable
 
 import numpy as np
 
-from curriculode.sims.runs.batch_ensemble import BatchEnsemble
-from curriculode.sims.runs.progress import Progress
-from curriculode.sims.runs.simulate import spread, whole_number, worker_count
+from curriculode.sims.runs.crew import spread, worker_count
+from curriculode.sims.runs.progress import Told
 from curriculode.sims.spaces.draws import stage_counts
 from curriculode.sims.spaces.minimizers import MINIMIZERS
 from curriculode.theory.batch.optimal import best_strengths
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.checks import checked_seed, number_within, whole_number
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.order_parameters import block_sizes, checked_seed
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.order_parameters import child_seed
+from curriculode.theory.results.states import Ensemble
+from curriculode.theory.tasks.blocks import Blocks
 
 _LARGEST = 4e9  # bytes of the examples of a slice
 
@@ -27,11 +28,12 @@ def minimize(
     dimension: int,
     runs: int = 32,
     first: int = 0,
-    seed: int = 0,
+    seed: int | np.random.SeedSequence = 0,
     tolerance: float = 1e-5,
+    numerics: Numerics | None = None,
     workers: int | None = None,
-    progress: bool | Callable[[float], None] | None = None,
-) -> BatchEnsemble:
+    progress: Told = None,
+) -> Ensemble:
     """Minimise the objective of each slice on `runs` independent samples in `dimension` inputs.
 
     w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
@@ -43,7 +45,7 @@ def minimize(
     seed : the examples of level k in run i come from SeedSequence(seed, spawn_key=(i, k)): the same bits whatever the number of
         workers, and the same examples in every order, so that orders can be compared run by run
     tolerance : root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`)
-    workers, progress : as for `simulate`
+    numerics, workers, progress : as for `simulate`; of the numerics only the workers are of use here
 
     The teacher points along the first input: Gaussian inputs know no direction, so this is exact in law. Ctrl-C ends it early
     with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised. Raises `InputError` for an
@@ -53,18 +55,14 @@ def minimize(
     >>> minimize(load("batch-perceptron"), dimension=100, runs=4).Q.shape
     (4, 2, 2, 1, 1)
     """
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('batch-perceptron')"
-        )
-    whole_number("runs", runs)
-    whole_number("first", first, 0)
-    workers = worker_count(workers)
+    slices = Slices.of(checked_experiment(experiment))
+    runs, first = whole_number("runs", runs), whole_number("first", first, 0)
+    settings = numerics_with(numerics, workers=workers)
+    workers = worker_count(settings.workers)
     checked_seed(seed)
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance <= 1e-2:
-        raise InputError(f"tolerance = {tolerance!r} is not allowed; it lies above 0 and up to 1e-2, such as 1e-5")
-    slices = Slices.of(experiment)
-    sizes = block_sizes(dimension, slices.fractions, 1, 1)
+    tolerance = number_within("tolerance", tolerance, 1e-300, 1.0000001e-2, "it lies above 0 and up to 1e-2, such as 1e-5")
+    sizes = Blocks.of(experiment.task).sizes(dimension, 1)
+    dimension = int(sizes.sum())
     counts = stage_counts(experiment.protocol, dimension)
     if 8.0 * dimension * max(int(count.sum()) for count in counts) > _LARGEST:
         raise InputError(
@@ -74,16 +72,11 @@ def minimize(
     slices.check_unique(chosen.regularization, chosen.coupling)
     minimizer = MINIMIZERS[experiment.training.loss]
     blocks = np.repeat(np.arange(sizes.size), sizes)
-    stop = threading.Event()
     done = np.zeros(runs)
 
-    def one(members: range) -> list[tuple[np.ndarray, float, float]] | None:
+    def one(member: int, stop: threading.Event) -> list[tuple[np.ndarray, float, float]] | None:
         """Q (blocks,), R and the distance after each slice of one run, or None if it was stopped."""
-        (member,) = members
-        rngs = [
-            np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first + member, k)))
-            for k in range(len(experiment.protocol.levels))
-        ]
+        rngs = [np.random.default_rng(child_seed(seed, first + member, k)) for k in range(len(experiment.protocol.levels))]
         w = np.zeros(dimension)
         states = []
         for s, count in enumerate(counts):
@@ -107,13 +100,8 @@ def minimize(
         return states
 
     clock = time.perf_counter()
-    groups = [range(i, i + 1) for i in range(runs)]
-    with one_blas_thread(), Progress(f"minimising {runs} runs", 1.0, False if callable(progress) else progress) as bar:
-        report = progress if callable(progress) else bar.update
-        results, interrupted = spread(one, groups, workers, stop, lambda: report(float(done.mean())))
+    results, interrupted = spread(f"minimising {runs} runs", one, range(runs), workers, lambda: float(done.mean()), progress)
     finished = [i for i, result in enumerate(results) if result is not None]
-    if interrupted and not finished:
-        raise KeyboardInterrupt
     shape = (len(finished), len(counts), sizes.size, 1, 1)
     Q, M, distances = np.zeros(shape), np.zeros(shape), np.zeros(shape[:2])
     for n, i in enumerate(finished):
@@ -128,12 +116,21 @@ def minimize(
         status += f"; {missed} of them missed the tolerance {tolerance:g} (use a larger one, or a larger regularization)"
     if chosen.note:
         status += f"; {chosen.note}"
-    return BatchEnsemble(
-        experiment=experiment, dimension=dimension, t=np.cumsum([count.sum() for count in counts]) / dimension, Q=Q, M=M,
-        v=np.ones((len(finished), len(counts), 1)), run=first + np.array(finished, dtype=np.int64), starts=(), status=status,
-        interrupted=interrupted, averages="minimisation", distance=distances,
-        statistics={
-            "tolerance": tolerance, "seconds": time.perf_counter() - clock, "workers": workers,
-            "regularization": chosen.regularization.tolist(), "coupling": chosen.coupling[1:].tolist(),
-        },
-    )  # fmt: skip
+    arrays = {
+        "t": np.cumsum([count.sum() for count in counts]) / dimension,
+        "run": first + np.array(finished, dtype=np.int64),
+        "Q": Q,
+        "M": M,
+        "v": np.ones((len(finished), len(counts), 1)),
+        "distance": distances,
+    }
+    statistics = {
+        "tolerance": tolerance,
+        "seconds": time.perf_counter() - clock,
+        "workers": workers,
+        "regularization": chosen.regularization.tolist(),
+        "coupling": chosen.coupling[1:].tolist(),
+    }
+    return Ensemble(
+        experiment, settings, arrays, status, success=not interrupted, seed=seed, dimension=dimension, statistics=statistics
+    )

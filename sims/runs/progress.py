@@ -2,7 +2,18 @@
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
+
+Told = bool | Callable[[float], None] | None  # what a user may give as `progress`: on, off, a function, or by default a bar
+
+
+@contextmanager
+def progress_of(what: str, wanted: Told = None) -> Iterator[Callable[[float], None]]:
+    """What is told the finished fraction of the work called `what`: the user's function, or a bar."""
+    with Progress(what, 1.0, False if callable(wanted) else wanted) as bar:
+        yield wanted if callable(wanted) else bar.update
 
 
 class Progress:

@@ -1,6 +1,6 @@
 """Which example comes next: exact counts of each level in each stage, and the numbers of steps between records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +32,48 @@ def stage_counts(protocol: Protocol, dimension: int) -> list[np.ndarray]:
     total = round(protocol.duration * dimension)
     if total < 1:
         raise InputError(f"duration {protocol.duration:g} at D = {dimension} is no full example; use a duration of at least 1/D")
+    stages = protocol.stages()
+    if protocol.order == "stages":
+        return plan_counts([stage.end * dimension for stage in stages], [stage.probability for stage in stages], total)
+    if protocol.order in ("hard-only", "easy-only"):
+        return [np.rint(stage.probability * total).astype(np.int64) for stage in stages]
     totals = level_counts(protocol.shares, total)
-    result = []
-    for stage in protocol.stages():
-        if protocol.order in ("hard-only", "easy-only"):
-            result.append(np.rint(stage.probability * total).astype(np.int64))
-        else:
-            result.append(np.where(stage.probability > 0, totals, 0))
+    return [np.where(stage.probability > 0, totals, 0) for stage in stages]
+
+
+def plan_counts(ends: Sequence[float], probabilities: Sequence[np.ndarray], total: int) -> list[np.ndarray]:
+    """Number of examples of each level in each stage of a plan, of whole steps `total`; a stage may have none.
+
+    ends : of the stages, in steps, the last within half a step of `total`;  probabilities : (levels,) each
+
+    Stages end at the nearest whole step. Until then a level has been given its exact number c of examples rounded down or up,
+    whatever the stages before and after: less than one off, never a negative number in a stage, no rounding that accumulates.
+    Rounded up are first those levels that the end of the earliest later stage makes due, then those with the largest remainders.
+
+    Why that always works: example q of a level may be given from the stage where c first exceeds q - 1, and is due at the stage
+    where c first reaches q. Examples with both within some stages number at most their exact length, hence its floor, and rounded
+    ends are never closer than that; so the earliest due first misses none (Jackson's rule). Largest remainders alone fail from
+    four levels on: after 1/2, 1/2, 1/2, 1/2 of two examples, 0, 0, 1/2, 1/2 of one more.
+    """
+    lengths = np.diff(np.concatenate([[0.0], ends]))
+    exact = np.cumsum([length * p / p.sum() for length, p in zip(lengths, probabilities, strict=True)], axis=0)
+    # What is whole, or half a step, but for the rounding of floating-point numbers, is taken to be so.
+    slack = 1e-9 + 1e-15 * total
+    exact = np.where(np.abs(exact - np.rint(exact)) < slack, np.rint(exact), exact)
+    floor = np.floor(exact).astype(np.int64)
+    # A half goes the same way at all ends: the way it goes in `total`.
+    towards = slack * (exact.shape[1] + 1) * (1.0 if total >= ends[-1] else -1.0)
+    whole = [*(int(end) for end in np.floor(np.array(ends[:-1]) + 0.5 + towards)), total]
+    given, result = np.zeros(exact.shape[1], dtype=np.int64), []
+    for stage, end in enumerate(whole):
+        counts = np.maximum(floor[stage], given)
+        may = np.flatnonzero(exact[stage] > counts)
+        later = floor[stage:, may] > counts[may]
+        due = np.where(later.any(axis=0), later.argmax(axis=0), len(whole))
+        up = may[np.lexsort((counts[may] - exact[stage, may], due))]
+        counts[up[: end - counts.sum()]] += 1
+        result.append(counts - given)
+        given = counts
     return result
 
 
@@ -75,6 +110,22 @@ def only_level(remaining):
                 return -1
             only = level
     return max(only, 0)
+
+
+@kernel
+def common_level(remaining, steps):
+    """The one level that all runs have examples of `remaining` (runs, levels), counted off `steps` times, or -1.
+
+    Then no levels need be drawn, in a stage of one level as where the same last one is left.
+    """
+    only = only_level(remaining[0])
+    for run in range(1, remaining.shape[0]):
+        if only_level(remaining[run]) != only:
+            only = -1
+    if only >= 0:
+        for run in range(remaining.shape[0]):
+            remaining[run, only] -= steps
+    return only
 
 
 @kernel

@@ -1,58 +1,79 @@
 """The constants of a simulation at finite D, as the kernels of both spaces take them."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.order_parameters import block_sizes
-from curriculode.theory.dynamics.online import System
-from curriculode.theory.tasks import Teacher
+from curriculode.theory.describe.training import Rates
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.tasks.example_law import Labels
 from curriculode.theory.units.losses import LOSSES
 
 
-@dataclass(frozen=True)
-class Model:
-    """An experiment in D = `dimension` inputs.
+class Examples(NamedTuple):
+    """How examples arise at every level.
 
-    sizes : (blocks,) inputs D_b;  gain : (levels, components, P, blocks);  scale : (levels, blocks);  label : (components,)
-    rate = eta / D, rate_v = eta_v / D (0 for a fixed readout), keep = 1 - eta kappa / D, keep_v likewise
+    cumulative : (components,) cumulative probabilities;  labels : of all levels
+    gain : (levels, components, P, blocks);  scale : (levels, blocks)
     """
 
-    system: System
-    dimension: int
-    sizes: np.ndarray
     cumulative: np.ndarray
-    label: np.ndarray
+    labels: Labels
     gain: np.ndarray
     scale: np.ndarray
-    teacher: Teacher
+
+
+class Student(NamedTuple):
+    """What the student computes and how it is told its error, in codes."""
+
     activation: int
     loss: int
+
+
+class Steps(NamedTuple):
+    """The sizes of a step: rate = eta / D, rate_v = eta_v / D, keep = 1 - eta kappa / D, keep_v likewise."""
+
     rate: float
     rate_v: float
     keep: float
     keep_v: float
 
+
+@dataclass(frozen=True)
+class Model:
+    """A setting in D = `dimension` inputs; sizes : (blocks,) inputs D_b."""
+
+    setting: Setting
+    dimension: int
+    sizes: np.ndarray
+    examples: Examples
+    student: Student
+
     @classmethod
-    def of(cls, experiment: Experiment, dimension: int) -> "Model":
-        """The model of an experiment; raises `InputError` if a block has fewer than K + P inputs."""
-        system = System.of(experiment)
-        laws = system.laws
-        eta_v = system.eta_v if system.readout_trained else 0.0
+    def of(cls, setting: Setting, dimension: int) -> "Model":
+        """The model of a setting; raises `InputError` if a block has fewer than K + P inputs."""
+        laws = setting.laws
+        sizes = setting.blocks.sizes(dimension, setting.width)
         return cls(
-            system=system,
-            dimension=dimension,
-            sizes=block_sizes(dimension, system.fractions, system.width, system.T.shape[1]),
-            cumulative=np.cumsum(laws[0].probability),
-            label=laws[0].label,
-            gain=np.ascontiguousarray([law.gain for law in laws]),
-            scale=np.ascontiguousarray([law.scale for law in laws]),
-            teacher=laws[0].teacher,
-            activation=experiment.student.g.code,
-            loss=LOSSES[experiment.training.loss],
-            rate=system.eta / dimension,
-            rate_v=eta_v / dimension,
-            keep=1.0 - system.eta * system.kappa / dimension,
-            keep_v=1.0 - eta_v * system.kappa / dimension,
+            setting=setting,
+            dimension=int(sizes.sum()),
+            sizes=sizes,
+            examples=Examples(
+                cumulative=np.cumsum(laws[0].probability),
+                labels=laws[0].labels,
+                gain=np.ascontiguousarray([law.gain for law in laws]),
+                scale=np.ascontiguousarray([law.scale for law in laws]),
+            ),
+            student=Student(setting.activation.code, LOSSES[setting.loss]),
+        )
+
+    def steps(self, rates: Rates) -> Steps:
+        """The sizes of a step at these rates."""
+        rate, rate_v = rates.eta / self.dimension, rates.eta_v / self.dimension
+        return Steps(
+            rate=rate,
+            rate_v=rate_v,
+            keep=1.0 - rates.eta * rates.kappa / self.dimension,
+            keep_v=1.0 - rates.eta_v * rates.kappa / self.dimension,
         )

@@ -1,15 +1,29 @@
 """Online SGD on the weights themselves: the independent witness, for any D. Cost O(K D) and D normals a step."""
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 
-from curriculode.sims.spaces.draws import draw_component, draw_level, only_level
+from curriculode.sims.spaces.arithmetic import part
+from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
+from curriculode.sims.spaces.learning import Answers, References, Units, learn
 from curriculode.sims.spaces.model import Model
 from curriculode.theory.core.compiled import kernel
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.training import Rates
 from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 from curriculode.theory.units.activations import evaluate
-from curriculode.theory.units.losses import error_signal
+
+
+class Weights(NamedTuple):
+    """Weights W (K, D), references U (P, D) and the example x (D,), in blocks that begin and end at `edges`."""
+
+    W: np.ndarray
+    U: np.ndarray
+    x: np.ndarray
+    edges: np.ndarray
 
 
 class WeightSpace:
@@ -20,34 +34,42 @@ class WeightSpace:
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
         self.model, (self.rng,) = model, rngs
         Q, M, v = starts[0].blocked()
-        self.v = np.array(v)
-        self.edges = np.concatenate([[0], np.cumsum(model.sizes)])
-        self.W, self.U = place(Q, M, model.system.T, self.edges, self.rng)
-        K = self.v.size
-        self._x, self._fields, self._labels = np.empty(model.dimension), np.empty((4, K)), np.zeros((4, self.U.shape[0], 1))
+        edges = np.concatenate([[0], np.cumsum(model.sizes)])
+        W, U = place(Q, M, model.setting.blocks.T, edges, self.rng)
+        self.weights = Weights(W, U, np.empty(model.dimension), edges)
+        self.units = Units.empty(v.size, 1)
+        self.units.v[:, 0] = v
+        self._answers, self._references = Answers.empty(1), References.empty(U.shape[0], 1)
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:
         """Runs advanced side by side: one."""
         return 1
 
-    def advance(self, remaining: np.ndarray, steps: int) -> None:
-        """Take `steps` steps with examples drawn from the numbers of each level still `remaining`, (1, levels)."""
+    def advance(self, remaining: np.ndarray, steps: int, rates: Rates) -> None:
+        """Take `steps` steps at these rates, of examples from the numbers of each level still `remaining`, (1, levels)."""
         m = self.model
         _advance(
-            self.rng, steps, remaining[0], m.cumulative, m.label,
-            m.teacher.activation, m.teacher.readout, m.teacher.sign, m.teacher.noise, m.gain, m.scale, m.activation, m.loss,
-            m.rate, m.rate_v, m.keep, m.keep_v, self.edges, self.W, self.U, self.v, self._x, self._fields, self._labels,
-        )  # fmt: skip
+            (self.rng,),
+            remaining,
+            steps,
+            m.examples,
+            m.student,
+            m.steps(rates),
+            self.weights,
+            self.units,
+            self._answers,
+            self._references,
+        )
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
-        D = self.model.dimension
-        parts = [slice(a, b) for a, b in zip(self.edges[:-1], self.edges[1:], strict=True)]
+        (W, U, _, edges), D = self.weights, self.model.dimension
+        parts = [slice(a, b) for a, b in pairwise(edges)]
         with np.errstate(over="ignore", invalid="ignore"):  # a diverged run is recorded as it is
-            Q = np.array([self.W[:, part] @ self.W[:, part].T / D for part in parts])
-            M = np.array([self.W[:, part] @ self.U[:, part].T / D for part in parts])
-        return Q, M, self.v.copy()
+            Q = np.array([W[:, part] @ W[:, part].T / D for part in parts])
+            M = np.array([W[:, part] @ U[:, part].T / D for part in parts])
+        return Q, M, self.units.v[:, 0].copy()
 
 
 def place(
@@ -70,57 +92,73 @@ def place(
 
 
 @kernel
-def _advance(
-    rng, steps, remaining, cumulative, label, teacher, teacher_readout, teacher_sign, label_noise,
-    gain, scale, activation, loss, rate, rate_v, keep, keep_v,
-    edges, W, U, v, x, fields, labels,
-):  # fmt: skip
-    """Steps of online SGD.
-
-    gain (levels, components, P, blocks), scale (levels, blocks), rate = eta / D, keep = 1 - eta kappa / D
-    """
-    K, D = W.shape
-    field, g, dg, push = fields[0], fields[1], fields[2], fields[3]
-    root = np.sqrt(D)
-    only = only_level(remaining)
-    if only >= 0:
-        remaining[only] -= steps
-    for _step in range(steps):
-        level = only if only >= 0 else draw_level(rng, remaining)
+def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references):
+    """`count` steps of online SGD on the weights of one run."""
+    W, U, x, edges = weights
+    v, field, g, dg, push = units
+    f, y, e = answers
+    nu, teacher_g, teacher_dg = references
+    cumulative, labels, gain, scale = examples
+    label, teacher, readout, sign, noise = labels
+    rate, rate_v, keep, keep_v = steps
+    activation, loss = student
+    flat_v, flat_field, flat_g, flat_dg = v.ravel(), field.ravel(), g.ravel(), dg.ravel()
+    root = np.sqrt(W.shape[1])
+    rng = rngs[0]
+    only = common_level(remaining, count)
+    for _ in range(count):
+        level = only if only >= 0 else draw_level(rng, remaining[0])
         c, _ = draw_component(rng, cumulative)
-        for b in range(edges.size - 1):
-            for i in range(edges[b], edges[b + 1]):
-                x[i] = scale[level, b] * rng.standard_normal()
-            for p in range(U.shape[0]):
-                a = gain[level, c, p, b] / root
-                if a != 0.0:
-                    for i in range(edges[b], edges[b + 1]):
-                        x[i] += a * U[p, i]
-        for k in range(K):
-            total = 0.0
-            for i in range(D):
-                total += W[k, i] * x[i]
-            field[k] = total / root
-        evaluate(activation, field, g, dg)
-        f = 0.0
-        for k in range(K):
-            f += v[k] * g[k]
-        y = label[c]
+        y[0] = label[c]
+        _draw(rng, gain, scale, level, c, root, edges, U, x)
+        _project(W, x, root, field)
+        evaluate(activation, flat_field, flat_g, flat_dg)
+        f[0] = _output(flat_v, flat_g)
         if teacher != NO_TEACHER:
-            for p in range(U.shape[0]):
-                total = 0.0
-                for i in range(D):
-                    total += U[p, i] * x[i]
-                labels[0, p, 0] = total / root
-            teacher_labels(teacher, teacher_readout, teacher_sign, labels[0], labels[1], labels[2], labels[3, 0])
-            y = labels[3, 0, 0]
-            if label_noise > 0.0:
-                y += label_noise * rng.standard_normal()
-        e = error_signal(loss, f, y)
-        for k in range(K):
-            push[k] = rate * root * e * v[k] * dg[k]
-            v[k] = keep_v * v[k] - rate_v * e * g[k]
-        for k in range(K):
-            step = push[k]
-            for i in range(D):
-                W[k, i] = keep * W[k, i] - step * x[i]
+            _project(U, x, root, nu)
+            teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
+            if noise > 0.0:
+                y[0] += noise * rng.standard_normal()
+        learn(loss, rate * root, rate_v, keep_v, v, g, dg, push, f, y, e, 1)
+        _move(W, x, push, keep)
+
+
+@part
+def _draw(rng, gain, scale, level, c, root, edges, U, x):
+    """Draw an example x (D,) of that level and component: gain (levels, components, P, blocks), scale (levels, blocks)."""
+    for b in range(edges.size - 1):
+        for i in range(edges[b], edges[b + 1]):
+            x[i] = scale[level, b] * rng.standard_normal()
+        for p in range(U.shape[0]):
+            a = gain[level, c, p, b] / root
+            if a != 0.0:
+                for i in range(edges[b], edges[b + 1]):
+                    x[i] += a * U[p, i]
+
+
+@kernel
+def _project(W, x, root, field):
+    """The fields w . x / sqrt(D) of the rows of W, (rows, 1)."""
+    for k in range(W.shape[0]):
+        total = 0.0
+        for i in range(x.size):
+            total += W[k, i] * x[i]
+        field[k, 0] = total / root
+
+
+@kernel
+def _output(v, g):
+    """The output of the student, v . g."""
+    total = 0.0
+    for k in range(v.size):
+        total += v[k] * g[k]
+    return total
+
+
+@kernel
+def _move(W, x, push, keep):
+    """W <- keep W - push x'."""
+    for k in range(W.shape[0]):
+        step = push[k, 0]
+        for i in range(x.size):
+            W[k, i] = keep * W[k, i] - step * x[i]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.sims.runs.observe import wilson_interval
+from curriculode.theory.results.observations import wilson_interval
 
 
 def test_observations_are_those_of_the_trajectories(xor: cu.Experiment) -> None:

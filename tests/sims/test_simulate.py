@@ -13,9 +13,10 @@ import curriculode as cu
 from curriculode.sims.runs.simulate import simulate
 from curriculode.sims.spaces.draws import Segment, draw_level, level_counts, record_steps, segments, stage_counts
 from curriculode.sims.spaces.model import Model
-from curriculode.sims.spaces.overlap_space import OverlapSpace, _norm_of_rest, _rotate
+from curriculode.sims.spaces.overlap_space import OverlapSpace
 from curriculode.sims.spaces.weight_space import WeightSpace, place
 from curriculode.theory.describe.protocol import ORDERS
+from curriculode.theory.dynamics.setting import Setting
 from tests import twins
 
 LEVELS = [cu.Level("easy", share=0.3, noise=0.2), cu.Level("mid", share=0.3, noise=0.4), cu.Level("hard", noise=0.6)]
@@ -102,10 +103,11 @@ def test_weight_space_against_plain_numpy(activation: str, loss: str) -> None:
     )
     D = 20
     start = experiment.initial(dimension=D, seed=1)
-    run = WeightSpace(Model.of(experiment, D), [start], [np.random.default_rng(8)])
-    twin = WeightSpace(Model.of(experiment, D), [start], [np.random.default_rng(8)])
-    run.advance(np.array([[50]]), 50)
-    W, U, v, rng = twin.W, twin.U, twin.v, twin.rng
+    setting = Setting.of(experiment)
+    run = WeightSpace(Model.of(setting, D), [start], [np.random.default_rng(8)])
+    twin = WeightSpace(Model.of(setting, D), [start], [np.random.default_rng(8)])
+    run.advance(np.array([[50]]), 50, setting.rates)
+    W, U, v, rng = twin.weights.W, twin.weights.U, twin.units.v[:, 0], twin.rng
     g, dg, _ = twins.ACTIVATIONS[activation]
     gain = np.where(np.arange(D) < 8, 1.6, 1.0)
     for _ in range(50):
@@ -119,8 +121,8 @@ def test_weight_space_against_plain_numpy(activation: str, loss: str) -> None:
             (1 - 1.1 * 0.2 / D) * W - 1.1 / np.sqrt(D) * np.outer(e * v * dg(lam), x),
             (1 - 0.6 * 0.2 / D) * v - 0.6 / D * e * g(lam),
         )
-    assert np.abs(run.W - W).max() < 1e-12
-    assert np.abs(run.v - v).max() < 1e-13
+    assert np.abs(run.weights.W - W).max() < 1e-12
+    assert np.abs(run.units.v[:, 0] - v).max() < 1e-13
 
 
 def test_runs_in_random_order_depend_on_nothing_but_their_seed(xor: cu.Experiment) -> None:
@@ -135,12 +137,13 @@ def test_runs_in_random_order_depend_on_nothing_but_their_seed(xor: cu.Experimen
         assert np.array_equal(alone.Q[0], together.Q[number])
     few = simulate(experiment, runs=40, workers=1, **{**settings, "times": 2})
     assert np.array_equal(few.v[:, -1], together.v[:, -1])
-    model = Model.of(experiment, 20)
+    setting = Setting.of(experiment)
+    model = Model.of(setting, 20)
     starts = [experiment.initial(20, 1, i) for i in range(8)]
     space = OverlapSpace(model, starts, [np.random.default_rng(i) for i in range(8)])
     remaining = np.tile([4, 36], (8, 1))
     for _ in range(20):
-        space.advance(remaining, 2)
+        space.advance(remaining, 2, setting.rates)
         assert remaining.min() >= 0
     assert not remaining.any()
 
@@ -241,30 +244,6 @@ def test_aligned_units_stay_finite_in_overlap_space(xor: cu.Experiment) -> None:
     ensemble = simulate(xor, dimension=500, runs=2, start=start, times=3)
     assert np.isfinite(ensemble.Q).all()
     assert np.abs(ensemble.Q[:, :, 0] - ensemble.Q[:, :, 1]).max() < 1e-10
-
-
-def test_rotation_keeps_overlaps(rng: np.random.Generator) -> None:
-    """Independent units, aligned units, and a unit without weights, in eight lanes at once."""
-    A = rng.standard_normal((2 + 5 + 8, 5, 8))
-    A[:, 3] = A[:, 1]
-    A[:, 2, 4] = 0.0
-    before, along = np.einsum("jkr,jmr->rkm", A, A), A[:2].copy()
-    _rotate(A, 2, np.empty((15 + 5 + 1, 8)))
-    assert np.abs(np.einsum("jkr,jmr->rkm", A, A) - before).max() < 1e-13
-    assert np.array_equal(A[:2], along)
-    assert np.array_equal(A[7:], np.zeros((8, 5, 8)))
-
-
-def test_norm_of_the_rest_is_a_chi_variable() -> None:
-    rngs = tuple(np.random.default_rng(i) for i in range(32))
-    for degrees in (1, 2, 3, 10, 10**6):
-        d = 0.5 * degrees - 1 / 3
-        sample = []
-        for _ in range(2500):
-            x, u = np.array([r.standard_normal() for r in rngs[:8]]), np.array([r.random() for r in rngs[:8]])
-            _norm_of_rest(rngs, 8, degrees, d, 1 / np.sqrt(9 * d), x, u, np.empty(8))
-            sample.extend(x)
-        assert stats.kstest(np.square(sample), stats.chi2(degrees).cdf).pvalue > 1e-4 / 5
 
 
 def test_diverged_runs_are_named(xor: cu.Experiment) -> None:

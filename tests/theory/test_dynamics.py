@@ -5,9 +5,10 @@ import pytest
 
 import curriculode as cu
 from curriculode.sims.spaces.weight_space import place
-from curriculode.theory.describe.order_parameters import block_sizes
-from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.online import OnlineLearning
 from curriculode.theory.dynamics.packing import pack, state_size, unpack
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.tasks.blocks import Blocks
 from tests import twins
 
 CASES = [
@@ -36,14 +37,14 @@ def experiment(activation: str, loss: str, faded: float, decay: float, readout: 
 
 
 def derivative(case: cu.Experiment, start: cu.OrderParameters, way: str = "auto", points: int = 2**14, noise_terms: bool = True):  # type: ignore[no-untyped-def]
-    system = System.of(case)
-    engine = system.engine(way, points, 0, noise_terms)
-    rhs = RightHandSide(system, engine, case.protocol.stages()[0].probability, start.v)
+    setting = Setting.of(case)
+    engine = setting.engine(way, points, 0, noise_terms)
+    rhs = OnlineLearning(setting, engine, setting.stages[0].probability, setting.rates, start.v)
     y = np.empty(rhs.size)
     Q, M, v = start.blocked()
     pack(Q, M, v, y)
     dQ, dM, dv = np.zeros_like(Q), np.zeros_like(M), np.zeros_like(v)
-    unpack(rhs(0.0, y), dQ, dM, dv)
+    unpack(rhs.rate(0.0, y), dQ, dM, dv)
     return dQ, dM, dv
 
 
@@ -174,17 +175,17 @@ def test_one_call_for_erf_committees_is_the_sum_of_its_parts(teacher: str) -> No
         ),
     )
     start = case.initial(dimension=60, seed=3)
-    system = System.of(case)
+    setting = Setting.of(case)
     for noise_terms in (True, False):
-        rhs = RightHandSide(
-            system, system.engine("closed form", 64, 0, noise_terms), case.protocol.stages()[0].probability, start.v
+        rhs = OnlineLearning(
+            setting, setting.engine("closed form", 64, 0, noise_terms), setting.stages[0].probability, setting.rates, start.v
         )
         y = np.empty(rhs.size)
         pack(*start.blocked(), y)
-        fused = rhs(0.0, y)
+        fused = rhs.rate(0.0, y)
         assert rhs._whole is not None
         rhs._whole = None
-        assert fused == pytest.approx(rhs(0.0, y), rel=1e-13, abs=1e-15)
+        assert fused == pytest.approx(rhs.rate(0.0, y), rel=1e-13, abs=1e-15)
 
 
 def test_fixed_readout_is_no_part_of_the_state() -> None:
@@ -194,8 +195,11 @@ def test_fixed_readout_is_no_part_of_the_state() -> None:
 
 
 def test_block_sizes_sum_and_refuse() -> None:
-    assert block_sizes(10, np.array([0.3, 0.7]), 1, 2).tolist() == [3, 7]
+    T = np.eye(2)[None]
+    two, one = Blocks(np.array([0.3, 0.7]), np.concatenate([T, T])), Blocks(np.ones(1), T)
+    assert two.sizes(10, 1).tolist() == [3, 7]
+    assert two.sizes(1e3, 1).tolist() == [300, 700]
     with pytest.raises(cu.InputError, match=r"need K \+ P = 6 inputs in each block; use D of at least 20"):
-        block_sizes(10, np.array([0.3, 0.7]), 4, 2)
+        two.sizes(10, 4)
     with pytest.raises(cu.InputError, match="it must be a whole number"):
-        block_sizes(10.5, np.array([1.0]), 1, 2)  # type: ignore[arg-type]
+        one.sizes(10.5, 1)  # type: ignore[arg-type]

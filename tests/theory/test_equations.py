@@ -5,9 +5,10 @@ import pytest
 import sympy as sp
 
 import curriculode as cu
-from curriculode.theory import equations as eq
-from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.online import OnlineLearning
 from curriculode.theory.dynamics.packing import pack, unpack
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.printing import equations as eq
 
 
 def value(expression: sp.Expr, numbers: dict) -> float:
@@ -34,12 +35,12 @@ def test_printed_terms_evaluate_to_the_compiled_right_hand_side() -> None:
     }
     state = {eq.Q[eq.k, eq.m]: q, eq.M[eq.k, eq.p]: a, eq.v[eq.k]: w, eq.eta: 0.5, eq.eta_v: 0.25, eq.kappa: 0.1}
     printed = [value(equation.right, {**averages, **state}) for equation in eq.equations(experiment)]
-    system = System.of(experiment)
-    rhs = RightHandSide(system, system.engine("auto", 1024, 0), np.ones(1), np.array([w]))
+    setting = Setting.of(experiment)
+    rhs = OnlineLearning(setting, setting.engine("auto", 1024, 0), np.ones(1), setting.rates, np.array([w]))
     y = np.empty(rhs.size)
     pack(np.array([[[q]]]), np.array([[[a, c]]]), np.array([w]), y)
     dQ, dM, dv = np.zeros((1, 1, 1)), np.zeros((1, 1, 2)), np.zeros(1)
-    unpack(rhs(0.0, y), dQ, dM, dv)
+    unpack(rhs.rate(0.0, y), dQ, dM, dv)
     assert printed == pytest.approx([dM[0, 0, 0], dQ[0, 0, 0], dv[0]], abs=1e-12)
 
 

@@ -1,7 +1,6 @@
 """The integration: limits, symmetries, accuracy, and how it ends."""
 
 import importlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -195,7 +194,7 @@ def test_the_error_of_exact_equations_is_that_of_the_classification_error() -> N
     start = case.initial(dimension=1000)
     trajectory = cu.integrate(case, start, times=5)
     assert trajectory.statistics["averages"]["ways"]["classification error"] == "quasi-Monte Carlo"
-    truth = replace(trajectory, points=2**18, scrambling=1).classification_error
+    truth = trajectory.replace(numerics=trajectory.numerics.set(points=2**18, scrambling=1)).classification_error
     error = trajectory.classification_standard_error
     assert (error[1:] > 1e-5).all()
     assert (np.abs(trajectory.classification_error - truth) < 5 * error + 1e-4).all()
@@ -204,15 +203,15 @@ def test_the_error_of_exact_equations_is_that_of_the_classification_error() -> N
 def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of the four pilots ends early: the error after that is not known, which is told, and is no error of zero."""
     module = importlib.import_module("curriculode.theory.solve.integrate")
-    whole = module._integrate
+    whole = module._Run.once
 
     def cut(*arguments):  # type: ignore[no-untyped-def]
         trajectory = whole(*arguments)
-        if arguments[-2] != 2**31:  # the scrambling of the first pilot
+        if arguments[2] != 2**31:  # the net of the first pilot
             return trajectory
-        return replace(trajectory, t=trajectory.t[:2], Q=trajectory.Q[:2], M=trajectory.M[:2], v=trajectory.v[:2], success=False)
+        return trajectory.replace(arrays={name: value[:2] for name, value in trajectory.arrays.items()}, success=False)
 
-    monkeypatch.setattr(module, "_integrate", cut)
+    monkeypatch.setattr(module._Run, "once", cut)
     case = change(xor, student__activation="tanh", protocol__duration=1.0)
     trajectory = cu.integrate(case, case.initial(dimension=200), points=64, times=5)
     report = trajectory.statistics["averages"]

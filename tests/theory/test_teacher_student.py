@@ -8,8 +8,9 @@ import curriculode as cu
 from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, QuasiMonteCarlo, choose
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.experiment import load
-from curriculode.theory.dynamics.online import RightHandSide, System
+from curriculode.theory.dynamics.online import OnlineLearning
 from curriculode.theory.dynamics.packing import pack
+from curriculode.theory.dynamics.setting import Setting
 from tests import twins
 
 
@@ -109,13 +110,13 @@ def test_right_hand_side_against_brute_force(student: str, teacher: str, label: 
     case = experiment(K=2, M=2, protocol__order="hard-only", **changes)
     start = case.initial(dimension=40, seed=3)
     Q, M, v = start.blocked()
-    system = System.of(case)
-    rhs = RightHandSide(system, system.engine("auto", 2**14, 0), case.protocol.stages()[0].probability, v)
+    setting = Setting.of(case)
+    rhs = OnlineLearning(setting, setting.engine("auto", 2**14, 0), setting.stages[0].probability, setting.rates, v)
     y = np.empty(rhs.size)
     pack(Q, M, v, y)
-    ours = rhs(0.0, y)
+    ours = rhs.rate(0.0, y)
     n, eta = 400_000, 0.7
-    T = system.T
+    T = setting.blocks.T
     joint = [rng.standard_normal((n, 4)) @ semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])).T for b in range(2)]
     nu, lam = joint[0][:, :2], joint[0][:, 2:] + joint[1][:, 2:]
     signs = lambda x: np.where(x > 0, 1.0, -1.0)  # noqa: E731
@@ -191,12 +192,11 @@ def test_the_plateau_is_left_after_a_time_logarithmic_in_the_asymmetry() -> None
     """escape time = constant + ln(1 / asymmetry) / lambda, lambda the unstable eigenvalue of the equations on the plateau."""
     case = soft_committee()
     Q, M = np.full((2, 2), 1 / 3), np.full((2, 2), 6**-0.5)
-    system = System.of(case)
-    rhs = RightHandSide(system, system.engine("closed form", 64, 0, False), np.ones(1), np.ones(2))
-    plateau, step = np.empty(rhs.size), 1e-6
+    setting = Setting.of(case)
+    rhs = OnlineLearning(setting, setting.engine("closed form", 64, 0, False), np.ones(1), setting.rates, np.ones(2))
+    plateau = np.empty(rhs.size)
     pack(Q[None], M[None], np.ones(2), plateau)
-    columns = [(rhs(0.0, plateau + step * e) - rhs(0.0, plateau - step * e)) / (2 * step) for e in np.eye(rhs.size)]
-    growth = np.linalg.eigvals(np.array(columns).T).real.max()
+    growth = np.linalg.eigvals(rhs.jacobian(0.0, plateau)).real.max()
     tilt = np.array([[1.0, -1.0], [-1.0, 1.0]])
     sizes, times = [1e-3, 1e-5, 1e-7], []
     for size in sizes:

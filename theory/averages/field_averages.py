@@ -1,6 +1,6 @@
 """What a way of averaging is given, and what it returns."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ class FieldLaw:
     """The Gaussian law of the fields lambda_k of one level, given Q and M.
 
     mean : (components, K)   m^c_k = sum_b sum_p a_cpb M^b_kp
+    reference_mean : (components, R)   n^c_q = sum_b sum_p a_cpb T^b_pq, fixed
     covariance : (R + K, R + K), of the R = P reference fields where labels depend on them (else R = 0), then of the student's:
         sum_b s_b^2 [[T^b, M^b'], [M^b, Q^b]]
     """
@@ -20,6 +21,7 @@ class FieldLaw:
         self.example = law
         self.references = T.shape[1] if law.teacher.exists else 0
         self.mean = np.empty((law.probability.size, width))
+        self.reference_mean = np.ascontiguousarray(np.einsum("cpb,bpq->cq", law.gain, T)[:, : self.references])
         self.covariance = np.empty((self.references + width, self.references + width))
         # The references' own covariance is fixed, and positive definite where it matters.
         effective = np.tensordot(law.scale**2, T, axes=1)
@@ -31,8 +33,7 @@ class FieldLaw:
         field_law(self.example.gain, self.example.scale, Q, M, self.mean, self.covariance, self.references)
 
 
-@dataclass(frozen=True)
-class FieldAverages:
+class FieldAverages(NamedTuple):
     """Averages over components and fields of one level; F_k = e v_k g'(lambda_k), e = dl/df.
 
     force   : (components, K)  pi_c E[F_k | c]

@@ -1,32 +1,47 @@
 """What a user describes: frozen, checked on construction, each mistake told in one sentence with its place."""
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from curriculode.theory.core.checks import plain
 from curriculode.theory.core.errors import InputError
 
 
 class Description(BaseModel):
-    """Base of all descriptions (task, student, training, protocol, experiment): immutable, strict types, no unknown keys."""
+    """Base of all descriptions (task, student, training, protocol, experiment, numerics): immutable, no unknown keys.
+
+    Numbers may be numpy's, sequences may be arrays, tuples or pandas Series, and a whole number may be written as 4.0.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, **data: Any) -> None:
-        plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in data.items()}
+        wholes = _whole_numbers(type(self))
+        values = {}
+        for key, value in data.items():
+            value = plain(value)
+            if key in wholes and isinstance(value, float) and value.is_integer():
+                value = int(value)
+            values[key] = value
         try:
-            super().__init__(**plain)
+            super().__init__(**values)
         except ValidationError as error:
             raise InputError(sentence(type(self), error)) from None
 
 
-def unknown(what: str, given: str, allowed: list[str]) -> str:
+def _whole_numbers(kind: type[BaseModel]) -> set[str]:
+    """Names of the settings that are whole numbers."""
+    return {name for name, field in kind.model_fields.items() if field.annotation in (int, int | None)}
+
+
+def unknown(what: str, given: Any, allowed: Sequence[str], listed: str = "") -> str:
     """Sentence for an unknown name, with the nearest allowed one first when it is near."""
-    near = difflib.get_close_matches(given, allowed, n=1)
+    near = difflib.get_close_matches(str(given), allowed, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{what} {given!r} is unknown{hint}; allowed: {', '.join(allowed)}"
+    return f"{what} {given!r} is unknown{hint}; allowed: {listed or ', '.join(allowed)}"
 
 
 _LIMITS = {
@@ -37,14 +52,15 @@ _LIMITS = {
 }
 _TYPES = {
     "int_type": "a whole number",
+    "int_from_float": "a whole number",
     "float_type": "a number",
     "string_type": "a text",
     "bool_type": "true or false",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a table",
-    "finite_number": "a finite number",
     "model_type": "a table of settings",
+    "finite_number": "a finite number",
 }
 
 
@@ -67,6 +83,8 @@ def _one(kind: type[BaseModel], mistake: Any) -> str:
     if code == "literal_error":
         allowed = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return unknown(f"{kind.__name__}: {place}", str(given), allowed)
+    if code == "is_instance_of":
+        return f"{kind.__name__}: {place} = {given!r} is not allowed; it must be a {context['class']}"
     if code in _LIMITS:
         key, words = _LIMITS[code]
         return f"{kind.__name__}: {place} = {given!r} is not allowed; it must be {words} {context[key]}"

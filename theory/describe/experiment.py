@@ -27,60 +27,59 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import SerializeAsAny, model_validator
 
+from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.committee import Committee
-from curriculode.theory.describe.order_parameters import OrderParameters, random_start, start_seed
-from curriculode.theory.describe.protocol import Level, Protocol
-from curriculode.theory.describe.training import TRAININGS, BatchSlices, Training
-from curriculode.theory.tasks import TeacherStudent, XorMixture
+from curriculode.theory.describe.order_parameters import OrderParameters, child_seed, random_start
+from curriculode.theory.describe.protocol import Protocol
+from curriculode.theory.describe.training import TRAININGS, Training
+from curriculode.theory.tasks import TASKS, Level, Task
+from curriculode.theory.tasks.blocks import Blocks
 
-Task = XorMixture | TeacherStudent
-TASKS: dict[str, type[XorMixture] | type[TeacherStudent]] = {"xor-mixture": XorMixture, "teacher-student": TeacherStudent}
 SECTIONS = ("task", "student", "training", "protocol", "levels")
+COMMANDS = ("compare", "integrate", "simulate", "sweep", "refine")  # commands that may have a section of their own
+STUDY_SECTIONS = ("study", "numerics", *COMMANDS)
 
 
 class Experiment(Description):
     """What is learnt, by whom, how, and from which examples in which order.
 
-    >>> from curriculode.theory.describe.training import OnlineSGD
+    >>> from curriculode import OnlineSGD, XorMixture
     >>> experiment = Experiment(task=XorMixture(), student=Committee(width=4), training=OnlineSGD(learning_rate=1.0),
     ...                         protocol=Protocol.single(duration=10.0, noise=0.4))
     >>> experiment.replace({"student.width": 8}).student.width
     8
     """
 
-    task: Annotated[Task, Field(discriminator="kind")]
-    student: Committee
-    training: Annotated[Training, Field(discriminator="kind")]
-    protocol: Protocol
+    task: SerializeAsAny[Task]
+    student: SerializeAsAny[Committee]
+    training: SerializeAsAny[Training]
+    protocol: SerializeAsAny[Protocol]
 
     @model_validator(mode="after")
     def _check(self) -> "Experiment":
-        allowed = self.task.level_settings
-        for level in self.protocol.levels:
-            for key in level.model_fields_set - {"name", "share", *allowed}:
+        levels = tuple(level.of(self.task) for level in self.protocol.levels)
+        if levels != self.protocol.levels or any(a is not b for a, b in zip(levels, self.protocol.levels, strict=True)):
+            # The levels become the task's own kind; the protocol is otherwise the one given.
+            self.__dict__["protocol"] = self.protocol.model_copy(update={"levels": levels})
+        Blocks.of(self.task)
+        laws = [self.task.example_law(level) for level in levels]  # each raises with its own sentence what the task cannot do
+        for level, law in zip(levels, laws, strict=True):
+            if not law.has_labels_of(laws[0]):
                 raise InputError(
-                    f"level {level.name!r} has {key!r}, which a {self.task.kind} does not know; "
-                    f"allowed: {', '.join(('share', *allowed))}"
+                    f"levels {levels[0].name!r} and {level.name!r} differ in their components, labels or teacher; a level may change "
+                    "gain and scale alone"
                 )
-            self.task.example_law(level)  # raises with its own sentence what the task cannot do
-        if isinstance(self.training, BatchSlices):
-            self.training.check(self.task, self.student, len(self.protocol.stages()))
-            return self
-        if isinstance(self.task, TeacherStudent) and self.training.loss == "logistic" and not self.task.binary_labels:
-            raise InputError(
-                'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
-                'or training.loss = "squared"'
-            )
+        self.training.check(self.task, self.student, self.protocol)
         return self
 
-    def initial(self, dimension: int, seed: int = 0, number: int = 0) -> OrderParameters:
+    def initial(self, dimension: int, seed: int | np.random.SeedSequence = 0, number: int = 0) -> OrderParameters:
         """Random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
 
         `number` counts the independent starts of one seed: run i of a simulation begins at number i.
@@ -90,15 +89,14 @@ class Experiment(Description):
         (4, 4)
         """
         return random_start(
-            self.student,
-            self.task.block_fractions(),
-            self.task.reference_overlap(),
-            dimension=dimension,
-            seed=start_seed(seed, number),
+            self.student, Blocks.of(self.task), dimension=dimension, seed=child_seed(seed, 1, whole_number("number", number, 0))
         )
 
     def replace(self, changes: Mapping[str, Any]) -> "Experiment":
-        """The same experiment with other values at dotted names, such as `student.width` or `levels.hard.noise`."""
+        """The same experiment with other values at dotted names, such as `student.width` or `levels.hard.noise`.
+
+        None leaves a setting out again. Classes of your own stay what they are, registered or not.
+        """
         if not isinstance(changes, Mapping) or not all(isinstance(name, str) for name in changes):
             raise InputError(f"changes {changes!r} are not allowed; give a mapping of dotted names, such as {{'student.width': 8}}")
         tables = self.to_dict()
@@ -115,12 +113,18 @@ class Experiment(Description):
                 raise InputError(
                     f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
                 )
-            table[last] = value.item() if isinstance(value, np.generic) else value
-        return type(self).from_dict(tables)
+            if value is None:
+                self.get(name)  # raises for a name that is not known
+                table.pop(last, None)
+            else:
+                table[last] = plain(value)
+        return type(self)._built(tables, self)
 
     def get(self, name: str) -> Any:
-        """The value at a dotted name."""
-        value: Any = self.to_dict()
+        """The value at a dotted name; None for a setting that is known and left out."""
+        if not isinstance(name, str):
+            raise InputError(f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'")
+        value: Any = self._tables(exclude_none=False)
         for part in name.split("."):
             if not isinstance(value, dict) or part not in value:
                 allowed = list(value) if isinstance(value, dict) else []
@@ -128,12 +132,17 @@ class Experiment(Description):
             value = value[part]
         return value
 
-    def to_dict(self) -> dict[str, Any]:
-        """The tables of the TOML file, defaults included."""
-        tables = self.model_dump(exclude_none=True)
+    def _tables(self, exclude_none: bool) -> dict[str, Any]:
+        tables = self.model_dump(exclude_none=exclude_none)
         levels = tables["protocol"].pop("levels")
         tables["levels"] = {level.pop("name"): level for level in levels}
-        return tables
+        if not tables["protocol"]["plan"]:
+            del tables["protocol"]["plan"]
+        return plain(tables)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tables of the TOML file, defaults included."""
+        return self._tables(exclude_none=True)
 
     def to_toml(self) -> str:
         """The experiment as the text of a TOML file."""
@@ -144,11 +153,16 @@ class Experiment(Description):
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any]) -> "Experiment":
         """Build an experiment from the tables of its TOML file."""
+        return cls._built(tables)
+
+    @classmethod
+    def _built(cls, tables: Mapping[str, Any], like: "Experiment | None" = None) -> "Experiment":
+        """The experiment of these tables; parts whose kind is that of `like` are of its classes."""
         if not isinstance(tables, Mapping):
             raise InputError(f"{tables!r} is no experiment; give the tables of its TOML file")
         for name in tables:
             if name not in SECTIONS:
-                raise InputError(unknown("section", name, list(SECTIONS)))
+                raise InputError(unknown("section", name, SECTIONS))
         for name in SECTIONS:
             if name not in tables:
                 raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
@@ -157,11 +171,9 @@ class Experiment(Description):
         if "levels" in tables["protocol"]:
             raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
         kind = tables["task"].get("kind", "xor-mixture")
-        if not isinstance(kind, str) or kind not in TASKS:
-            raise InputError(unknown("task.kind", str(kind), list(TASKS)))
+        task_type = type(like.task) if like is not None and like.task.kind == kind else TASKS[kind]
         way = tables["training"].get("kind", "online-sgd")
-        if not isinstance(way, str) or way not in TRAININGS:
-            raise InputError(unknown("training.kind", str(way), list(TRAININGS)))
+        training_type = type(like.training) if like is not None and like.training.kind == way else TRAININGS[way]
         levels = []
         for name, settings in tables["levels"].items():
             if not isinstance(settings, dict):
@@ -169,20 +181,32 @@ class Experiment(Description):
                     f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ..."
                 )
             try:
-                levels.append(Level(**{"name": name, **_keywords(settings, f"levels.{name}")}))
+                own = task_type.level_type if set(settings) <= set(task_type.level_type.model_fields) else Level
+                levels.append(own(name, **_keywords(settings, f"levels.{name}")).of(task_type, kind))
             except InputError as error:
-                raise InputError(f"level {name!r}: {error}") from None
+                raise InputError(f"level {name!r}: {error}" if f"level {name!r}" not in str(error) else str(error)) from None
         return cls(
-            task=TASKS[kind](**_keywords(tables["task"], "task")),
-            student=Committee(**_keywords(tables["student"], "student")),
-            training=TRAININGS[way](**_keywords(tables["training"], "training")),
-            protocol=Protocol(**_keywords(tables["protocol"], "protocol"), levels=tuple(levels)),
+            task=task_type(**_keywords(tables["task"], "task")),
+            student=(Committee if like is None else type(like.student))(**_keywords(tables["student"], "student")),
+            training=training_type(**_keywords(tables["training"], "training")),
+            protocol=(Protocol if like is None else type(like.protocol))(
+                **_keywords(tables["protocol"], "protocol"), levels=tuple(levels)
+            ),
         )
 
     @classmethod
     def from_toml(cls, text: str) -> "Experiment":
         """Build an experiment from the text of a TOML file."""
         return cls.from_dict(parse_toml(text, "the experiment"))
+
+
+def checked_experiment(experiment: Any) -> Experiment:
+    """The experiment that is given, or `InputError` for anything else."""
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
+        )
+    return experiment
 
 
 def _keywords(table: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -231,11 +255,10 @@ def builtin_experiments() -> list[str]:
 def load(name: str | Path) -> Experiment:
     """The built-in experiment called `name`, or the one in the TOML file at that path.
 
-    A section [study], which says how it is run and compared, is left to `curriculode.Study.load`.
+    Further sections, [study] and [numerics] and those of commands, say how it is run and are left to `curriculode.Study.load`.
 
     >>> load("xor-curriculum").student.activation
     'gelu'
     """
     tables = parse_toml(experiment_text(name), f"experiment {name}")
-    tables.pop("study", None)
-    return Experiment.from_dict(tables)
+    return Experiment.from_dict({name: table for name, table in tables.items() if name not in STUDY_SECTIONS})

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from curriculode.theory.core.checks import checked_seed
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.linear_algebra import gram_spectrum, semidefinite_factor
+from curriculode.theory.tasks.blocks import Blocks
 
 if TYPE_CHECKING:
     from curriculode.theory.describe.committee import Committee
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OrderParameters:
     """A state of the student.
 
@@ -75,6 +77,14 @@ class OrderParameters:
         Q = self.blocked()[0]
         return np.lexsort((np.einsum("bkk->k", Q), np.abs(self.v)))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OrderParameters) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in ("Q", "M", "v")
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.Q.tobytes(), self.M.tobytes(), self.v.tobytes()))
+
     def permuted(self, order: np.ndarray) -> "OrderParameters":
         """The same student with its hidden units in another `order`, shape (K,)."""
         order = np.asarray(order)
@@ -101,36 +111,14 @@ class OrderParameters:
                 )
 
 
-def block_sizes(dimension: int, fractions: np.ndarray, width: int, references: int) -> np.ndarray:
-    """Number of inputs D_b in each block, summing to `dimension`; at least K + P each, or `InputError`."""
-    if isinstance(dimension, bool) or not isinstance(dimension, (int, np.integer)):
-        raise InputError(f"dimension = {dimension!r} is not allowed; it must be a whole number of inputs D")
-    if dimension > 10**15:
-        raise InputError(f"dimension = {dimension:g} is not allowed; D is at most 10^15, beyond which 1/D is lost to rounding")
-    edges = np.rint(dimension * np.cumsum(np.concatenate([[0.0], fractions]))).astype(np.int64)
-    edges[-1] = dimension
-    sizes = np.diff(edges)
-    needed = width + references
-    if sizes.min() < needed:
-        least = int(np.ceil(needed / np.min(fractions)))
-        detail = "" if sizes.size == 1 else f" in its smallest block ({sizes.min()} inputs)"
-        raise InputError(
-            f"dimension D = {dimension} is too small{detail}: a student of width {width} and {references} references need "
-            f"K + P = {needed} inputs in each block; use D of at least {least}, or a smaller width"
-        )
-    return sizes
-
-
-def random_start(
-    student: "Committee", fractions: np.ndarray, T: np.ndarray, *, dimension: int, seed: int | np.random.SeedSequence
-) -> OrderParameters:
+def random_start(student: "Committee", blocks: Blocks, *, dimension: int, seed: int | np.random.SeedSequence) -> OrderParameters:
     """Overlaps of Gaussian weights w ~ N(0, weight_scale^2) with the references, in law exactly, for any `dimension`.
 
     Along the P reference directions of a block the weights are P Gaussian coordinates; the rest of them has a Wishart Gram
     matrix with D_b - P degrees of freedom, drawn by Bartlett's decomposition. Cost O(K^3), whatever D.
     """
-    K, P = student.width, T.shape[1]
-    sizes = block_sizes(dimension, fractions, K, P)
+    K, P, T = student.width, blocks.references, blocks.T
+    sizes = blocks.sizes(dimension, K)
     rng = np.random.default_rng(checked_seed(seed))
     Q, M = np.zeros((sizes.size, K, K)), np.zeros((sizes.size, K, P))
     for b, size in enumerate(sizes):
@@ -146,18 +134,7 @@ def random_start(
     return OrderParameters(Q, M, student.v_scale * v)
 
 
-def checked_seed(seed: int | np.random.SeedSequence) -> np.random.SeedSequence:
-    """A SeedSequence from a seed, or `InputError`."""
-    if isinstance(seed, np.random.SeedSequence):
-        return seed
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise InputError(f"seed = {seed!r} is not allowed; it must be a whole number of at least 0")
-    return np.random.SeedSequence(int(seed))
-
-
-def start_seed(seed: int, number: int) -> np.random.SeedSequence:
-    """Seed of the start of that number; the noise of run i has the key (i,), so starts and runs share nothing."""
+def child_seed(seed: int | np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
+    """The stream of random numbers of that key under a seed: (i,) is the noise of run i, (1, j) start number j."""
     root = checked_seed(seed)
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
-        raise InputError(f"number = {number!r} is not allowed; it must be a whole number of at least 0")
-    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, 1, int(number)))
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))

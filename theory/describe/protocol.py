@@ -4,54 +4,58 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from curriculode.theory.core.description import Description
+from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.tasks.level import Level
 
-Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only"]
+Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only", "stages"]
 ORDERS: tuple[str, ...] = ("curriculum", "anti-curriculum", "random", "hard-only", "easy-only")
 
 
-class Level(Description):
-    """One degree of difficulty.
+class Stage(Description):
+    """A stretch of a protocol that is written out: one mixture of levels.
 
-    name : how it is called in tables and files
-    share : its share of the examples, in [0, 1]; one level of a protocol may leave it out and gets the rest
-    noise : XOR mixture: standard deviation of the clouds, >= 0
-    fading : XOR mixture: gain of the centroids on the faded fraction of the inputs, >= 1
-    irrelevant_variance : teacher-student: variance of the irrelevant inputs, >= 0
+    share : its share of the duration, in (0, 1]; the shares of a plan sum to 1
+    probability : level -> probability that an example is of it; levels left out have 0, and the rest sum to 1
+    learning_rate : eta of the weights in this stage, by default the training's; the readout's keeps its ratio to it
 
-    >>> Level("easy", share=0.1, noise=0.2).name
-    'easy'
+    >>> Stage(share=0.5, probability={"easy": 1.0}).learning_rate is None
+    True
     """
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z][\w-]*$")]
-    share: Annotated[float, Field(ge=0, le=1)] | None = None
-    noise: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    fading: Annotated[float, Field(ge=1, le=1e6)] | None = None
-    irrelevant_variance: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    share: Annotated[float, Field(gt=0, le=1)]
+    probability: dict[str, Annotated[float, Field(ge=0, le=1)]]
+    learning_rate: Annotated[float, Field(ge=0, le=1e6)] | None = None
 
-    def __init__(self, name: str, **settings: Any) -> None:
-        super().__init__(name=name, **settings)
+    @model_validator(mode="after")
+    def _check(self) -> "Stage":
+        total = sum(self.probability.values())
+        if abs(total - 1.0) > 1e-9:
+            listed = ", ".join(f"{name} {value:g}" for name, value in self.probability.items())
+            raise InputError(f"the probabilities of a stage ({listed or 'none'}) sum to {total:g}; they must sum to 1")
+        return self
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stretch of a protocol with one mixture of levels: `probability` (levels,) of each, from time `start` to `end`."""
+class TimedStage:
+    """A stage in time: `probability` (levels,) of each level, from time `start` to `end`, at its `learning_rate` if it has one."""
 
     start: float
     end: float
     probability: np.ndarray
+    learning_rate: float | None = None
 
 
 class Protocol(Description):
     """Levels from easy to hard, their shares of the examples, their order, and the duration.
 
     order : "curriculum" (levels in the order given, easy to hard), "anti-curriculum" (reversed), "random" (all mixed),
-        "hard-only" (the last level throughout), "easy-only" (the first)
+        "hard-only" (the last level throughout), "easy-only" (the first), or "stages": as `plan` says
     duration : t = examples seen per input dimension, > 0
     levels : at least one `Level`, from easy to hard; shares sum to 1
+    plan : stages one after the other, each a `Stage`; what the order "stages" follows, whatever the shares of the levels are
 
     >>> levels = [Level("easy", share=0.25, noise=0.2), Level("hard", noise=0.6)]
     >>> [(s.start, s.end) for s in Protocol(order="curriculum", duration=8.0, levels=levels).stages()]
@@ -59,22 +63,48 @@ class Protocol(Description):
     """
 
     order: Order = "curriculum"
-    duration: Annotated[float, Field(gt=0)]
-    levels: Annotated[tuple[Level, ...], Field(min_length=1, strict=False)]
+    duration: Annotated[float, Field(gt=0, le=1e12)]
+    levels: Annotated[tuple[SerializeAsAny[Level], ...], Field(min_length=1, strict=False)]
+    plan: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
+
+    @field_validator("plan", mode="before")
+    @classmethod
+    def _stages(cls, value: Any) -> Any:
+        """Stages as they stand in a file, as tables."""
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"Protocol: plan = {value!r} is not allowed; give a list of stages, each with share and probability")
+        return tuple(Stage(**stage) if isinstance(stage, dict) and "self" not in stage else stage for stage in value)
 
     @model_validator(mode="after")
     def _check(self) -> "Protocol":
         names = [level.name for level in self.levels]
         if len(set(names)) < len(names):
             raise InputError(f"level names must differ, and these do not: {', '.join(names)}")
+        self._check_plan(names)
         open_ended = [level.name for level in self.levels if level.share is None]
         given = sum(level.share for level in self.levels if level.share is not None)
+        if self.order == "stages" and len(open_ended) == len(names):
+            return self
         if len(open_ended) > 1:
             raise InputError(f"levels {', '.join(open_ended)} have no share; at most one may leave it out, which gets the rest")
         if abs(given - 1.0) > 1e-9 and (not open_ended or given > 1.0):
             listed = ", ".join(f"{level.name} {level.share}" for level in self.levels if level.share is not None)
             raise InputError(f"the shares of the levels ({listed}) sum to {given:g}; they must sum to 1")
         return self
+
+    def _check_plan(self, names: list[str]) -> None:
+        if self.order == "stages" and not self.plan:
+            raise InputError(
+                'order = "stages" needs a plan: Protocol(plan=[Stage(share=0.5, probability={"easy": 1.0}), ...]), in a file '
+                "[[protocol.plan]] with share and probability"
+            )
+        for stage in self.plan:
+            for name in stage.probability:
+                if name not in names:
+                    raise InputError(unknown("stage of the plan: level", name, names))
+        total = sum(stage.share for stage in self.plan)
+        if self.plan and abs(total - 1.0) > 1e-9:
+            raise InputError(f"the shares of the plan's {len(self.plan)} stages sum to {total:g}; they must sum to 1")
 
     @classmethod
     def single(cls, duration: float, **settings: Any) -> "Protocol":
@@ -87,7 +117,9 @@ class Protocol(Description):
 
     @property
     def shares(self) -> tuple[float, ...]:
-        """Share of the examples of each level, those left out filled in."""
+        """Share of the examples of each level, those left out filled in; of a plan without given shares, what it adds up to."""
+        if self.order == "stages" and all(level.share is None for level in self.levels):
+            return tuple(sum(stage.share * stage.probability.get(level.name, 0.0) for stage in self.plan) for level in self.levels)
         rest = 1.0 - sum(level.share for level in self.levels if level.share is not None)
         return tuple(max(rest, 0.0) if level.share is None else level.share for level in self.levels)
 
@@ -98,17 +130,23 @@ class Protocol(Description):
         for level in self.levels:
             if level.name == name:
                 return level
-        raise InputError(f"level {name!r} is unknown; allowed: {', '.join(level.name for level in self.levels)}")
+        raise InputError(unknown("level", name, [level.name for level in self.levels]))
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[TimedStage]:
         """The stages in time, without empty ones. A level's share of a mixture is its probability there."""
         shares, pure = np.array(self.shares), np.eye(len(self.levels))
-        if self.order == "random":
-            return [Stage(0.0, self.duration, shares)]
-        if self.order in ("hard-only", "easy-only"):
-            return [Stage(0.0, self.duration, pure[-1 if self.order == "hard-only" else 0])]
-        sequence = range(len(shares)) if self.order == "curriculum" else range(len(shares) - 1, -1, -1)
-        used = [k for k in sequence if shares[k] > 0]
-        edges = self.duration * np.concatenate([[0.0], np.cumsum(shares[used])])
+        if self.order == "stages":
+            lengths = [stage.share for stage in self.plan]
+            mixtures = [np.array([stage.probability.get(level.name, 0.0) for level in self.levels]) for stage in self.plan]
+            rates = [stage.learning_rate for stage in self.plan]
+        elif self.order == "random":
+            lengths, mixtures, rates = [1.0], [shares], [None]
+        elif self.order in ("hard-only", "easy-only"):
+            lengths, mixtures, rates = [1.0], [pure[-1 if self.order == "hard-only" else 0]], [None]
+        else:
+            sequence = range(len(shares)) if self.order == "curriculum" else range(len(shares) - 1, -1, -1)
+            used = [k for k in sequence if shares[k] > 0]
+            lengths, mixtures, rates = [float(shares[k]) for k in used], [pure[k] for k in used], [None] * len(used)
+        edges = self.duration * np.concatenate([[0.0], np.cumsum(lengths)])
         edges[-1] = self.duration
-        return [Stage(float(edges[i]), float(edges[i + 1]), pure[k]) for i, k in enumerate(used)]
+        return [TimedStage(float(edges[i]), float(edges[i + 1]), mixture, rates[i]) for i, mixture in enumerate(mixtures)]

@@ -1,13 +1,16 @@
-"""A study: an experiment, the parameters varied over it, and how it is run at finite D. The section [study] of a file.
+"""A study: an experiment, the parameters varied over it, and how it is run. The sections [study] and [numerics] of a file.
 
 [study]
 dimension = 200
-runs = 100
-starts = 100
+runs = 96
+starts = 32
 
 [study.over]
 "student.width" = [4, 32]
 "protocol.order" = ["curriculum", "random", "hard-only"]
+
+[numerics]
+points = 512
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +18,25 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from curriculode.theory.core.description import Description
+from curriculode.theory.core.checks import plain
+from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, experiment_text, parse_toml
+from curriculode.theory.describe.experiment import COMMANDS, Experiment, experiment_text, parse_toml
+from curriculode.theory.describe.numerics import Numerics
+
+_MOVED = ("times", "points")  # settings of the numerics that files of version 0.1 have in [study]
 
 
 class Study(Description):
     """An experiment with everything that a comparison of theory and simulation needs.
 
     dimension : D;  runs : simulated runs of each cell;  starts : number of initial conditions they are spread over
-    seed : of starts and runs;  times : number of recorded times;  points : size of the nets of the averages
+    seed : of starts and runs
     over : dotted parameter -> list of values; the cells are all combinations
+    numerics : how it is computed
+    commands : command -> its own settings, the sections [sweep], [refine], ... of a file
     """
 
     experiment: Experiment
@@ -35,18 +44,59 @@ class Study(Description):
     runs: Annotated[int, Field(ge=1)] = 32
     starts: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0)] = 0
-    times: Annotated[int, Field(ge=2)] = 21
-    points: Annotated[int, Field(ge=2)] = 1024
     over: dict[str, Any] = Field(default_factory=dict)
+    numerics: Numerics = Numerics()
+    commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Study":
+        for name, values in listed_values("over", self.over).items():
+            for value in values:
+                self.experiment.replace({name: value})
+        return self
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
         """The study of the built-in experiment called `name`, or of the TOML file at that path."""
-        tables = parse_toml(experiment_text(name), f"experiment {name}")
-        settings = tables.pop("study", {})
-        if not isinstance(settings, dict) or "experiment" in settings or "self" in settings:
-            raise InputError("study must be a section [study] with dimension, runs, starts, seed, times, points, over")
-        return cls(experiment=Experiment.from_dict(tables), **settings)
+        return cls.from_toml(experiment_text(name), f"experiment {name}")
+
+    @classmethod
+    def from_toml(cls, text: str, source: str = "the study") -> "Study":
+        """The study of the text of a TOML file; what it leaves out has its default."""
+        tables = parse_toml(text, source)
+        settings, numerics = tables.pop("study", {}), tables.pop("numerics", {})
+        if not isinstance(settings, dict) or {"experiment", "self", "numerics", "commands"} & set(settings):
+            allowed = [name for name in cls.model_fields if name not in ("experiment", "numerics", "commands")]
+            raise InputError(f"study must be a section [study] with {', '.join(allowed)}")
+        if not isinstance(numerics, dict) or "self" in numerics:
+            raise InputError(f"numerics must be a section [numerics] with {', '.join(Numerics.model_fields)}")
+        numerics = {**{key: settings.pop(key) for key in _MOVED if key in settings}, **numerics}
+        commands = {name: tables.pop(name) for name in COMMANDS if name in tables}
+        return cls(experiment=Experiment.from_dict(tables), numerics=Numerics(**numerics), commands=commands, **settings)
+
+    def to_toml(self) -> str:
+        """The study as the text of a TOML file, from which the same command gives the same numbers."""
+        import tomli_w
+
+        settings = {
+            name: getattr(self, name) for name in ("dimension", "runs", "starts", "seed", "over") if getattr(self, name) != {}
+        }
+        numerics = self.numerics.to_dict()
+        commands = {name: section for name, section in self.commands.items() if section}
+        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **commands}
+        return tomli_w.dumps({**self.experiment.to_dict(), **sections})
+
+    def set(self, **settings: Any) -> "Study":
+        """The same study with those settings changed that are not None; settings of the numerics are told by their names."""
+        given = {name: value for name, value in settings.items() if value is not None}
+        for name in given:
+            if name not in type(self).model_fields and name not in Numerics.model_fields:
+                raise InputError(unknown("setting", name, [*type(self).model_fields, *Numerics.model_fields]))
+        inner = {name: given.pop(name) for name in list(given) if name in Numerics.model_fields}
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        if "runs" in given and "starts" not in given and isinstance(given["runs"], int) and given["runs"] >= 1:
+            fields["starts"] = min(self.starts, given["runs"])
+        return Study(**{**fields, **given, "numerics": given.get("numerics", self.numerics).set(**inner)})
 
     def cells(self) -> list[tuple[dict[str, Any], Experiment]]:
         """Every combination of the varied parameters with its experiment."""
@@ -70,13 +120,13 @@ def listed_values(what: str, given: Mapping[str, Sequence[Any]] | None, distinct
             raise InputError(
                 f"{what} {name!r} = {values!r} is not allowed; give a list of values (and quote a dotted name in TOML)"
             )
-        listed[name] = [value.item() if hasattr(value, "item") else value for value in values]
+        listed[name] = [plain(value) for value in values]
         if not listed[name]:
             raise InputError(f"{what} {name!r} has no values; give at least one")
-        if any(isinstance(value, (dict, list, tuple)) for value in listed[name]):
+        if any(isinstance(value, dict) for value in listed[name]):
             raise InputError(
-                f"{what} {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, or true or false"
+                f"{what} {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, a list, or true or false"
             )
-        if distinct and len({repr(value) for value in listed[name]}) < len(listed[name]):
+        if distinct and any(value in listed[name][:i] for i, value in enumerate(listed[name])):
             raise InputError(f"{what} {name!r} = {listed[name]!r} has a value twice; give each once")
     return listed

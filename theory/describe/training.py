@@ -11,21 +11,42 @@
 """
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
 from curriculode.theory.core.description import Description
 from curriculode.theory.core.errors import InputError
-
-if TYPE_CHECKING:
-    from curriculode.theory.describe.committee import Committee
-    from curriculode.theory.tasks import TeacherStudent, XorMixture
+from curriculode.theory.core.registry import Registry
+from curriculode.theory.describe.committee import Committee
+from curriculode.theory.describe.protocol import Protocol
+from curriculode.theory.tasks import Task, TeacherStudent
 
 _LARGEST = 1e9
 
 
-class OnlineSGD(Description):
+class Rates(NamedTuple):
+    """The rates of a stage, as kernels take them: eta of the weights, eta_v of the readout (0 where it is fixed), kappa."""
+
+    eta: float
+    eta_v: float
+    kappa: float
+
+
+class Training(Description):
+    """How the student is trained; `kind` is its name in files."""
+
+    kind: str
+    loss: str
+
+    def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
+        """Raise `InputError` for what cannot be trained in this way."""
+
+
+TRAININGS: Registry[type[Training]] = Registry("training.kind")
+
+
+class OnlineSGD(Training):
     """Online stochastic gradient descent.
 
     learning_rate : eta >= 0, of the weights
@@ -48,8 +69,24 @@ class OnlineSGD(Description):
         """Learning rate of the readout."""
         return self.learning_rate if self.readout_learning_rate is None else self.readout_learning_rate
 
+    def rates(self, readout_trained: bool = True, learning_rate: float | None = None) -> Rates:
+        """The rates of a stage with its own `learning_rate`, or the training's; the readout's keeps its ratio to it."""
+        eta, eta_v = self.learning_rate, self.eta_v
+        if learning_rate is not None:
+            eta_v = learning_rate if self.readout_learning_rate is None else eta_v * (learning_rate / eta if eta > 0 else 1.0)
+            eta = learning_rate
+        return Rates(eta, eta_v if readout_trained else 0.0, self.weight_decay)
 
-class BatchSlices(Description):
+    def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
+        """Raise `InputError` for a loss that the labels do not fit."""
+        if self.loss == "logistic" and not task.binary_labels:
+            raise InputError(
+                'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
+                'or training.loss = "squared"'
+            )
+
+
+class BatchSlices(Training):
     """Batch learning in slices with elastic consolidation (Saglietti, Sarao Mannelli, Saxe 2022, 2106.08068).
 
     The slices are the stages of the protocol: `curriculum` and `anti-curriculum` learn one level a slice, `random` all
@@ -68,8 +105,8 @@ class BatchSlices(Description):
 
     kind: Literal["batch-slices"] = "batch-slices"
     loss: Literal["squared", "logistic", "hinge"] = "logistic"
-    regularization: float | list[float] | Literal["optimal"]
-    coupling: float | list[float] | Literal["optimal"] = 0.0
+    regularization: float | tuple[float, ...] | Literal["optimal"]
+    coupling: float | tuple[float, ...] | Literal["optimal"] = 0.0
 
     @field_validator("regularization", "coupling", mode="before")
     @classmethod
@@ -84,7 +121,7 @@ class BatchSlices(Description):
                     f"BatchSlices: {info.field_name} = {value!r} is not allowed; give a number from 0 to {_LARGEST:g}, "
                     'a list of them (one for each slice), or "optimal"'
                 )
-        return [float(number) for number in numbers] if isinstance(value, (list, tuple)) else float(value)
+        return tuple(float(number) for number in numbers) if isinstance(value, (list, tuple)) else float(value)
 
     def regularizations(self, slices: int) -> list[float]:
         """gamma_s of each of so many slices; NaN where it is to be optimised."""
@@ -94,9 +131,10 @@ class BatchSlices(Description):
         """gamma_{s,s-1} of each of so many slices, 0 for the first; NaN where it is to be optimised."""
         return [0.0, *_spread("coupling", self.coupling, slices - 1, slices)]
 
-    def check(self, task: "TeacherStudent | XorMixture", student: "Committee", slices: int) -> None:
+    def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
         """Raise `InputError` for what is learnt in slices by a perceptron only."""
-        if task.kind != "teacher-student" or task.teacher_width != 1 or task.teacher_activation != "sign" or task.A[0] != 1.0:
+        perceptron = isinstance(task, TeacherStudent) and task.teacher_width == 1 and task.teacher_activation == "sign"
+        if not perceptron or task.A[0] != 1.0:  # type: ignore[attr-defined]
             raise InputError(
                 'training.kind = "batch-slices" is for a perceptron: task.kind = "teacher-student" with teacher_width = 1, '
                 'teacher_activation = "sign" and teacher_readout = 1'
@@ -107,18 +145,21 @@ class BatchSlices(Description):
                 'training.kind = "batch-slices" is for a linear student: student.width = 1, activation = "linear", '
                 'readout = "fixed", readout_start = "equal" and readout_scale = 1'
             )
-        self.regularizations(slices)
-        self.couplings(slices)
+        stages = protocol.stages()
+        if any(stage.learning_rate is not None for stage in stages):
+            raise InputError('a stage with a learning_rate is for online learning; training.kind = "batch-slices" has none')
+        self.regularizations(len(stages))
+        self.couplings(len(stages))
 
 
-Training = OnlineSGD | BatchSlices
-TRAININGS: dict[str, type[OnlineSGD] | type[BatchSlices]] = {"online-sgd": OnlineSGD, "batch-slices": BatchSlices}
+for _kind in (OnlineSGD, BatchSlices):
+    TRAININGS.add(_kind.model_fields["kind"].default, _kind)
 
 
-def _spread(name: str, value: float | list[float] | str, count: int, slices: int) -> list[float]:
+def _spread(name: str, value: float | tuple[float, ...] | str, count: int, slices: int) -> list[float]:
     if value == "optimal":
         return [math.nan] * count
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         if len(value) != count:
             raise InputError(
                 f"training.{name} has {len(value)} numbers, but this order learns {slices} slice(s) and needs {count}; "

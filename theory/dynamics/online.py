@@ -15,161 +15,216 @@ with Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li and so on; the last sum is there w
 (Saad & Solla 1995, PRE 52, 4225; with means: Refinetti et al. 2021, arXiv 2102.11742.)
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from curriculode.theory.averages import Engine, FieldAverages, FieldLaw, choose
+from curriculode.theory.averages import Engine, FieldAverages
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm, erf_first_order, erf_noise_term, label_offset
 from curriculode.theory.averages.field_averages import field_law
 from curriculode.theory.core.compiled import kernel
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.training import OnlineSGD
-from curriculode.theory.dynamics.packing import pack, state_size, unpack
-from curriculode.theory.tasks import ExampleLaw
-from curriculode.theory.units.activations import Activation
+from curriculode.theory.core.linear_algebra import gram_spectrum
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.training import Rates
+from curriculode.theory.dynamics.interface import Dynamics, Stretch
+from curriculode.theory.dynamics.packing import pack, state_names, state_size, unpack
+from curriculode.theory.dynamics.setting import Setting
+
+# An integrator may leave the physical states by what its errors add up to, and rounding by more where they are singular.
+_ROUNDING, _ACCUMULATED = 1e-6, 10.0
 
 
-@dataclass(frozen=True)
-class System:
-    """The constants of the equations of an experiment: blocks, references, rates, and the law of each level."""
+class State(NamedTuple):
+    """Q (blocks, K, K), M (blocks, K, P), v (K,): a state, or its derivative."""
 
-    fractions: np.ndarray  # phi_b, (blocks,)
-    T: np.ndarray  # (blocks, P, P)
-    laws: tuple[ExampleLaw, ...]  # of each level
-    width: int
-    eta: float
-    eta_v: float
-    kappa: float
-    readout_trained: bool
-    activation: Activation
-    loss: str
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> "System":
-        """The system of an experiment; raises `InputError` unless it learns online."""
-        training = experiment.training
-        if not isinstance(training, OnlineSGD):
-            raise InputError(
-                f'training.kind = "{training.kind}" has no online dynamics; use state_evolution for its theory and minimize for '
-                "its simulation"
-            )
-        return cls(
-            fractions=experiment.task.block_fractions(),
-            T=np.ascontiguousarray(experiment.task.reference_overlap()),
-            laws=tuple(experiment.task.example_law(level) for level in experiment.protocol.levels),
-            width=experiment.student.width,
-            eta=training.learning_rate,
-            eta_v=training.eta_v,
-            kappa=training.weight_decay,
-            readout_trained=experiment.student.readout == "trained",
-            activation=experiment.student.g,
-            loss=training.loss,
-        )
-
-    def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:
-        """The averages of these equations, `way` as for `integrate`."""
-        law = FieldLaw(self.laws[-1], self.width, self.T)
-        return choose(way, self.activation, self.loss, law, self.width, points, scrambling, noise_terms)
-
-    @property
-    def fields(self) -> int:
-        """Number of fields that an average runs over: the student's, and the references' where labels depend on them."""
-        return self.width + (self.T.shape[1] if self.laws[-1].teacher.exists else 0)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(blocks, K, P)."""
-        return self.T.shape[0], self.width, self.T.shape[1]
+    Q: np.ndarray
+    M: np.ndarray
+    v: np.ndarray
 
 
-class RightHandSide:
-    """dy/dt of the packed state y in a stage whose levels have the given `probability` (levels,).
+class LevelLaw(NamedTuple):
+    """What the equations need of a level beside its averages: its probability, gain (components, P, blocks), scale (blocks,)."""
 
+    probability: float
+    gain: np.ndarray
+    scale: np.ndarray
+
+
+class Inputs(NamedTuple):
+    """phi_b (blocks,) and T (blocks, P, P)."""
+
+    fractions: np.ndarray
+    T: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Room for sums: Q (K, K), M (K, P)."""
+
+    Q: np.ndarray
+    M: np.ndarray
+
+
+class OnlineLearning(Dynamics):
+    """The equations of online learning in a stage whose levels have the given `probability` (levels,), at its `rates`.
+
+    units : numbers of the units in the names of the state;  v : the readout, which the state holds where it is trained
     Averages without noise terms drop the eta^2 term: the limit of small learning rates, gradient flow on the population loss.
     """
 
     def __init__(
-        self,
-        system: System,
-        averages: Engine,
-        probability: np.ndarray,
-        v: np.ndarray,
+        self, setting: Setting, averages: Engine, probability: np.ndarray, rates: Rates, v: np.ndarray, units: Any = None
     ) -> None:
-        self.system, self.engine = system, averages
-        self.levels = [
-            (float(p), FieldLaw(law, system.width, system.T)) for p, law in zip(probability, system.laws, strict=True) if p > 0
-        ]
-        blocks, K, P = system.shape
-        self._Q, self._M, self._v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v)
-        self._derivatives = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)
-        self._rates = system.eta * system.kappa, system.eta_v * system.kappa
-        self._work = np.empty((K, K)), np.empty((K, P))
-        self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for _, law in self.levels]
-        self.size = state_size(blocks, K, P, system.readout_trained)
-        self.evaluations = 0
+        self.setting, self.engine, self.rates = setting, averages, rates
+        blocks, K, P = setting.shape
+        self.names = state_names(blocks, range(K) if units is None else [int(k) for k in units], P, setting.readout_trained)
+        met = [level for level, p in enumerate(probability) if p > 0]
+        self._laws = [setting.field_law(level) for level in met]
+        self._levels = [LevelLaw(float(probability[level]), setting.laws[level].gain, setting.laws[level].scale) for level in met]
+        self._inputs = Inputs(setting.blocks.fractions, setting.blocks.T)
+        self._state = State(np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v, dtype=float))
+        self._derivative = State(np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K))
+        self._scratch = Scratch(np.empty((K, K)), np.empty((K, P)))
+        self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for law in self._laws]
+        self.size = state_size(blocks, K, P, setting.readout_trained)
         self._whole = self._erf_arguments() if isinstance(averages.first, ErfClosedForm) and averages.exact else None
 
     def _erf_arguments(self) -> tuple[Any, ...]:
-        """What `erf_right_hand_side` is called with: one call in place of many, which for small committees are most of the cost."""
-        system, (_, law), averages = self.system, self.levels[0], self._averages[0]
-        teacher = law.example.teacher
+        """What `erf_right_hand_side` is called with: flat, since for small committees the call is most of the cost."""
+        law, averages = self._laws[0], self._averages[0]
+        teacher, n = law.example.teacher, law.covariance.shape[0]
+        probability = np.array([level.probability for level in self._levels])
+        scale = np.array([level.scale for level in self._levels])
+        example = (probability, scale, law.example.gain, *self._inputs, teacher.readout, label_offset(law.example), teacher.noise)
         return (
-            np.array([p for p, _ in self.levels]), np.array([each.example.scale for _, each in self.levels]), law.example.gain,
-            system.T, system.fractions, teacher.readout, label_offset(law.example), teacher.noise, system.eta, system.eta_v,
-            *self._rates, self.engine.noise_terms, self._Q, self._M, self._v, *self._derivatives, law.mean, law.covariance,
-            averages.force, averages.student, averages.reference, averages.square, averages.readout,
-            np.empty((6, law.covariance.shape[0])), *self._work,
-        )  # fmt: skip
+            *(*example, *self.rates, self.engine.noise_terms),
+            *(*self._state, *self._derivative, law.mean, law.covariance),
+            *(*averages, np.empty((6, n)), *self._scratch),
+        )
 
-    def __call__(self, t: float, y: np.ndarray) -> np.ndarray:
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Derivative of the state y (n,) at time t."""
-        system = self.system
         dy = np.empty(self.size)
         self.evaluations += 1
+        y = np.ascontiguousarray(y)  # implicit methods hand over strided columns
         if self._whole is not None:
-            erf_right_hand_side(np.ascontiguousarray(y), *self._whole, dy)
+            erf_right_hand_side(y, *self._whole, dy)
             return dy
-        # Implicit methods hand over strided columns.
-        begin(np.ascontiguousarray(y), self._Q, self._M, self._v, *self._derivatives)
-        for (probability, law), averages in zip(self.levels, self._averages, strict=True):
-            law.update(self._Q, self._M)
-            self.engine.averages(law, self._v, averages)
+        begin(y, self._state, self._derivative)
+        for level, law, averages in zip(self._levels, self._laws, self._averages, strict=True):
+            law.update(self._state.Q, self._state.M)
+            self.engine.averages(law, self._state.v, averages)
             add_level(
-                probability, system.eta, system.eta_v, self.engine.noise_terms, law.example.gain, law.example.scale,
-                system.fractions, system.T, self._Q, self._M,
-                averages.force, averages.student, averages.reference, averages.square, averages.readout,
-                *self._derivatives, *self._work,
-            )  # fmt: skip
-        finish(*self._rates, self._Q, self._M, self._v, *self._derivatives, dy)
+                level, self.rates, self.engine.noise_terms, self._inputs, self._state, averages, self._derivative, self._scratch
+            )
+        finish(self.rates, self._state, self._derivative, dy)
         return dy
 
+    def unpacked(self, states: np.ndarray) -> State:
+        """Q (times, blocks, K, K), M (times, blocks, K, P), v (times, K) of states (times, n)."""
+        blocks, K, P = self.setting.shape
+        n = len(states)
+        result = State(np.empty((n, blocks, K, K)), np.empty((n, blocks, K, P)), np.tile(self._state.v, (n, 1)))
+        for i, y in enumerate(states):
+            unpack(y, result.Q[i], result.M[i], result.v[i])
+        return result
+
+    def observe(self, states: np.ndarray) -> dict[str, np.ndarray]:
+        """The order parameters of states (times, n): "Q", "M", "v", times first, always with the block axis."""
+        return self.unpacked(states)._asdict()
+
+    def unphysical(self, states: np.ndarray, tolerance: float) -> tuple[int, str] | None:
+        """The first state whose overlaps [[T, M'], [M, Q]] are no covariance in some block."""
+        allowed = max(_ROUNDING, _ACCUMULATED * tolerance)
+        Q, M, _ = self.unpacked(states)
+        worst: tuple[int, str] | None = None
+        for b in range(Q.shape[1]):
+            # A diverged state has no spectrum; it is told as such.
+            finite = np.flatnonzero(np.isfinite(Q[:, b]).all(axis=(1, 2)) & np.isfinite(M[:, b]).all(axis=(1, 2)))
+            lowest, scale = gram_spectrum(Q[finite, b], M[finite, b], self.setting.blocks.T[b])
+            bad = np.flatnonzero(lowest < -allowed * scale)
+            if bad.size and (worst is None or finite[bad[0]] < worst[0]):
+                worst = int(finite[bad[0]]), f"the overlaps of block {b} have the negative eigenvalue {lowest[bad[0]]:.3g}"
+        return worst
+
+
+def packed(setting: Setting, start: OrderParameters) -> np.ndarray:
+    """The state vector of a start."""
+    y = np.empty(state_size(*setting.shape, setting.readout_trained))
+    pack(*start.blocked(), y)
+    return y
+
+
+def online_stretches(setting: Setting, averages: Engine, start: OrderParameters, units: Any = None) -> list[Stretch]:
+    """The stages of a setting as the integrator takes them."""
+    return [
+        Stretch(stage.start, stage.end, OnlineLearning(setting, averages, stage.probability, stage.rates, start.v, units))
+        for stage in setting.stages
+    ]
+
 
 @kernel
-def begin(y, Q, M, v, dQ, dM, dv):
-    """Read the state vector y into Q, M, v, and start derivatives from zero."""
-    unpack(y, Q, M, v)
-    dQ[:] = 0.0
-    dM[:] = 0.0
-    dv[:] = 0.0
+def begin(y, state, derivative):
+    """Read the state vector y into `state`, and start the derivative from zero."""
+    unpack(y, state.Q, state.M, state.v)
+    derivative.Q[:] = 0.0
+    derivative.M[:] = 0.0
+    derivative.v[:] = 0.0
 
 
 @kernel
-def finish(rate, rate_v, Q, M, v, dQ, dM, dv, dy):
-    """Add the weight decay and write the derivative of the state vector into dy."""
-    add_decay(rate, rate_v, Q, M, v, dQ, dM, dv)
-    pack(dQ, dM, dv, dy)
+def finish(rates, state, derivative, dy):
+    """Add the weight decay, -2 eta kappa Q, -eta kappa M, -eta_v kappa v, and write the derivative into dy."""
+    rate, rate_v = rates.eta * rates.kappa, rates.eta_v * rates.kappa
+    Q, M, v = state.Q, state.M, state.v
+    for b in range(Q.shape[0]):
+        for k in range(Q.shape[1]):
+            for m in range(Q.shape[2]):
+                derivative.Q[b, k, m] -= 2.0 * rate * Q[b, k, m]
+            for p in range(M.shape[2]):
+                derivative.M[b, k, p] -= rate * M[b, k, p]
+    for k in range(v.size):
+        derivative.v[k] -= rate_v * v[k]
+    pack(derivative.Q, derivative.M, derivative.v, dy)
 
 
 @kernel
 def erf_right_hand_side(
-    y, probability, scale, gain, T, fractions, A, offset, label_noise, eta, eta_v, rate, rate_v, noise_terms, Q, M, v, dQ, dM, dv,
-    mean, C, force, student, reference, square, readout, work, work_Q, work_M, dy,
-):  # fmt: skip
+    y,
+    probability,
+    scale,
+    gain,
+    fractions,
+    T,
+    A,
+    offset,
+    label_noise,
+    eta,
+    eta_v,
+    kappa,
+    noise_terms,
+    Q,
+    M,
+    v,
+    dQ,
+    dM,
+    dv,
+    mean,
+    C,
+    force,
+    student,
+    reference,
+    square,
+    readout,
+    work,
+    work_Q,
+    work_M,
+    dy,
+):
     """All of the right-hand side of an erf student of an erf or sign teacher; probability (levels,), scale (levels, blocks)."""
-    begin(y, Q, M, v, dQ, dM, dv)
+    state, derivative = State(Q, M, v), State(dQ, dM, dv)
+    rates, inputs, scratch = Rates(eta, eta_v, kappa), Inputs(fractions, T), Scratch(work_Q, work_M)
+    averages = FieldAverages(force, student, reference, square, readout)
+    begin(y, state, derivative)
     P = A.size
     for level in range(probability.size):
         C[:P, :P] = 0.0
@@ -180,18 +235,19 @@ def erf_right_hand_side(
         if noise_terms:
             erf_noise_term(C, A, offset, label_noise, v, work, square)
         add_level(
-            probability[level], eta, eta_v, noise_terms, gain, scale[level], fractions, T, Q, M,
-            force, student, reference, square, readout, dQ, dM, dv, work_Q, work_M,
-        )  # fmt: skip
-    finish(rate, rate_v, Q, M, v, dQ, dM, dv, dy)
+            LevelLaw(probability[level], gain, scale[level]), rates, noise_terms, inputs, state, averages, derivative, scratch
+        )
+    finish(rates, state, derivative, dy)
 
 
 @kernel
-def add_level(
-    probability, eta, eta_v, noise_terms, gain, scale, fractions, T, Q, M,
-    force, student, reference, square, readout, dQ, dM, dv, work_Q, work_M,
-):  # fmt: skip
-    """Add what one level, met with `probability`, contributes to dQ (blocks, K, K), dM (blocks, K, P) and dv (K,)."""
+def add_level(level, rates, noise_terms, inputs, state, averages, derivative, scratch):
+    """Add what one level contributes to the derivative."""
+    gain, scale, probability = level.gain, level.scale, level.probability
+    force, student, reference, square = averages.force, averages.student, averages.reference, averages.square
+    Q, M, T = state.Q, state.M, inputs.T
+    dQ, dM, dv = derivative.Q, derivative.M, derivative.v
+    work_Q, work_M, eta = scratch.Q, scratch.M, rates.eta
     components, references, blocks = gain.shape
     K = M.shape[1]
     for b in range(blocks):
@@ -217,24 +273,11 @@ def add_level(
                             work_Q[k, m] += force[c, k] * gain[c, p, b] * M[b, m, p]
                         for q in range(references):
                             work_M[k, q] += force[c, k] * gain[c, p, b] * T[b, p, q]
-        noise = probability * eta * eta * fractions[b] * variance if noise_terms else 0.0
+        noise = probability * eta * eta * inputs.fractions[b] * variance if noise_terms else 0.0
         for k in range(K):
             for m in range(K):
                 dQ[b, k, m] += noise * square[k, m] - probability * eta * (work_Q[k, m] + work_Q[m, k])
             for p in range(references):
                 dM[b, k, p] -= probability * eta * work_M[k, p]
     for k in range(K):
-        dv[k] -= probability * eta_v * readout[k]
-
-
-@kernel
-def add_decay(rate, rate_v, Q, M, v, dQ, dM, dv):
-    """Add the weight decay: -2 eta kappa Q, -eta kappa M, -eta_v kappa v."""
-    for b in range(Q.shape[0]):
-        for k in range(Q.shape[1]):
-            for m in range(Q.shape[2]):
-                dQ[b, k, m] -= 2.0 * rate * Q[b, k, m]
-            for p in range(M.shape[2]):
-                dM[b, k, p] -= rate * M[b, k, p]
-    for k in range(v.size):
-        dv[k] -= rate_v * v[k]
+        dv[k] -= probability * rates.eta_v * averages.readout[k]

@@ -1,11 +1,23 @@
 """The state vector of online learning: upper triangles of Q, all of M, and v where it is trained."""
 
+from collections.abc import Sequence
+
 from curriculode.theory.core.compiled import kernel
 
 
 def state_size(blocks: int, width: int, references: int, readout_trained: bool) -> int:
     """Length of the state vector: upper triangles of Q, all of M, and v where it is trained."""
     return blocks * (width * (width + 1) // 2 + width * references) + (width if readout_trained else 0)
+
+
+def state_names(blocks: int, units: Sequence[int], references: int, readout_trained: bool) -> tuple[str, ...]:
+    """Name of each component: `Q[k,l]`, `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`. `units` numbers the units."""
+    prefix = [""] if blocks == 1 else [f"{b}," for b in range(blocks)]
+    K = len(units)
+    pairs = [(units[k], units[m]) for k in range(K) for m in range(k, K)]
+    names = [f"Q[{before}{min(pair)},{max(pair)}]" for before in prefix for pair in pairs]
+    names += [f"M[{before}{k},{p}]" for before in prefix for k in units for p in range(references)]
+    return tuple(names + ([f"v[{k}]" for k in units] if readout_trained else []))
 
 
 @kernel

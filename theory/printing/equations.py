@@ -10,10 +10,10 @@ import sympy as sp
 from curriculode.theory.averages import derivation
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.training import OnlineSGD
-from curriculode.theory.dynamics.online import System
+from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.printing.batch_equations import batch_definitions, batch_equations
 from curriculode.theory.printing.equation import Equation
-from curriculode.theory.tasks import TeacherStudent, XorMixture
+from curriculode.theory.tasks import TeacherStudent
 from curriculode.theory.units.activations import polynomial_coefficients
 
 k, m, p, b = sp.symbols("k l p b", integer=True)
@@ -69,7 +69,7 @@ def closed_forms(experiment: Experiment) -> tuple[list[Equation], list[str]]:
     """
     if not isinstance(experiment.training, OnlineSGD):
         return [], []
-    engine = System.of(experiment).engine("auto", 2**14, 0)
+    engine = Setting.of(experiment).engine("auto", 2**14, 0)
     lines = [f"{term}: {way}" for term, way in engine.ways.items()]
     way = engine.ways["first order"]
     if way == "bivariate normal cdf":
@@ -145,27 +145,13 @@ def definitions(experiment: Experiment) -> list[str]:
     task, student, training = experiment.task, experiment.student, experiment.training
     if not isinstance(training, OnlineSGD):
         return batch_definitions(experiment)
+    several = task.example_law(experiment.protocol.level()).probability.size
     signal = {"squared": "e = f - y", "logistic": "e = -y / (1 + exp(y f))"}[training.loss]
     lines = [
         f"f = sum_k v_k g(λ_k),  g(x) = {student.g.formula},  K = {student.width};  {signal};  F_k = e v_k g'(λ_k),  g_k = g(λ_k)",
-        "E: over the levels of the stage"
-        + (", the components" if isinstance(task, XorMixture) else "")
-        + " and the Gaussian fields",
+        "E: over the levels of the stage" + (", the components" if several > 1 else "") + " and the Gaussian fields",
     ]
-    if isinstance(task, XorMixture):
-        lines.append(
-            f"fields of the components ±a (y = 1) and ±b (y = -1): E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
-            f"|u_p|²/D = {task.separation:g}; s is the level's noise"
-        )
-        if experiment.task.block_fractions().size > 1:
-            lines.append(f"blocks b: amplified (φ = {task.faded_fraction:g}, means times the level's fading) and plain")
-    if isinstance(task, TeacherStudent):
-        output = f"sum_m A_m {task.teacher_activation}(ν_m)"
-        label = f"sign({output})" if task.label == "sign" else output
-        noise = f" + {task.label_noise:g} N(0, 1)" if task.label_noise else ""
-        lines.append(f"y = {label}{noise},  M = {task.teacher_width};  Cov(λ_k, λ_l) = sum_b s_b² Q^b_kl, Cov(λ_k, ν_m) = M_km")
-        if task.relevant_fraction < 1:
-            lines.append(f"blocks b: relevant (φ = {task.relevant_fraction:g}, s = 1) and irrelevant (s² is the level's variance)")
+    lines += task.definitions()
     numbers = {
         "η": training.learning_rate,
         "η_v": training.eta_v,
@@ -178,5 +164,6 @@ def definitions(experiment: Experiment) -> list[str]:
             for share, level in zip(stage.probability, experiment.protocol.levels, strict=True)
             if share > 0
         )
-        lines.append(f"stage from t = {stage.start:g} to {stage.end:g}: {mixture}")
+        rate = "" if stage.learning_rate is None else f", η = {stage.learning_rate:g}"
+        lines.append(f"stage from t = {stage.start:g} to {stage.end:g}: {mixture}{rate}")
     return lines

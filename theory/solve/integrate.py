@@ -1,12 +1,12 @@
-"""Integrate the order parameters' equations with scipy, stage by stage, under error control."""
+"""Integrate the order parameters' equations of online learning with scipy, stage by stage, under error control."""
 
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,16 +14,20 @@ from numpy.typing import ArrayLike
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.order_parameters import OrderParameters, checked_seed
-from curriculode.theory.dynamics.online import System
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.dynamics.online import OnlineLearning, online_stretches, packed
 from curriculode.theory.dynamics.packing import state_size
-from curriculode.theory.results.trajectory import Trajectory
-from curriculode.theory.solve.staged_run import StagedRun
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.results.errors import DEFAULT_POINTS
+from curriculode.theory.results.states import DIVERGED, Trajectory
+from curriculode.theory.solve.stages import Solver
 
-METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
-DEFAULT_POINTS = 1024
+_TIMES = 101
 _PILOTS = 4  # nets of a quarter of the points whose scatter bounds the error
+_LOOSER = 10.0  # how much larger the tolerance is of the run that tells the integrator's own error
+_CAUTION = 3.0  # an integrator's error follows its tolerance roughly
 _MOST_UNASKED = 2**16  # points; a larger net must be asked for
 _PARALLEL_WIDTH = 32  # from here on an integration is long enough, and all compiled, to be run beside others
 
@@ -32,42 +36,40 @@ def integrate(
     experiment: Experiment,
     start: OrderParameters,
     *,
+    numerics: Numerics | None = None,
     rtol: float | None = None,
     atol: float | None = None,
-    times: int | ArrayLike = 101,
-    spacing: str = "linear",
-    method: str = "auto",
-    averages: str = "auto",
-    accuracy: float = 1e-3,
+    times: int | ArrayLike | None = None,
+    spacing: str | None = None,
+    method: str | None = None,
+    averages: str | None = None,
+    accuracy: float | None = None,
     points: int | None = None,
-    scrambling: int = 0,
-    noise_terms: bool = True,
-    estimate_error: bool = True,
+    scrambling: int | None = None,
+    noise_terms: bool | None = None,
+    estimate_error: bool | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """Integrate the mean-field equations of `experiment` from `start` to the end of its protocol.
 
-    rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter; by default 1e-6 and a hundredth
-        of rtol, and for nets that meet an `accuracy` a tenth of it (1e-4 at most): `statistics` tells those used
-    times : number of output times (start and end included), or the increasing times themselves, t = examples / D
-    spacing : "linear" or "logarithmic", where `times` is a number
-    method : a solver of scipy.integrate, or "auto": DOP853; RK45 for rtol above 1e-5; RK23 for ReLU averaged by nets, which
-        have kinks, with a tolerance no smaller than a tenth of a point's weight; LSODA for closed forms with few order parameters,
-        whose long plateaus it crosses best
-    averages : "auto" (each term in closed form where there is one), "closed form" (all of them, or an `InputError`), or
-        "quasi-Monte Carlo"; `statistics["averages"]["ways"]` says which term was averaged how
-    accuracy : where nets are used, the standard error they may leave in the generalisation error at any time, relative to its
-        largest value on the trajectory. Nets grow until it is met, up to 2^16 points; else the status says what was reached
-    points : a fixed size of the nets, a power of two, in place of an accuracy; `scrambling` picks another net of that size
-    noise_terms : False drops the eta^2 term (the limit of small learning rates)
-    estimate_error : whether a fixed net gets its error estimated, which doubles the cost
+    numerics : how, see `Numerics`; the keywords that follow are shortcuts for single settings of it
+    rtol, atol : by default 1e-6 and a hundredth of rtol, and for nets that meet an `accuracy` a tenth of it (1e-4 at most):
+        `statistics` tells those used
+    times : by default 101
+    method : "auto" is DOP853; RK45 for rtol above 1e-5; RK23 for units with kinks averaged by nets, with a tolerance no smaller than a
+        tenth of a point's weight; LSODA for closed forms with few order parameters, whose long plateaus it crosses best
+    accuracy : nets grow until it is met at every time, relative to the largest error on the trajectory, up to 2^16 points; else the
+        status says what was reached
+    points : a fixed size of the nets in place of an accuracy
     progress : called with the time reached after each step
 
-    The error of the nets is what adds up along the trajectory: four more trajectories with independent nets of a quarter of the
-    points scatter with a standard deviation at least twice that of the full net, since a scrambled net converges no slower
-    than Monte Carlo. `statistics["averages"]` holds `standard_error` at the times `t`, and `accuracy`, its maximum in
-    relative terms, and `classification_standard_error`. That observable is a step function averaged by a net in nearly every
-    experiment; where the equations themselves are exact, `Trajectory.classification_standard_error` is its error.
+    The error that is told is of the averages and of the integrator together. That of the nets is what adds up along the trajectory:
+    four more trajectories with independent nets of a quarter of the points scatter with a standard deviation at least twice that of
+    the full net, since a scrambled net converges no slower than Monte Carlo. The integrator's is the difference to one more trajectory
+    of such a net at a tolerance ten times as large. `statistics["averages"]` holds `standard_error` at the times `t`,
+    `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and `classification_standard_error`. That observable
+    is a step function averaged by a net in nearly every experiment; where the equations themselves are exact,
+    `Trajectory.classification_standard_error` is its error.
 
     Never raises on a solution that diverges: the trajectory then ends there, `success` is False and `status` says why.
     Raises `InputError` for a start that does not fit the experiment or is not physical.
@@ -78,158 +80,176 @@ def integrate(
     >>> trajectory.success, float(trajectory.t[-1]), trajectory.statistics["averages"]["ways"]["first order"]
     (True, 1.0, 'bivariate normal cdf')
     """
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
-        )
+    settings = numerics_with(
+        numerics,
+        rtol=rtol,
+        atol=atol,
+        times=times,
+        spacing=spacing,
+        method=method,
+        averages=averages,
+        accuracy=accuracy,
+        points=points,
+        scrambling=scrambling,
+        noise_terms=noise_terms,
+        estimate_error=estimate_error,
+    )
+    setting = Setting.of(checked_experiment(experiment))
     if not isinstance(start, OrderParameters):
         raise InputError(f"start = {start!r} is not allowed; give OrderParameters, such as experiment.initial(dimension=1000)")
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is not None and (not isinstance(value, (int, float)) or not 1e-14 <= value < 1):
-            raise InputError(f"{name} = {value!r} is not allowed; a tolerance lies between 1e-14 and 1, such as 1e-6")
-    if not isinstance(accuracy, (int, float)) or not 1e-12 <= accuracy < 1:
-        raise InputError(f"accuracy = {accuracy!r} is not allowed; give a relative error between 1e-12 and 1, such as 1e-3")
-    checked_seed(scrambling)
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is unknown; allowed: {', '.join(METHODS)}")
-    system = System.of(experiment)
-    start.check(system.width, system.T)
-    t_out = output_times(experiment.protocol.duration, times, spacing)
-    size = points if points is not None else max(DEFAULT_POINTS, least_points(system.fields))
-    check_points(size, system.fields)
-    exact = system.engine(averages, size, scrambling, noise_terms).exact
-    if rtol is None:
-        rtol = 1e-6 if exact or points is not None else min(1e-4, max(1e-6, 0.1 * accuracy))
-    atol = 0.01 * rtol if atol is None else atol
-    single = partial(_integrate, experiment, system, start, t_out, rtol, atol, method, averages, noise_terms)
-    if exact or (points is not None and not estimate_error):
-        return single(size, scrambling, progress)
-    while True:
-        trajectory = _with_error(single, size, scrambling, system, progress)
-        reached = trajectory.statistics["averages"]["accuracy"]
-        if points is not None and not np.isfinite(reached):
-            return replace(trajectory, status=f"{trajectory.status}; a smaller net diverged, so that the error is not known")
-        if points is not None or reached <= accuracy or not trajectory.success:
-            return trajectory
-        if 4 * size > _MOST_UNASKED:
-            return replace(
-                trajectory,
-                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not {accuracy:.1e}: ask for "
-                f"points = {4 * size} or more, or for less accuracy",
-            )
-        size *= 4
+    setting.check(start)
+    return integrate_setting(experiment, setting, start, settings, progress)
 
 
-def _with_error(
-    single: Callable[[int, int, Callable[[float], None] | None], Trajectory],
-    points: int,
-    scrambling: int,
-    system: System,
-    progress: Callable[[float], None] | None,
+def integrate_setting(
+    experiment: Experiment,
+    setting: Setting,
+    start: OrderParameters,
+    numerics: Numerics,
+    progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
-    """The trajectory of a net of `points`, with the standard error of its generalisation error from smaller nets."""
-    quarter = max(points // 4, least_points(system.fields))
-    stop = threading.Event()
-
-    def watch(_: float) -> None:
-        """After each step of a pilot: leave it if the integration was interrupted."""
-        if stop.is_set():
-            raise KeyboardInterrupt
-
-    # A pilot has an independent net: its number is as good a seed as any.
-    jobs = [(points, scrambling, progress), *((quarter, 2**31 + _PILOTS * scrambling + r, watch) for r in range(_PILOTS))]
-    if system.width < _PARALLEL_WIDTH:
-        trajectory, *pilots = (single(*job) for job in jobs)
-    else:
-        with one_blas_thread(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as pool:
-            try:
-                trajectory, *pilots = pool.map(lambda job: single(*job), jobs)
-            except BaseException:
-                stop.set()
-                raise
-    errors = {}
-    for name in ("generalization_error", "classification_error"):
-        # Where a pilot diverged and the full net did not, the error is not known: infinite.
-        values = np.full((_PILOTS, trajectory.t.size), np.nan)
-        for row, pilot in zip(values, pilots, strict=True):
-            row[: pilot.t.size] = getattr(pilot, name)[: row.size]
-        scatter = np.std(values, axis=0, ddof=1) * (quarter / points) ** 0.5
-        errors[name] = np.where(np.isnan(scatter), np.inf, scatter)
-    largest = np.abs(trajectory.generalization_error).max(initial=0.0)
-    trajectory.statistics["averages"] |= {
-        "t": trajectory.t,
-        "standard_error": errors["generalization_error"],
-        "classification_standard_error": errors["classification_error"],
-        "accuracy": float(errors["generalization_error"].max(initial=0.0) / largest) if largest > 0 else 0.0,
-    }
-    return trajectory
+    """As `integrate`, with the setting of the experiment and a start that fits it: for those who have them from before."""
+    t_out = numerics.output_times(experiment.protocol.duration, _TIMES)
+    points = numerics.points or max(DEFAULT_POINTS, least_points(setting.fields))
+    check_points(points, setting.fields)
+    exact = setting.engine(numerics.averages, points, numerics.scrambling, numerics.noise_terms).exact
+    rtol = numerics.rtol
+    if rtol is None:
+        rtol = 1e-6 if exact or numerics.points is not None else min(1e-4, max(1e-6, 0.1 * numerics.accuracy))
+    run = _Run(experiment, setting, start, t_out, numerics, rtol, numerics.atol or 0.01 * rtol)
+    if exact or (numerics.points is not None and not numerics.estimate_error):
+        return run.once(points, numerics.scrambling, progress)
+    while True:
+        trajectory = run.with_error(points, progress)
+        reached = trajectory.statistics["averages"]["accuracy"]
+        if numerics.points is not None and not np.isfinite(reached):
+            return trajectory.replace(status=f"{trajectory.status}; a smaller net diverged, so that the error is not known")
+        if numerics.points is not None or reached <= numerics.accuracy or not trajectory.success:
+            return trajectory
+        if 4 * points > _MOST_UNASKED:
+            return trajectory.replace(
+                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not {numerics.accuracy:.1e}: "
+                f"ask for points = {4 * points} or more, or for less accuracy"
+            )
+        points *= 4
 
 
-def _integrate(
-    experiment: Experiment, system: System, start: OrderParameters, t_out: np.ndarray, rtol: float, atol: float, method: str,
-    averages: str, noise_terms: bool, points: int, scrambling: int, progress: Callable[[float], None] | None,
-) -> Trajectory:  # fmt: skip
-    """One trajectory with nets of a given size."""
-    engine = system.engine(averages, points, scrambling, noise_terms)
-    if method == "auto":
-        # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
-        small = state_size(*system.shape, system.readout_trained) <= 150
-        method = "LSODA" if engine.exact and small else "RK45" if rtol > 1e-5 else "DOP853"
-        if experiment.student.g.kinked and not engine.exact:
-            method = "RK23"
-        if method == "RK23":
-            # Each stair is a point's weight high: below a tenth of it more steps resolve the stairs, not the equations.
-            rtol, atol = max(rtol, 0.1 / points), max(atol, 1e-3 / points)
+@dataclass(frozen=True)
+class _Run:
+    """All that the trajectories of one call have in common."""
 
-    clock = time.perf_counter()
-    order = start.canonical_order()
-    with one_blas_thread():
-        run = StagedRun(system, engine, start.permuted(order), order, t_out, rtol, atol, method, progress)
-        for stage in experiment.protocol.stages():
-            if not run.advance(stage.start, stage.end, stage.probability):
-                break
-        recorded = t_out[: len(run.states)]
-        Q, M, v = run.arrays()
-    seconds = time.perf_counter() - clock
-    back = np.argsort(order)
-    Q, M, v = Q[:, :, back][..., back], M[:, :, back], v[:, back]
-    if system.T.shape[0] == 1:
-        Q, M = Q[:, 0], M[:, 0]
-    statistics = {
-        "method": method, "rtol": rtol, "atol": atol, "steps": run.steps, "evaluations": run.evaluations, "seconds": seconds,
-        "averages": {"ways": engine.ways, "points": None if engine.exact else points},
-    }  # fmt: skip
-    success = run.failure is None
-    status = run.failure or f"reached t = {experiment.protocol.duration:g} in {run.steps} steps of {method}"
-    return Trajectory(experiment, recorded, Q, M, v, success, status, averages, points, scrambling, statistics)
+    experiment: Experiment
+    setting: Setting
+    start: OrderParameters
+    t_out: np.ndarray
+    numerics: Numerics
+    rtol: float
+    atol: float
 
+    def with_error(self, points: int, progress: Callable[[float], None] | None) -> Trajectory:
+        """The trajectory of a net of `points`, with its standard error from smaller nets and a looser tolerance."""
+        quarter = max(points // 4, least_points(self.setting.fields))
+        stop = threading.Event()
 
-def output_times(duration: float, times: int | ArrayLike, spacing: str = "linear") -> np.ndarray:
-    """Output times from 0 to `duration`: `times` of them, spaced "linear" or "logarithmic", or those given.
+        def watch(_: float) -> None:
+            """After each step of a pilot: leave it if the integration was interrupted."""
+            if stop.is_set():
+                raise KeyboardInterrupt
 
-    >>> output_times(10.0, 3)
-    array([ 0.,  5., 10.])
-    """
-    if spacing not in ("linear", "logarithmic"):
-        raise InputError(f"spacing {spacing!r} is unknown; allowed: linear, logarithmic")
-    if isinstance(times, (int, np.integer)) and not isinstance(times, bool):
-        if times > 10**7:
-            raise InputError(f"times = {times} is not allowed; at most ten million output times")
-        if times < 2:
-            raise InputError(f"times = {times} is not allowed; at least 2 output times (start and end)")
-        if spacing == "linear":
-            return np.linspace(0.0, duration, int(times))
-        late = np.geomspace(duration * 1e-4, duration, int(times) - 1) if times > 2 else np.array([duration])
-        late[-1] = duration
-        return np.concatenate([[0.0], late])
-    try:
-        t = np.array(times, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"times = {times!r} is not allowed; give a number of times or a list of increasing times") from None
-    if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all() or (np.diff(t) <= 0).any():
-        raise InputError("times must be increasing finite numbers")
-    if t[0] < 0 or t[-1] > duration * (1 + 1e-12):
-        raise InputError(
-            f"times from {t[0]:g} to {t[-1]:g} are not allowed; they must lie in [0, {duration:g}], the protocol's duration"
+        # A pilot has an independent net: its number is as good a seed as any.
+        nets = [2**31 + _PILOTS * self.numerics.scrambling + r for r in range(_PILOTS)]
+        jobs: list[tuple[Any, ...]] = [(points, self.numerics.scrambling, progress)]
+        jobs += [(quarter, net, watch) for net in nets]
+        jobs.append((quarter, nets[0], watch, _LOOSER))
+        if self.setting.width < _PARALLEL_WIDTH:
+            found = [self.once(*job) for job in jobs]
+        else:
+            with one_blas_thread(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as pool:
+                try:
+                    found = list(pool.map(lambda job: self.once(*job), jobs))
+                except BaseException:
+                    stop.set()
+                    raise
+        trajectory, *pilots = found
+        scatter, solver = _standard_error(trajectory, pilots, "generalization_error", points // quarter)
+        averages = {
+            **trajectory.statistics["averages"],
+            "t": trajectory.t,
+            "standard_error": np.hypot(scatter, solver),
+            "integrator_error": solver,
+            "classification_standard_error": np.hypot(
+                *_standard_error(trajectory, pilots, "classification_error", points // quarter)
+            ),
+        }
+        largest = np.abs(trajectory.generalization_error).max(initial=0.0)
+        averages["accuracy"] = float(averages["standard_error"].max(initial=0.0) / largest) if largest > 0 else 0.0
+        return trajectory.replace(statistics={**trajectory.statistics, "averages": averages})
+
+    def once(self, points: int, scrambling: int, progress: Callable[[float], None] | None, looser: float = 1.0) -> Trajectory:
+        """One trajectory with nets of a given size, at the tolerance that goes with them, times `looser`."""
+        setting, start = self.setting, self.start
+        engine = setting.engine(self.numerics.averages, points, scrambling, self.numerics.noise_terms)
+        method, rtol, atol = self._method(engine.exact, points)
+        rtol, atol = looser * rtol, looser * atol
+        clock = time.perf_counter()
+        order = start.canonical_order()
+        ordered = start.permuted(order)
+        y = packed(setting, ordered)
+        stretches = online_stretches(setting, engine, ordered, order)
+        solver = Solver(method, rtol, atol, DIVERGED * max(1.0, float(np.abs(y).max())), progress)
+        with one_blas_thread():
+            solution = solver.solve(stretches, y, self.t_out)
+        arrays = _arrays(stretches[0].dynamics, solution.states, np.argsort(order))
+        status = solution.failure or (f"reached t = {self.experiment.protocol.duration:g} in {solution.steps} steps of {method}")
+        return Trajectory(
+            self.experiment,
+            self.numerics.set(points=points, scrambling=scrambling),
+            {"t": self.t_out[: len(solution.states)].copy(), **arrays},
+            status,
+            success=solution.failure is None,
+            statistics={
+                "method": method,
+                "rtol": rtol,
+                "atol": atol,
+                "steps": solution.steps,
+                "evaluations": solution.evaluations,
+                "seconds": time.perf_counter() - clock,
+                "averages": {"ways": engine.ways, "points": None if engine.exact else points},
+            },
         )
-    return np.minimum(t, duration)
+
+    def _method(self, exact: bool, points: int) -> tuple[str, float, float]:
+        """Solver and tolerances."""
+        rtol, atol, method = self.rtol, self.atol, self.numerics.method
+        if method != "auto":
+            return method, rtol, atol
+        # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
+        if exact and state_size(*self.setting.shape, self.setting.readout_trained) <= 150:
+            return "LSODA", rtol, atol
+        if self.setting.activation.kinked and not exact:
+            # Each stair is a point's weight high: below a tenth of it more steps resolve the stairs, not the equations.
+            return "RK23", max(rtol, 0.1 / points), max(atol, 1e-3 / points)
+        return ("RK45" if rtol > 1e-5 else "DOP853"), rtol, atol
+
+
+def _arrays(dynamics: Any, states: Sequence[np.ndarray], order: np.ndarray) -> dict[str, np.ndarray]:
+    """Q, M, v of the states with the units in their own order, without the block axis where there is one block."""
+    assert isinstance(dynamics, OnlineLearning)
+    Q, M, v = dynamics.unpacked(np.array(states))
+    Q, M, v = Q[:, :, order][..., order], M[:, :, order], v[:, order]
+    if Q.shape[1] == 1:
+        Q, M = Q[:, 0], M[:, 0]
+    return {"Q": Q, "M": M, "v": v}
+
+
+def _standard_error(trajectory: Trajectory, pilots: Sequence[Trajectory], name: str, ratio: int) -> tuple[np.ndarray, np.ndarray]:
+    """The errors of an observable at the trajectory's times that its net and its integrator leave."""
+    # Where a pilot diverged and the full net did not, the error is not known: infinite.
+    values = np.full((len(pilots), trajectory.t.size), np.nan)
+    for row, pilot in zip(values, pilots, strict=True):
+        row[: pilot.t.size] = getattr(pilot, name)[: row.size]
+    scatter = np.std(values[:-1], axis=0, ddof=1) * ratio**-0.5
+    # The error of a solver under control grows as its tolerance.
+    full, pilot, looser = (each.statistics["rtol"] for each in (trajectory, pilots[0], pilots[-1]))
+    solver = _CAUTION * full / (looser - pilot) * np.abs(values[-1] - values[0])
+    return tuple(np.where(np.isnan(part), np.inf, part) for part in (scatter, solver))  # type: ignore[return-value]

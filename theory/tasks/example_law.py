@@ -9,13 +9,25 @@ to the simulators.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.units.activations import evaluate
 
 NO_TEACHER = -1
+
+
+class Labels(NamedTuple):
+    """How labels arise, as kernels take it: `label` (components,) where `teacher` is NO_TEACHER, else the teacher's."""
+
+    label: np.ndarray
+    teacher: int
+    readout: np.ndarray
+    sign: bool
+    noise: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class ExampleLaw:
     scale       : (blocks,)                         s_b >= 0
     label       : (components,)                     y_c, where there is no teacher
     teacher     : how the label follows from the reference fields, where there is one
+
+    Raises `InputError` where shapes do not fit together, probabilities do not sum to 1, or scales are negative.
     """
 
     probability: np.ndarray
@@ -49,6 +63,46 @@ class ExampleLaw:
     scale: np.ndarray
     label: np.ndarray
     teacher: Teacher = field(default_factory=Teacher)
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "gain", "scale", "label"):
+            value = np.ascontiguousarray(getattr(self, name), dtype=float)
+            if not np.isfinite(value).all():
+                raise InputError(f"the law of the examples has a {name} that is no finite number")
+            object.__setattr__(self, name, value)
+        components = self.probability.size
+        if self.probability.ndim != 1 or self.gain.ndim != 3 or self.label.shape != (components,) or self.scale.ndim != 1:
+            self._unfit()
+        if self.gain.shape[0] != components or self.gain.shape[2] != self.scale.size:
+            self._unfit()
+        if (self.probability < 0).any() or abs(self.probability.sum() - 1.0) > 1e-9:
+            raise InputError(f"the probabilities of the components, {self.probability.tolist()}, must be >= 0 and sum to 1")
+        if (self.scale < 0).any():
+            raise InputError(f"the scales of the blocks, {self.scale.tolist()}, must be >= 0")
+        if self.teacher.exists and self.teacher.readout.shape != (self.gain.shape[1],):
+            raise InputError(
+                f"the teacher has a readout of {self.teacher.readout.size} numbers for {self.gain.shape[1]} references; give one each"
+            )
+
+    def _unfit(self) -> None:
+        raise InputError(
+            f"the law of the examples has shapes probability {self.probability.shape}, gain {self.gain.shape}, scale "
+            f"{self.scale.shape}, label {self.label.shape}; allowed: (components,), (components, references, blocks), (blocks,), "
+            "(components,)"
+        )
+
+    @property
+    def labels(self) -> Labels:
+        """How labels arise, for kernels."""
+        teacher = self.teacher
+        return Labels(self.label, teacher.activation, teacher.readout, teacher.sign, teacher.noise)
+
+    def has_labels_of(self, other: "ExampleLaw") -> bool:
+        """Whether another level has the same components, labels and teacher: a level may change gain and scale alone."""
+        same = (np.array_equal(getattr(self, name), getattr(other, name)) for name in ("probability", "label"))
+        mine, theirs = self.teacher, other.teacher
+        alike = (mine.activation, mine.sign, mine.noise) == (theirs.activation, theirs.sign, theirs.noise)
+        return all(same) and self.gain.shape == other.gain.shape and alike and np.array_equal(mine.readout, theirs.readout)
 
 
 @kernel

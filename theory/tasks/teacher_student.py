@@ -7,19 +7,16 @@ variance `irrelevant_variance` = Delta: the smaller, the easier. Saad & Solla 19
 sign teacher, the curriculum perceptron: Saglietti, Sarao Mannelli, Saxe 2022 (2106.08068).
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from curriculode.theory.core.description import Description
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
+from curriculode.theory.tasks.level import Level
+from curriculode.theory.tasks.task import Task, register_task
 from curriculode.theory.units.activations import SIGN, activation
-
-if TYPE_CHECKING:
-    from curriculode.theory.describe.protocol import Level
-
 
 _SIGN_KEEPING = ("erf", "relu", "gelu", "linear", "tanh", "sign", "hermite-1")
 
@@ -28,7 +25,21 @@ def _known(name: str) -> str:
     return name if name == "sign" else activation(name).name
 
 
-class TeacherStudent(Description):
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class TeacherStudentLevel(Level):
+    """Level of a teacher-student task.
+
+    irrelevant_variance : Delta >= 0 of the irrelevant inputs, where there are some
+    """
+
+    irrelevant_variance: Annotated[float, Field(ge=0, le=1e6)] | None = None
+
+
+@register_task
+class TeacherStudent(Task):
     """A teacher committee on the relevant inputs.
 
     teacher_width : M >= 1
@@ -48,12 +59,30 @@ class TeacherStudent(Description):
     teacher_activation: Annotated[str, AfterValidator(_known)] = "erf"
     relevant_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
     label_noise: Annotated[float, Field(ge=0)] = 0.0
-    teacher_overlap: list[list[float]] | None = None
-    teacher_readout: float | list[float] | Literal["1/sqrt(M)", "1/M"] = 1.0
+    teacher_overlap: tuple[tuple[float, ...], ...] | None = None
+    teacher_readout: float | tuple[float, ...] | Literal["1/sqrt(M)", "1/M"] = 1.0
     label: Literal["value", "sign"] = "value"
 
-    level_settings: ClassVar[tuple[str, ...]] = ("irrelevant_variance",)
+    level_type: ClassVar[type[Level]] = TeacherStudentLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "specialization")
+
+    @field_validator("teacher_overlap", "teacher_readout", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any, info: Any) -> Any:
+        """One sentence for whatever is neither numbers nor a name."""
+        matrix = info.field_name == "teacher_overlap"
+        if value is None or (not matrix and value in ("1/sqrt(M)", "1/M")):
+            return value
+        try:
+            if isinstance(value, (str, bool)) or np.iscomplexobj(value):
+                raise ValueError
+            numbers = np.array(value, dtype=float)
+            if numbers.ndim not in ((2,) if matrix else (0, 1)) or not np.isfinite(numbers).all():
+                raise ValueError
+        except (TypeError, ValueError):
+            allowed = "a square matrix of numbers" if matrix else 'a number, a list of numbers, "1/sqrt(M)" or "1/M"'
+            raise InputError(f"{cls.__name__}: {info.field_name} = {value!r} is not allowed; give {allowed}") from None
+        return tuple(tuple(row) for row in numbers.tolist()) if matrix else _tuple(numbers.tolist())
 
     @model_validator(mode="after")
     def _check(self) -> "TeacherStudent":
@@ -68,7 +97,7 @@ class TeacherStudent(Description):
                     "teacher_overlap is no covariance of independent vectors; it must be symmetric and positive definite, "
                     "as u_m . u_n / D is"
                 )
-        if isinstance(self.teacher_readout, list) and len(self.teacher_readout) != M:
+        if isinstance(self.teacher_readout, tuple) and len(self.teacher_readout) != M:
             raise InputError(
                 f"teacher_readout has {len(self.teacher_readout)} numbers; it must be one number, or {M} (teacher_width)"
             )
@@ -105,7 +134,7 @@ class TeacherStudent(Description):
         T = np.eye(self.teacher_width) if self.teacher_overlap is None else np.array(self.teacher_overlap, dtype=float)
         return np.stack([T, np.zeros_like(T)][: self.block_fractions().size])
 
-    def example_law(self, level: "Level") -> ExampleLaw:
+    def example_law(self, level: Any) -> ExampleLaw:
         """Law of the examples of `level`: one component of mean zero."""
         blocks = self.block_fractions().size
         if blocks == 2 and level.irrelevant_variance is None:
@@ -129,3 +158,13 @@ class TeacherStudent(Description):
             label=np.zeros(1),
             teacher=Teacher(code, readout, sign, self.label_noise),
         )
+
+    def definitions(self) -> list[str]:
+        """Label, fields and blocks in words."""
+        output = f"sum_m A_m {self.teacher_activation}(ν_m)"
+        label = f"sign({output})" if self.label == "sign" else output
+        noise = f" + {self.label_noise:g} N(0, 1)" if self.label_noise else ""
+        lines = [f"y = {label}{noise},  M = {self.teacher_width};  Cov(λ_k, λ_l) = sum_b s_b² Q^b_kl, Cov(λ_k, ν_m) = M_km"]
+        if self.relevant_fraction < 1:
+            lines.append(f"blocks b: relevant (φ = {self.relevant_fraction:g}, s = 1) and irrelevant (s² is the level's variance)")
+        return lines

@@ -7,20 +7,29 @@ A level sets `noise` = sigma, and `fading` = the gain (>= 1) of the centroids on
 Sarao Mannelli, Ivashynka, Saxe, Saglietti (2406.01589).
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from curriculode.theory.core.description import Description
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks.example_law import ExampleLaw
+from curriculode.theory.tasks.level import Level
+from curriculode.theory.tasks.task import Task, register_task
 
-if TYPE_CHECKING:
-    from curriculode.theory.describe.protocol import Level
+
+class XorLevel(Level):
+    """Level of an XOR mixture.
+
+    noise : sigma, the standard deviation of the clouds, >= 0;  fading : gain of the centroids on the faded fraction, >= 1
+    """
+
+    noise: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    fading: Annotated[float, Field(ge=1, le=1e6)] | None = None
 
 
-class XorMixture(Description):
+@register_task
+class XorMixture(Task):
     """The XOR-like Gaussian mixture.
 
     separation : |mu|^2 / D of each centroid, > 0
@@ -36,9 +45,13 @@ class XorMixture(Description):
     separation: Annotated[float, Field(gt=0, le=1e6)] = 1.0
     faded_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
 
-    level_settings: ClassVar[tuple[str, ...]] = ("noise", "fading")
+    level_type: ClassVar[type[Level]] = XorLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "covered_clusters")
-    reference_names: ClassVar[tuple[str, ...]] = ("a", "b")
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """Names of the two centroids."""
+        return ("a", "b")
 
     def block_fractions(self) -> np.ndarray:
         """Fraction phi_b of the inputs in each block, shape (blocks,)."""
@@ -49,7 +62,7 @@ class XorMixture(Description):
         """T^b_pq = u_p . u_q / D within block b, shape (blocks, 2, 2)."""
         return self.block_fractions()[:, None, None] * self.separation * np.eye(2)
 
-    def example_law(self, level: "Level") -> ExampleLaw:
+    def example_law(self, level: Any) -> ExampleLaw:
         """Law of the examples of `level`; components are +a, -a, +b, -b."""
         if level.noise is None:
             raise InputError(f"level {level.name!r} of an XOR mixture needs 'noise', the standard deviation of each cloud (>= 0)")
@@ -67,3 +80,13 @@ class XorMixture(Description):
             scale=np.full(gain_on_block.size, level.noise),
             label=np.array([1.0, 1.0, -1.0, -1.0]),
         )
+
+    def definitions(self) -> list[str]:
+        """Fields and blocks in words."""
+        lines = [
+            f"fields of the components ±a (y = 1) and ±b (y = -1): E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
+            f"|u_p|²/D = {self.separation:g}; s is the level's noise"
+        ]
+        if self.block_fractions().size > 1:
+            lines.append(f"blocks b: amplified (φ = {self.faded_fraction:g}, means times the level's fading) and plain")
+        return lines

@@ -1,21 +1,20 @@
 """The state evolution of an experiment: its slices one after the other, with strengths given or optimal."""
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from curriculode.theory.batch.optimal import best_strengths
 from curriculode.theory.batch.slice_equations import quadrature_error, solve
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.results.batch_record import BatchTrajectory
+from curriculode.theory.core.checks import number_within, whole_number
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.results.states import Trajectory
 
-if TYPE_CHECKING:
-    from curriculode.theory.describe.experiment import Experiment
 
-
-def state_evolution(experiment: "Experiment", *, tolerance: float = 1e-10, most: int = 2000) -> BatchTrajectory:
+def state_evolution(experiment: Experiment, *, tolerance: float = 1e-10, most: int = 2000) -> Trajectory:
     """The overlaps after each slice of batch learning, in the limit D -> infinity (equations: `slice_equations.py`; 2106.08068).
 
     experiment : with `BatchSlices` as its training; the slices are the stages of its protocol
@@ -33,21 +32,13 @@ def state_evolution(experiment: "Experiment", *, tolerance: float = 1e-10, most:
     >>> trajectory.success, trajectory.Q.shape
     (True, (2, 2, 1, 1))
     """
-    from curriculode.theory.describe.experiment import Experiment
-
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('batch-perceptron')"
-        )
-    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 < tolerance <= 1e-3:
-        raise InputError(f"tolerance = {tolerance!r} is not allowed; it lies above 0 and up to 1e-3, such as 1e-10")
-    if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 1:
-        raise InputError(f"most = {most!r} is not allowed; it must be a whole number of at least 1")
+    tolerance = number_within("tolerance", tolerance, 1e-300, 1.0000001e-3, "it lies above 0 and up to 1e-3, such as 1e-10")
+    most = whole_number("most", most)
     clock = time.perf_counter()
-    slices = Slices.of(experiment)
+    slices = Slices.of(checked_experiment(experiment))
     chosen = best_strengths(experiment)
     slices.check_unique(chosen.regularization, chosen.coupling)
-    overlaps, points = solve(slices, chosen.regularization, chosen.coupling, tolerance, int(most))
+    overlaps, points = solve(slices, chosen.regularization, chosen.coupling, tolerance, most)
     done = sum(point.converged for point in points)
     shape = (done, slices.fractions.size, 1, 1)
     Q, M = np.zeros(shape), np.zeros(shape)
@@ -67,13 +58,14 @@ def state_evolution(experiment: "Experiment", *, tolerance: float = 1e-10, most:
     if chosen.note:
         status += f"; {chosen.note}"
     statistics: dict[str, Any] = {
-        "method": "Anderson acceleration", "tolerance": tolerance, "passes": [point.evaluations for point in points],
+        "method": "Anderson acceleration",
+        "tolerance": tolerance,
+        "passes": [point.evaluations for point in points],
         "residual": [point.residual for point in points],
         "quadrature": quadrature_error(slices, chosen.regularization, chosen.coupling, overlaps[:done], points[:done]),
-        "regularization": chosen.regularization.tolist(), "coupling": chosen.coupling[1:].tolist(),
+        "regularization": chosen.regularization.tolist(),
+        "coupling": chosen.coupling[1:].tolist(),
         "seconds": time.perf_counter() - clock,
-    }  # fmt: skip
-    return BatchTrajectory(
-        experiment=experiment, t=slices.end[:done], Q=Q, M=M, v=np.ones((done, 1)), success=success, status=status,
-        averages="state evolution", statistics=statistics,
-    )  # fmt: skip
+    }
+    arrays = {"t": slices.end[:done].copy(), "Q": Q, "M": M, "v": np.ones((done, 1))}
+    return Trajectory(experiment, Numerics(), arrays, status, success=success, statistics=statistics)

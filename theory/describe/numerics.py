@@ -1,0 +1,153 @@
+"""How a result is computed: tolerances, nets of averages, output times, the space of the simulation, workers.
+
+The section [numerics] of a file; `numerics=` of every verb, whose keywords are shortcuts for single settings.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BeforeValidator
+
+from curriculode.theory.core.checks import number_within, plain, whole_number
+from curriculode.theory.core.description import Description, unknown
+from curriculode.theory.core.errors import InputError
+
+METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
+AVERAGES = ("auto", "closed form", "quasi-Monte Carlo")
+SPACINGS = ("linear", "logarithmic")
+SPACES = ("overlap", "weight")
+_MOST_TIMES = 10**7
+
+
+def _one_of(what: str, allowed: tuple[str, ...]) -> Any:
+    def check(value: Any) -> Any:
+        if not isinstance(value, str) or value not in allowed:
+            raise InputError(unknown(what, value, allowed))
+        return value
+
+    return Annotated[str, BeforeValidator(check)]
+
+
+def _optional(check: Callable[[Any], Any]) -> BeforeValidator:
+    return BeforeValidator(lambda value: None if value is None else check(value))
+
+
+def _tolerance(name: str) -> BeforeValidator:
+    return _optional(lambda value: number_within(name, value, 1e-14, 1.0, "a tolerance lies between 1e-14 and 1, such as 1e-6"))
+
+
+def check_net(points: Any) -> int:
+    """`points` as an int, where a Sobol net has as many: a power of two up to 2^22."""
+    number = plain(points)
+    number = int(number) if isinstance(number, float) and number.is_integer() else number
+    if isinstance(number, bool) or not isinstance(number, int) or number < 2 or number & (number - 1):
+        raise InputError(f"points = {points!r} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+    if number > 2**22:
+        raise InputError(f"points = {number} is not allowed; at most 2^22 = {2**22}")
+    return number
+
+
+def check_times(times: Any) -> int | tuple[float, ...]:
+    """A number of output times, or the increasing times themselves."""
+    given = plain(times)
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    if isinstance(given, int) and not isinstance(given, bool):
+        if given > _MOST_TIMES:
+            raise InputError(f"times = {given} is not allowed; at most ten million output times")
+        if given < 2:
+            raise InputError(f"times = {given} is not allowed; at least 2 output times (start and end)")
+        return given
+    try:
+        if isinstance(given, (str, bool)):
+            raise TypeError
+        t = np.array(given, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"times = {times!r} is not allowed; give a number of times or a list of increasing times") from None
+    if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all() or (np.diff(t) <= 0).any():
+        raise InputError("times must be increasing finite numbers")
+    return tuple(t.tolist())
+
+
+class Numerics(Description):
+    """How a result is computed. What is None is chosen by the verb, which says so in the statistics of its result.
+
+    rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter, in [1e-14, 1)
+    method : a solver of scipy.integrate, or "auto", which chooses by the equations
+    averages : "auto" (each term in closed form where there is one), "closed form" (all of them, or an `InputError`), or
+        "quasi-Monte Carlo"
+    accuracy : where nets are used and `points` does not fix them, the relative standard error they may leave in the generalisation
+        error, in [1e-12, 1)
+    points : size of the nets, a power of two;  scrambling : picks another net of that size
+    estimate_error : whether the error of a fixed net is estimated, which doubles the cost
+    noise_terms : False drops the eta^2 term (the limit of small learning rates)
+    times : number of output times (start and end included), or the increasing times themselves, t = examples / D
+    spacing : "linear" or "logarithmic", where `times` is a number
+    space : of the simulation: "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
+    workers : threads of a comparison or simulation, processes of a sweep; by default the number of cores
+
+    >>> Numerics(points=256).set(points=512, rtol=None).points
+    512
+    """
+
+    rtol: Annotated[float | None, _tolerance("rtol")] = None
+    atol: Annotated[float | None, _tolerance("atol")] = None
+    method: _one_of("method", METHODS) = "auto"  # type: ignore[valid-type]
+    averages: _one_of("averages", AVERAGES) = "auto"  # type: ignore[valid-type]
+    accuracy: Annotated[
+        float,
+        BeforeValidator(
+            lambda value: number_within("accuracy", value, 1e-12, 1.0, "give a relative error between 1e-12 and 1, such as 1e-3")
+        ),
+    ] = 1e-3
+    points: Annotated[int | None, _optional(check_net)] = None
+    scrambling: Annotated[int, BeforeValidator(lambda value: whole_number("scrambling", value, 0))] = 0
+    estimate_error: bool = True
+    noise_terms: bool = True
+    times: Annotated[int | tuple[float, ...] | None, _optional(check_times)] = None
+    spacing: _one_of("spacing", SPACINGS) = "linear"  # type: ignore[valid-type]
+    space: _one_of("space", SPACES) = "overlap"  # type: ignore[valid-type]
+    workers: Annotated[int | None, _optional(lambda value: whole_number("workers", value))] = None
+
+    def set(self, **settings: Any) -> "Numerics":
+        """These numerics with those settings changed that are not None."""
+        given = {name: value for name, value in settings.items() if value is not None}
+        return Numerics(**{**{name: getattr(self, name) for name in type(self).model_fields}, **given}) if given else self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The section [numerics] of a file: what differs from the defaults."""
+        return {
+            name: value for name, field in type(self).model_fields.items() if (value := plain(getattr(self, name))) != field.default
+        }
+
+    def output_times(self, duration: float, default: int) -> np.ndarray:
+        """The output times from 0 to `duration`, `default` of them where `times` is None.
+
+        >>> Numerics(times=3).output_times(10.0, 101)
+        array([ 0.,  5., 10.])
+        """
+        times = default if self.times is None else self.times
+        if isinstance(times, int):
+            if self.spacing == "linear":
+                return np.linspace(0.0, duration, times)
+            late = np.geomspace(duration * 1e-4, duration, times - 1) if times > 2 else np.array([duration])
+            late[-1] = duration
+            return np.concatenate([[0.0], late])
+        t = np.array(times)
+        if t[0] < 0 or t[-1] > duration * (1 + 1e-12):
+            raise InputError(
+                f"times from {t[0]:g} to {t[-1]:g} are not allowed; they must lie in [0, {duration:g}], the protocol's duration"
+            )
+        return np.minimum(t, duration)
+
+
+def numerics_with(numerics: Numerics | None, **shortcuts: Any) -> Numerics:
+    """The numerics of a call: those given, or the default ones, with the keywords that are not None in their place."""
+    if numerics is not None and not isinstance(numerics, Numerics):
+        raise InputError(f"numerics = {numerics!r} is not allowed; give a curriculode.Numerics, such as Numerics(rtol=1e-8)")
+    return (numerics or Numerics()).set(**shortcuts)
+
+
+Times = int | ArrayLike

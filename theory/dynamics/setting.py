@@ -1,0 +1,101 @@
+"""An experiment in numbers: what equations and simulators are made of, built once and handed on."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from curriculode.theory.averages import Engine, FieldLaw, choose
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.training import OnlineSGD, Rates
+from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.tasks.blocks import Blocks
+from curriculode.theory.units.activations import Activation
+
+if TYPE_CHECKING:
+    from curriculode.theory.describe.experiment import Experiment
+    from curriculode.theory.describe.order_parameters import OrderParameters
+
+
+@dataclass(frozen=True)
+class SettingStage:
+    """A stage in numbers: from time `start` to `end`, levels met with `probability` (levels,), at these rates."""
+
+    start: float
+    end: float
+    probability: np.ndarray
+    rates: Rates
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment that learns online, in numbers.
+
+    blocks : fractions and overlaps of the references;  laws : of the examples at each level, hardest last
+    width : K;  activation, loss : of the student;  readout_trained : whether v moves
+    rates : of the training;  stages : in time, each with its own rates
+    """
+
+    blocks: Blocks
+    laws: tuple[ExampleLaw, ...]
+    width: int
+    activation: Activation
+    loss: str
+    readout_trained: bool
+    rates: Rates
+    stages: tuple[SettingStage, ...]
+
+    @classmethod
+    def of(cls, experiment: "Experiment") -> "Setting":
+        """The setting of an experiment; raises `InputError` unless it learns online."""
+        training, student = experiment.training, experiment.student
+        if not isinstance(training, OnlineSGD):
+            raise InputError(
+                f'training.kind = "{training.kind}" has no online dynamics; use state_evolution for its theory and minimize for '
+                "its simulation"
+            )
+        trained = student.readout == "trained"
+        return cls(
+            blocks=Blocks.of(experiment.task),
+            laws=tuple(experiment.task.example_law(level) for level in experiment.protocol.levels),
+            width=student.width,
+            activation=student.g,
+            loss=training.loss,
+            readout_trained=trained,
+            rates=training.rates(trained),
+            stages=tuple(
+                SettingStage(stage.start, stage.end, stage.probability, training.rates(trained, stage.learning_rate))
+                for stage in experiment.protocol.stages()
+            ),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(blocks, K, P)."""
+        return self.blocks.count, self.width, self.blocks.references
+
+    @property
+    def fields(self) -> int:
+        """Number of fields that an average runs over: the student's, and the references' where labels depend on them."""
+        return self.width + (self.blocks.references if self.laws[-1].teacher.exists else 0)
+
+    def field_law(self, level: int = -1) -> FieldLaw:
+        """The law of the fields at a level, whose mean and covariance follow Q and M."""
+        return FieldLaw(self.laws[level], self.width, self.blocks.T)
+
+    def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:
+        """The averages of these equations, `way` as for `integrate`."""
+        return choose(way, self.activation, self.loss, self.field_law(), self.width, points, scrambling, noise_terms)
+
+    def with_rate(self, name: str, factor: float) -> "Setting":
+        """The same setting with one of the rates, "eta", "eta_v" or "kappa", multiplied by a factor throughout."""
+
+        def changed(rates: Rates) -> Rates:
+            return rates._replace(**{name: factor * getattr(rates, name)})
+
+        stages = tuple(replace(stage, rates=changed(stage.rates)) for stage in self.stages)
+        return replace(self, rates=changed(self.rates), stages=stages)
+
+    def check(self, start: "OrderParameters") -> None:
+        """Raise `InputError` unless `start` is a state of this student with these references."""
+        start.check(self.width, self.blocks.T)

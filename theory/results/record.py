@@ -1,0 +1,272 @@
+"""The record of a result: named arrays with named dimensions, and everything that is needed to make them again.
+
+A record is a file of its own, `record.save("x.npz")` and `load_record("x.npz")`: a zip archive of one .npy file an array, as numpy
+writes it, and `record.json`'s text as the array "record": format, kind, experiment, numerics, seed, dimension, status,
+success, statistics, environment, and the shapes of the arrays. Nothing in it is code. Its checksums tell a damaged file, and it is moved into its place when
+complete.
+"""
+
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from curriculode.theory.core.checks import plain
+from curriculode.theory.core.environment import environment
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.numerics import Numerics
+
+if TYPE_CHECKING:
+    import xarray
+
+FORMAT = 1
+_HEADER = "record"
+_KINDS: dict[str, type["Record"]] = {}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Record:
+    """A result.
+
+    experiment, numerics : what was computed, and how
+    arrays : name -> array, read-only; each is an attribute as well, `record.t`
+    status : one sentence on how it ended;  success : whether it is what was asked for
+    seed : of starts and runs, where there is one;  dimension : D, where it is finite
+    statistics : numbers about the computation;  environment : versions and platform
+    """
+
+    experiment: Experiment
+    numerics: Numerics
+    arrays: Mapping[str, np.ndarray]
+    status: str
+    success: bool = True
+    seed: Any = None
+    dimension: int | None = None
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=environment)
+
+    kind: ClassVar[str] = "record"
+    # The dimensions of each array; those of a name that is not listed are `other`. "block" is left out where there is one block.
+    dimensions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    other: ClassVar[tuple[str, ...]] = ("time",)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _KINDS[cls.kind] = cls
+
+    def __post_init__(self) -> None:
+        arrays = {}
+        for name, value in self.arrays.items():
+            # A view of what belongs to somebody else is copied: a record stays what it is.
+            array = np.asarray(value) if getattr(value, "base", None) is None else np.array(value)
+            array.flags.writeable = False
+            arrays[name] = array
+        object.__setattr__(self, "arrays", MappingProxyType(arrays))
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        arrays = self.__dict__.get("arrays", {})
+        if name not in arrays:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}; its arrays are {', '.join(arrays)}")
+        found: np.ndarray = arrays[name]
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Record):
+            return NotImplemented
+        return (
+            self.experiment == other.experiment
+            and self.numerics == other.numerics
+            and set(self.arrays) == set(other.arrays)
+            and all(
+                np.array_equal(value, other.arrays[name], equal_nan=value.dtype.kind == "f") for name, value in self.arrays.items()
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def replace(self, **changes: Any) -> Self:
+        """The same record with other fields; `arrays` are added to those that are there."""
+        held = {each.name: getattr(self, each.name) for each in fields(self)}
+        if "arrays" in changes:
+            changes["arrays"] = {**self.arrays, **changes["arrays"]}
+        return type(self)(**{**held, **changes})
+
+    def dims(self, name: str) -> tuple[str, ...]:
+        """Names of the dimensions of an array.
+
+        >>> from curriculode import load, integrate
+        >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
+        >>> integrate(experiment, experiment.initial(dimension=1000)).dims("M")
+        ('time', 'unit', 'reference')
+        """
+        names = self.dimensions.get(name, self.other)
+        return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The arrays as an xarray.Dataset with named dimensions and the settings as attributes; needs xarray."""
+        try:
+            import xarray
+        except ImportError:
+            raise InputError("to_xarray needs xarray, which is not installed; pip install xarray") from None
+        coordinates = {"time": "t", "run": "run"}
+        variables = {name: (self.dims(name), np.array(value)) for name, value in self.arrays.items() if name not in ("t", "run")}
+        used = {each for dims, _ in variables.values() for each in dims}
+        indices = {
+            each: (each, np.array(self.arrays[name])) for each, name in coordinates.items() if name in self.arrays and each in used
+        }
+        header = {key: value if isinstance(value, (str, int)) else json.dumps(value) for key, value in self._header().items()}
+        return xarray.Dataset(variables, indices, header)
+
+    def _header(self) -> dict[str, Any]:
+        seed = self.seed
+        if isinstance(seed, np.random.SeedSequence):
+            seed = {"entropy": plain(seed.entropy), "spawn_key": [int(part) for part in seed.spawn_key]}
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "experiment": self.experiment.to_dict(),
+            "numerics": self.numerics.to_dict(),
+            "seed": plain(seed),
+            "dimension": self.dimension,
+            "status": self.status,
+            "success": bool(self.success),
+            "statistics": _coded(self.statistics),
+            "environment": dict(self.environment),
+            "arrays": {name: list(value.shape) for name, value in self.arrays.items()},
+        }
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the record to a file, .npz by custom; `InputError` if it exists and `overwrite` is not set."""
+        target = _path(path)
+        if target.exists() and not overwrite:
+            raise InputError(f"{target} exists; give another name, or overwrite=True")
+        header = json.dumps(self._header())
+        beside = target.with_name(f".{os.getpid()}-{target.name}")
+        try:
+            with beside.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(header), **self.arrays})
+            os.replace(beside, target)
+        except OSError as error:
+            raise InputError(f"the record {target} cannot be written: {error.strerror or error}") from None
+        finally:
+            beside.unlink(missing_ok=True)
+        return target
+
+    def plot(self, quantity: str | None = None, ax: Any = None, **options: Any) -> Any:
+        """Draw an observable, "accuracy" or an order parameter such as "Q[0,0]" against time; returns the axes.
+
+        Without a quantity, an overview on axes of its own.
+        """
+        from importlib import import_module  # pictures live a floor above, which this one must not import: loaded by name
+
+        return import_module("curriculode.figures.plots.record").plot_record(self, quantity, ax=ax, **options)
+
+    def _facts(self) -> dict[str, str]:
+        """What is said of the record in a few words."""
+        student = self.experiment.student
+        facts = {
+            "task": f"{self.experiment.task.kind}, K = {student.width} {student.activation} units",
+            "training": f"{self.experiment.training.kind}, {self.experiment.protocol.order} order",
+        }
+        if self.dimension is not None:
+            facts["dimension"] = f"D = {self.dimension:g}"
+        for name in ("run", "t"):
+            if name in self.arrays and self.arrays[name].size:
+                value = self.arrays[name]
+                facts[{"run": "runs", "t": "times"}[name]] = f"{value.size} from {value[0]:g} to {value[-1]:g}"
+        facts["arrays"] = ", ".join(f"{name} {value.shape}" for name, value in self.arrays.items())
+        return {**facts, "status": self.status}
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        arrays = facts.pop("arrays")
+        return f"{type(self).__name__}({'; '.join(facts.values())}; {arrays})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(words)}</td></tr>" for name, words in self._facts().items())
+        return f"<b>{type(self).__name__}</b><table>{rows}</table>"
+
+
+def load_record(path: str | Path) -> Record:
+    """The record in a file that `save` wrote; `InputError` for anything else, a truncated or a damaged file.
+
+    >>> import tempfile, pathlib
+    >>> from curriculode import load, integrate
+    >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
+    >>> trajectory = integrate(experiment, experiment.initial(dimension=1000))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_record(trajectory.save(pathlib.Path(folder) / "plateau.npz")) == trajectory
+    True
+    """
+    source = _path(path)
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            if not hasattr(content, "files") or _HEADER not in content.files:
+                raise InputError(f"{source} is no record of curriculode; give a file that record.save wrote")
+            header = json.loads(str(content[_HEADER]))
+            arrays = {name: content[name] for name in content.files if name != _HEADER}
+    except OSError as error:
+        raise InputError(f"the record {source} cannot be read: {error.strerror or error}") from None
+    except InputError:
+        raise
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RecursionError, NotImplementedError) as error:
+        raise InputError(
+            f"{source} is no record of curriculode, or it is damaged ({type(error).__name__}); restore it from a copy"
+        ) from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        given = header.get("format") if isinstance(header, dict) else None
+        raise InputError(
+            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version that "
+            "made it"
+        )
+    if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
+        raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")
+    if header.get("kind") not in _KINDS:
+        raise InputError(
+            f"the record {source} is of the kind {header.get('kind')!r}, which this version of curriculode does not know"
+        )
+    seed = header.get("seed")
+    if isinstance(seed, dict):
+        seed = np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"]))
+    try:
+        return _KINDS[header["kind"]](
+            experiment=Experiment.from_dict(header["experiment"]),
+            numerics=Numerics(**header["numerics"]),
+            arrays=arrays,
+            **{name: header[name] for name in ("status", "success", "dimension", "environment")},
+            seed=seed,
+            statistics=_decoded(header["statistics"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"the record {source} is damaged: its header lacks {error}; restore it from a copy") from None
+
+
+def _path(path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path = {path!r} is not allowed; give the name of a file, such as 'run.npz'")
+    return Path(path)
+
+
+def _coded(value: Any) -> Any:
+    """Statistics as JSON; arrays stay arrays."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist()}
+    if isinstance(value, Mapping):
+        return {str(key): _coded(item) for key, item in value.items()}
+    return plain(value)
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return np.array(value["array"]) if set(value) == {"array"} else {key: _decoded(item) for key, item in value.items()}
+    return value
