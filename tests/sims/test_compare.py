@@ -163,7 +163,7 @@ def wrong_theory(monkeypatch: pytest.MonkeyPatch, rate: str, factor: float) -> N
     monkeypatch.setattr(module, "integrate_setting", wrong)
 
 
-@pytest.mark.parametrize("starts", [1, 4, 7, 8, 24])
+@pytest.mark.parametrize("starts", [1, 3, 4, 7, 8])
 def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
     xor: cu.Experiment, starts: int, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -172,8 +172,7 @@ def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
     experiment = xor.replace({"protocol.duration": 4.0})
     right = compare(experiment, **settings)
     assert right.agrees, right.verdict()
-    if starts <= 8:  # of more, the sensitivity of some stands for all, with its error
-        assert right.cells[0].found["learning_rate"] < 0.1
+    assert right.cells[0].found["learning_rate"] < 0.1
     wrong_theory(monkeypatch, "eta", 1.1)
     assert not compare(experiment, **settings).agrees
 
@@ -238,14 +237,13 @@ def test_the_error_of_nets_is_pooled_over_starts() -> None:
 
 @pytest.mark.parametrize(("runs", "starts"), [(8, 1), (8, 4), (32, 8), (24, 24)])
 def test_false_alarms_are_as_rare_as_they_should_be(runs: int, starts: int, rng: np.random.Generator) -> None:
-    """Perfect agreement, and no room for a shift: of 4000 groups some 4 are called wrong, 16 with a chance of 10^-5."""
-    wrong, size = 0, 1e-5  # so small that the room for a shift, which is quadratic in the scatter, is nothing
+    """Perfect agreement, and no room for a shift: some 40 of 40,000 groups are called wrong."""
+    size, groups = 1e-5, 40_000  # so small that the room for a shift, which is quadratic in the scatter, is nothing
     start = np.arange(runs) % starts
-    for _ in range(4000):
-        nets = [1.0 + 0.1 * size * rng.standard_normal((3, 1)) for _ in range(starts)]
-        found = judge(nets, 1.0 + size * rng.standard_normal((runs, 1)), start, dimension=10**15, tests=1, rounding=0.0)
-        wrong += abs(found.deviation[0]) > found.allowed[0]
-    assert 0 < wrong < 16
+    nets = [1.0 + 0.1 * size * rng.standard_normal((9 // starts + 1, groups)) for _ in range(starts)]
+    found = judge(nets, 1.0 + size * rng.standard_normal((runs, groups)), start, dimension=10**15, tests=1, rounding=0.0)
+    rate = (np.abs(found.deviation) > found.allowed).mean()
+    assert 3e-4 < rate < 1.6e-3  # nine nets know their error roughly, which makes it rarer than a thousandth
 
 
 def test_one_level_gives_the_same_for_every_order() -> None:
