@@ -8,7 +8,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+from curriculode._version import __version__
 
 # Public names and where they live. They are imported on first use, so that a command loads only what it needs.
 _HOMES = {
@@ -52,7 +52,7 @@ _HOMES = {
 
 __all__ = [*_HOMES, "__version__"]
 
-if TYPE_CHECKING:  # not the figures, which the floors below, that ask for __version__ here, must not import
+if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked up
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
     from .sims.runs.minimize import minimize

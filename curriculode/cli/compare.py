@@ -28,7 +28,8 @@ _NUMERICS = ("times", "spacing", "averages", "points", "rtol", "atol", "method",
 def compare(
     request: Request,
     quantity: Annotated[
-        str | None, typer.Option("--quantity", help="What the picture shows: accuracy (the default), an observable, or e.g. 'Q[0,0]'.")
+        str | None,
+        typer.Option("--quantity", help="What the picture shows: accuracy (the default), an observable, or e.g. 'Q[0,0]'."),
     ] = None,
 ) -> int:
     """Theory against simulation: table, verdict and picture.

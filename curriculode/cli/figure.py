@@ -29,7 +29,6 @@ def figure(
     from curriculode.figures import gallery
     from curriculode.sims.runs.progress import Progress
     from curriculode.theory.core.errors import InputError
-    from curriculode.theory.describe.experiment import experiment_text
 
     if show or name is None:
         titles = {n: gallery.figure(n).title for n in gallery.names()}
@@ -45,7 +44,7 @@ def figure(
     files = []
     for n in chosen:
         found = gallery.figure(n)
-        settings = f"{experiment_text(found.experiment)}\n# scale = {scale:g}"
+        settings = f"{found.settings}\n# scale = {scale:g}"
         outputs = Outputs(out, f"figure {n}", settings, [f"{n}.{suffix}" for suffix in ("png", "pdf", "csv", "txt")], force)
         with Progress(f"figure {n}", 1.0, False if quiet else None) as bar:
             table = found.compute(scale, bar.update)
@@ -54,8 +53,7 @@ def figure(
         caption = found.caption
         if scale != 1:
             caption += f" Drawn at scale {scale:g}, which multiplies numbers of runs, starts or grid points, down to a least one."
-        text = f"{caption}\n\nAll other settings are those of the built-in experiment {found.experiment}:\n\n"
-        text += experiment_text(found.experiment)
+        text = f"{caption}\n\nAll other settings are those of {found.origin}:\n\n{found.settings}"
         outputs.write(f"{n}.txt", partial(Path.write_text, data=text, encoding="utf-8"))
         files += outputs.written
         if not json:

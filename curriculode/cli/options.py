@@ -1,8 +1,8 @@
 """The options that commands share, each declared once, and the request that they add up to.
 
-A command names what it takes, `@takes("dimension", "rtol", ...)`, and is called with one `Request`: the study of the experiment, with
-what the command line changes in it. Whatever is not given has the file's value, and what the file does not say has its default, so that
-the file that a command writes beside its results gives the same numbers again.
+A command names what it takes, `@takes("dimension", "rtol", ...)`, and is called with one `Request`: the study of the
+experiment, with what the command line changes in it. Whatever is not given has the file's value, and what the file does not say has
+its default, so that the file that a command writes beside its results gives the same numbers again.
 """
 
 import inspect
@@ -70,10 +70,10 @@ NUMERICS: dict[str, Any] = {
     "space": _option(str | None, "--space", help="Simulate in overlap space (cost independent of D) or weight space."),
     "workers": _option(int | None, "--workers", help="Threads (of a sweep: processes); by default all cores."),
 }
-OUT = _option(Path, "--out", help="Folder for pictures and tables; made if it is missing.")
-FORCE = _option(bool, "--force", help="Overwrite files in the folder that another experiment or command made.")
-JSON = _option(bool, "--json", help="Print one JSON object on standard output, and nothing else there.")
-QUIET = _option(bool, *("--quiet", "-q"), help="No progress bar.")
+OUT = Annotated[Path, typer.Option("--out", help="Folder for pictures and tables; made if it is missing.")]
+FORCE = Annotated[bool, typer.Option("--force", help="Overwrite files in the folder that another experiment or command made.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else there.")]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
 _OUTPUTS = {"out": (OUT, Path("curriculode-out")), "force": (FORCE, False), "json": (JSON, False), "quiet": (QUIET, False)}
 # What batch learning has no use for.
 _ONLINE = {"starts", *NUMERICS} - {"workers"}

@@ -61,8 +61,11 @@ def ten_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def save_figure(outputs: Outputs, stem: str, figure: Any) -> None:
     """Write a picture as PNG and PDF."""
-    for suffix in ("png", "pdf"):
-        outputs.write(f"{stem}.{suffix}", partial(figure.savefig, format=suffix))
+    from curriculode.figures.plots.style import style
+
+    with style():
+        for suffix in ("png", "pdf"):
+            outputs.write(f"{stem}.{suffix}", partial(figure.savefig, format=suffix))
 
 
 def write_csv(table: "pd.DataFrame", path: Path) -> None:

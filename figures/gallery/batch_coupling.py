@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from curriculode.figures.gallery.batch_errors import final_errors
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import listed, settings_in_words
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
-from curriculode.sims.runs.minimize import minimize
-from curriculode.theory.batch import state_evolution
-from curriculode.theory.describe.experiment import Experiment, load
+from curriculode.theory.describe.experiment import load
 
 _EXPERIMENT = "batch-perceptron"
 _LOSSES = ("squared", "logistic", "hinge")
@@ -22,20 +22,10 @@ _ORDERS = ("curriculum", "anti-curriculum", "random")
 _COUPLINGS = tuple(np.geomspace(1e-3, 1e2, 41))  # of the lines
 _MEASURED = (1e-3, 0.03, 0.3, 3.0, 100.0)  # of the points
 _DIMENSION, _RUNS = 1000, 16
+_BEST_LOSS = "logistic"  # of the panel at the best strengths
+_BASE = load(_EXPERIMENT)
 _NAMES = {"curriculum": "easy, then hard", "anti-curriculum": "hard, then easy", "random": "pooled"}
 _POINTS: Any = {"fmt": "o", "markersize": 3.5, "markerfacecolor": "white", "capsize": 2}
-
-
-def _row(experiment: Experiment, part: str, labels: dict[str, Any], runs: int) -> dict[str, Any]:
-    """Final test error on the hard level by theory and, with `runs`, by minimisation with its standard error."""
-    row = {"part": part, **labels, "theory": state_evolution(experiment).classification_error[-1]}
-    if runs:
-        ensemble = minimize(experiment, dimension=_DIMENSION, runs=runs, progress=False)
-        if ensemble.interrupted:
-            raise KeyboardInterrupt
-        errors = ensemble.classification_error[:, -1]
-        row |= {"simulation": errors.mean(), "standard_error": errors.std(ddof=1) / np.sqrt(runs)}
-    return row
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
@@ -43,7 +33,6 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
     Below scale 0.1 with fewer points.
     """
-    base = load(_EXPERIMENT)
     runs = max(2, round(scale * _RUNS))
     plan: list[tuple[str, dict[str, Any], int]] = []
     for loss in _LOSSES:
@@ -54,15 +43,15 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
             plan += [("line", {"loss": loss, "order": order, "coupling": float(c)}, 0) for c in couplings]
             plan += [("point", {"loss": loss, "order": order, "coupling": float(c)}, runs) for c in measured]
     for order in _ORDERS:
-        plan.append(("uncoupled", {"loss": "logistic", "order": order, "coupling": 0.0}, runs))
+        plan.append(("uncoupled", {"loss": _BEST_LOSS, "order": order, "coupling": 0.0}, runs))
         if order != "random":
-            plan.append(("coupled", {"loss": "logistic", "order": order, "coupling": "optimal"}, runs))
+            plan.append(("coupled", {"loss": _BEST_LOSS, "order": order, "coupling": "optimal"}, runs))
     rows = []
     for i, (part, labels, of_runs) in enumerate(plan):
         changes = {"training.loss": labels["loss"], "protocol.order": labels["order"], "training.coupling": labels["coupling"]}
         if part in ("uncoupled", "coupled"):
             changes["training.regularization"] = "optimal"
-        rows.append(_row(base.replace(changes), part, labels, of_runs))
+        rows.append({"part": part, **labels, **final_errors(_BASE.replace(changes), _DIMENSION, of_runs)})
         report((i + 1) / len(plan))
     return pd.DataFrame(rows)
 
@@ -87,10 +76,8 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xlabel(r"coupling $\gamma_{2,1}$")
             axis.set_title(f"{loss} loss")
         axes[0, 0].set_ylabel("test error on the hard level")
-        axes[0, -1].legend(
-            *axes[0, 0].get_legend_handles_labels(), loc="upper right", title="lines: theory\npoints: D = 1000", title_fontsize=8,
-            alignment="left",
-        )  # fmt: skip
+        look: Any = {"title": f"lines: theory\npoints: D = {_DIMENSION}", "title_fontsize": 8, "alignment": "left"}
+        axes[0, -1].legend(*axes[0, 0].get_legend_handles_labels(), loc="upper right", **look)
         last = axes[0, -1]
         for i, name in enumerate(("uncoupled", "coupled")):
             for order in _ORDERS:
@@ -103,19 +90,19 @@ def draw(table: pd.DataFrame) -> Any:
         last.axhline(pooled, color=ORDER_COLOURS["random"], linewidth=0.8, linestyle="--")
         last.set_xticks([0, 1], ["no coupling", "best coupling"])
         last.set_xlim(-0.6, 1.6)
-        last.set_title("best strengths, logistic")
+        last.set_title(f"best strengths, {_BEST_LOSS}")
     return figure
 
 
 FIGURE = NamedFigure(
     title="Batch learning: order alone gains nothing, elastic coupling of the slices does",
     caption=(
-        "Test error of a perceptron on the hard level (irrelevant variance 1) after two slices, one of D easy examples (irrelevant "
-        "variance 0) and one of D hard ones, each learnt to convergence; half of the inputs are relevant. Left: against the "
-        "coupling of the second slice to the first, regularisation 0.1, for three losses; lines: state evolution, points: "
-        "minimisation at D = 1000, mean of 16 runs with two standard errors (the pooled slice of all examples, which has no "
-        "coupling, at the right edge). Right: logistic loss, all regularisations and couplings at the values that minimise the "
-        "error in theory; dashes: theory, dashed line: all examples pooled."
+        "Test error of a perceptron on the hard level after the two slices. Left: against the coupling of the second slice to the "
+        f"first, regularisation {_BASE.get('training.regularization'):g}, for the losses {listed(_LOSSES)}; lines: state "
+        f"evolution, points: minimisation at D = {_DIMENSION}, mean of {_RUNS} runs with two standard errors (the pooled slice of "
+        f"all examples, which has no coupling, at the right edge). Right: {_BEST_LOSS} loss, all regularisations and couplings at "
+        "the values that minimise the error in theory; dashes: theory, dashed line: all examples pooled. Settings: "
+        f"{settings_in_words(_BASE, ['protocol.order', 'training.loss', 'training.regularization', 'training.coupling'])}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

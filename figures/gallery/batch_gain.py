@@ -11,14 +11,17 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import settings_in_words
 from curriculode.figures.plots.style import new_figure, style
-from curriculode.theory.batch import state_evolution
-from curriculode.theory.describe.experiment import Experiment, load
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.study import Study
+from curriculode.theory.solve.state_evolution import state_evolution
 
 _EXPERIMENT = "batch-perceptron"
 _ALPHAS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _EASY = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)  # Delta_easy
 _HARD = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # Delta_hard
+_STUDY = Study.load(_EXPERIMENT)
 _OPTIMAL = {"training.regularization": "optimal", "training.coupling": "optimal"}
 
 
@@ -33,7 +36,7 @@ def gain(experiment: Experiment) -> tuple[float, float]:
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """The gain over the loads of easy and hard examples, and over their irrelevant variances; below scale 0.1 a coarser grid."""
-    base = load(_EXPERIMENT)
+    base = _STUDY.experiment
     step = 1 if scale >= 0.1 else 5
     plan: list[tuple[str, float, float, dict[str, Any]]] = []
     for easy in _ALPHAS[::step]:
@@ -82,14 +85,18 @@ def draw(table: pd.DataFrame) -> Any:
     return figure
 
 
+_VARIED = ["protocol.order", "protocol.duration", "levels", "training.regularization", "training.coupling"]
+_LEVELS = [_STUDY.experiment.get(f"levels.{name}.irrelevant_variance") for name in ("easy", "hard")]
+_EACH = _STUDY.experiment.protocol.duration * _STUDY.experiment.protocol.shares[0]
+
 FIGURE = NamedFigure(
     title="Batch learning: what a coupled curriculum saves over pooling, by numbers of examples and difficulties",
     caption=(
         "Test error on the hard level of one pooled slice minus that of easy and hard slices learnt in this order with elastic "
-        "coupling, in the limit of large D, in per cent (numbers); logistic loss, half of the inputs relevant, each side at the "
-        "regularisations and coupling that minimise its error. Left: over the numbers of examples per input dimension alpha, "
-        "irrelevant variances 0 (easy) and 1 (hard). Right: over the irrelevant variances Delta, D examples of each. Red: "
-        "pooling is better."
+        "coupling, in the limit of large D, in per cent (numbers), each side at the regularisations and coupling that minimise its "
+        f"error. Left: over the numbers of examples per input dimension alpha, irrelevant variances {_LEVELS[0]:g} (easy) and "
+        f"{_LEVELS[1]:g} (hard). Right: over the irrelevant variances Delta, alpha = {_EACH:g} of each. Red: pooling is better. "
+        f"Settings: {settings_in_words(_STUDY.experiment, _VARIED)}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import settings_in_words
+from curriculode.figures.plots.labels import quantity_label
 from curriculode.figures.plots.style import CYCLE, new_figure, style
 from curriculode.sims.runs.observe import observe
 from curriculode.theory.describe.study import Study
@@ -15,42 +17,60 @@ from curriculode.theory.solve.integrate import integrate
 _EXPERIMENT = "committee-plateau"
 _WIDTHS = (1, 2, 4)
 _RUNS, _STARTS = 8, 6
-_DIMENSION, _DURATION, _TIMES = 5000, 400.0, 81
+_DIMENSION, _TIMES = 5000, 81
+_STUDY = Study.load(_EXPERIMENT)
+_LONG = _STUDY.experiment.replace({"protocol.duration": 400.0})
+_TEACHERS = _LONG.task.reference_overlap().shape[-1]  # M
+_QUANTITIES = ["generalization_error", "specialization"]
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Error and specialisation over time, theory and simulation from the same starts; when the plateau is left."""
-    study = Study.load(_EXPERIMENT)
-    t = np.linspace(0.0, _DURATION, _TIMES)
+    t = np.linspace(0.0, _LONG.protocol.duration, _TIMES)
     starts, runs = (max(2, round(min(scale, 1.0) * _STARTS)), max(2, round(scale * _RUNS)))
     parts = []
     for i, width in enumerate(_WIDTHS):
-        experiment = study.experiment.replace({"student.width": width, "protocol.duration": _DURATION})
+        experiment = _LONG.replace({"student.width": width})
         for number in range(starts):
-            start = experiment.initial(_DIMENSION, study.seed, number)
+
+            def advance(fraction: float, done: int = i * starts + number) -> None:
+                report((done + fraction) / (starts * len(_WIDTHS)))
+
+            start = experiment.initial(_DIMENSION, _STUDY.seed, number)
             theory = integrate(experiment, start, times=t)
             seen = observe(
-                experiment, ["generalization_error", "specialization"], dimension=_DIMENSION,
-                runs=runs, seed=number, start=start, times=t[::4], points=256,
-                progress=lambda fraction, j=i * starts + number: report((j + fraction) / (starts * len(_WIDTHS))),  # type: ignore[misc]
-            )  # fmt: skip
+                experiment,
+                _QUANTITIES,
+                dimension=_DIMENSION,
+                runs=runs,
+                seed=number,
+                start=start,
+                times=t[::4],
+                points=256,
+                progress=advance,
+            )
             if seen.interrupted:
                 raise KeyboardInterrupt
             labels = {"width": width, "start": number, "escape_time": float(theory.escape_time)}
-            for name in ("generalization_error", "specialization"):
+            for name in _QUANTITIES:
                 parts.append(pd.DataFrame({**labels, "quantity": name, "t": t, "theory": getattr(theory, name)}))
                 simulated = {"t": seen.t, "simulation": seen.mean(name), "standard_error": seen.standard_error(name)}
                 parts.append(pd.DataFrame({**labels, "quantity": name, **simulated}))
     return pd.concat(parts, ignore_index=True)
 
 
+def _title(width: int) -> str:
+    if width == _TEACHERS:
+        return f"K = M = {width}"
+    return f"K = {width} < M: under-parametrised" if width < _TEACHERS else f"K = {width} > M: over-parametrised"
+
+
 def draw(table: pd.DataFrame) -> Any:
     """Error (logarithmic) and specialisation against time: lines theory, one a start; points simulation."""
     with style():
         figure, axes = new_figure(2, len(_WIDTHS), width=2.7, height=2.0, sharex=True, sharey="row")
-        titles = {1: "K = 1 < M: under-parametrised", 2: "K = M = 2", 4: "K = 4 > M: over-parametrised"}
         for column, width in enumerate(_WIDTHS):
-            for row, name in enumerate(("generalization_error", "specialization")):
+            for row, name in enumerate(_QUANTITIES):
                 axis = axes[row, column]
                 chosen = table[(table["width"] == width) & (table["quantity"] == name)]
                 for colour, (_, part) in zip(CYCLE, chosen.groupby("start"), strict=False):
@@ -60,11 +80,11 @@ def draw(table: pd.DataFrame) -> Any:
                     axis.errorbar(points["t"], points["simulation"], yerr=bars, fmt=".", color=colour, markersize=4, linewidth=0.8)
             axes[0, column].set_yscale("log")
             axes[0, column].set_ylim(1e-8, 3.0)  # below, the tolerance of the integrator
-            axes[0, column].set_title(titles[width])
+            axes[0, column].set_title(_title(width))
             axes[1, column].set_xlabel("t = n / D")
-            axes[1, column].set_title("specialisation")
+            axes[1, column].set_title(quantity_label("specialization"))
             axes[1, column].set_ylim(0, 1.05)
-        axes[0, 0].set_ylabel("generalisation error")
+        axes[0, 0].set_ylabel(quantity_label("generalization_error"))
         axes[1, 0].set_ylabel("mean |cosine|")
     return figure
 
@@ -72,12 +92,13 @@ def draw(table: pd.DataFrame) -> Any:
 FIGURE = NamedFigure(
     title="Committees: the symmetric plateau and specialisation, under- and over-parametrised",
     caption=(
-        "Soft committees of K erf units learn a teacher of M = 2 erf units (isotropic, readouts 1) by online SGD, squared loss, "
-        "learning rate 1. Each colour is one of 6 random starts: lines, the equations of Saad and Solla in closed form; points, "
-        "mean of 8 runs at D = 5000 from the same overlaps (below with two standard errors). Above: generalisation error. Below: "
-        "specialisation, the mean |cosine| of student and teacher units in their best assignment; K = M = 2 leaves the symmetric "
-        "plateau when it rises from 1/sqrt 2 to 1. A start at random has overlaps of 1/sqrt D with the teacher, no larger than "
-        "what chance adds to a run before it leaves: runs leave the plateau at times of their own, whatever D."
+        f"Soft committees of K units that learn a teacher of M = {_TEACHERS}. Each colour is one of {_STARTS} random starts: "
+        f"lines, the equations of Saad and Solla in closed form; points, mean of {_RUNS} runs at D = {_DIMENSION} from the same "
+        "overlaps (below with two standard errors). Above: generalisation error. Below: specialisation, the mean |cosine| of "
+        "student and teacher units in their best assignment; K = M leaves the symmetric plateau when it rises from 1/sqrt "
+        f"{_TEACHERS} to 1. A start at random has overlaps of 1/sqrt D with the teacher, no larger than what chance adds to a run "
+        "before it leaves: runs leave the plateau at times of their own, whatever D. Settings: "
+        f"{settings_in_words(_LONG, ['student.width'])}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

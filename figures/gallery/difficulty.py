@@ -12,11 +12,13 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.paired_orders import observe_orders
+from curriculode.figures.gallery.words import settings_in_words
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-fading"
+_STUDY = Study.load(_EXPERIMENT)
 _NOISES = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8)
 _SHOWN = (0.2, 0.4, 0.6)
 _ORDERS = ("curriculum", "random", "hard-only")
@@ -33,26 +35,25 @@ def at_noise(experiment: Experiment, kind: str, noise: float) -> Experiment:
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Final loss and frequencies of 0..4 covered clusters, for each kind of curriculum, noise and order."""
-    study = Study.load(_EXPERIMENT)
     runs = max(16, round(scale * _RUNS))
     plan = [(kind, noise) for kind in ("fading", "variance") for noise in _NOISES]
     rows = []
     for i, (kind, noise) in enumerate(plan):
-        experiment = at_noise(study.experiment, kind, noise)
-        seen = observe_orders(
-            experiment, _ORDERS, ["generalization_error", "covered_clusters"], study.dimension, runs,
-            [experiment.protocol.duration], study.points, lambda fraction, i=i: report((i + fraction) / len(plan)),  # type: ignore[misc]
-        )  # fmt: skip
+        experiment = at_noise(_STUDY.experiment, kind, noise)
+
+        def advance(fraction: float, i: int = i) -> None:
+            report((i + fraction) / len(plan))
+
+        names, times = ["generalization_error", "covered_clusters"], [experiment.protocol.duration]
+        seen = observe_orders(experiment, _ORDERS, names, _STUDY.dimension, runs, times, _STUDY.numerics, advance)
         for order, observations in seen.items():
             covered = observations.frequencies("covered_clusters", range(5))["frequency"]
-            rows.append(
-                {
-                    "kind": kind, "noise": noise, "order": order, "runs": observations.run.size,
-                    "loss": observations.mean("generalization_error")[-1],
-                    "standard_error": observations.standard_error("generalization_error")[-1],
-                    **{f"covered_{c}": covered[c] for c in range(5)},
-                }
-            )  # fmt: skip
+            labels = {"kind": kind, "noise": noise, "order": order, "runs": observations.run.size}
+            loss = {
+                "loss": observations.mean("generalization_error")[-1],
+                "standard_error": observations.standard_error("generalization_error")[-1],
+            }
+            rows.append({**labels, **loss, **{f"covered_{c}": covered[c] for c in range(5)}})
     return pd.DataFrame(rows)
 
 
@@ -63,12 +64,11 @@ def draw(table: pd.DataFrame) -> Any:
         for axis, kind, title in zip(axes[0], ("fading", "variance"), ("easy = amplified", "easy = less noise"), strict=False):
             for order in _ORDERS:
                 part = table[(table["kind"] == kind) & (table["order"] == order)]
-                axis.errorbar(
-                    part["noise"], part["loss"], yerr=2 * part["standard_error"], fmt="o-", markersize=3, capsize=1.5,
-                    linewidth=1.2, color=ORDER_COLOURS[order], label=order,
-                )  # fmt: skip
+                look: Any = {"fmt": "o-", "markersize": 3, "capsize": 1.5, "linewidth": 1.2}
+                look |= {"color": ORDER_COLOURS[order], "label": order}
+                axis.errorbar(part["noise"], part["loss"], yerr=2 * part["standard_error"], **look)
             axis.axhline(np.log(2), color="#888888", linewidth=0.8, linestyle=":")
-            axis.annotate("ln 2", (0.1, np.log(2)), va="bottom", fontsize=8)
+            axis.annotate("ln 2", (_NOISES[0], np.log(2)), va="bottom", fontsize=8)
             axis.set_ylim(0.15, 0.75)
             axis.set_xlabel(r"noise $\sigma$ of the hard level")
             axis.set_title(title)
@@ -98,14 +98,17 @@ def draw(table: pd.DataFrame) -> Any:
     return figure
 
 
+_FADING = _STUDY.experiment.get("levels.easy.fading")
+_VARIED = ["protocol.order", "levels.easy.noise", "levels.easy.fading", "levels.hard.noise"]
+
 FIGURE = NamedFigure(
     title="Overall difficulty: final loss against noise, and covered clusters, for two kinds of curricula",
     caption=(
-        "XOR-like Gaussian mixture, separation 1, D = 250, 5,000 examples, 30 % of them easy: centroids twice as long (amplified,"
-        " the fading curriculum), or noise 0.4 times that of the hard level (less noise). K = 4 ReLU units, logistic loss, "
-        "learning rate 2. Above: mean final loss on the hard level of 800 runs of online SGD, bars of two standard errors (the "
-        "runs are the same in all orders), and what easy examples save over hard ones alone. Below: how many of the four clusters"
-        " a network ends up covering."
+        f"Easy examples have centroids {_FADING:g} times as long (amplified, the fading curriculum), or noise {_EASIER:g} times "
+        f"that of the hard level (less noise). Above: mean final loss on the hard level of {_RUNS} runs of online SGD, bars of two "
+        "standard errors (the runs are the same in all orders), and what easy examples save over hard ones alone. Below: how many "
+        "of the four clusters a network ends up covering. Settings: "
+        f"{settings_in_words(_STUDY.experiment, _VARIED, _STUDY.dimension)}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -7,16 +7,19 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import settings_in_words
 from curriculode.figures.plots.style import CYCLE, new_figure, style
 from curriculode.sims.runs.simulate import simulate
-from curriculode.theory.describe.experiment import load
+from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.study import Study
 from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "finite-size"
 # Runs at each D: many where the shift of the mean is to be resolved, few where each run has hundreds of millions of steps.
 _RUNS = {10**2: 40_000, 10**3: 40_000, 10**4: 10_000, 10**5: 1_000, 10**6: 100, 10**7: 16, 10**8: 16}
 _SCRAMBLINGS = 8
+_STUDY = Study.load(_EXPERIMENT)
 
 
 def _quantities(Q: np.ndarray, M: np.ndarray, v: np.ndarray, start: OrderParameters) -> dict[str, np.ndarray]:
@@ -30,12 +33,13 @@ def _quantities(Q: np.ndarray, M: np.ndarray, v: np.ndarray, start: OrderParamet
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """One row a D and quantity: mean shift from the theory, its standard error, and the scatter of a run."""
-    experiment = load(_EXPERIMENT)
+    experiment = _STUDY.experiment
     duration = experiment.protocol.duration
     start = experiment.initial(dimension=100, seed=1)
+    numerics = Numerics(times=(duration,), points=2**13, rtol=1e-9, estimate_error=False)
     finals = []
     for scrambling in range(_SCRAMBLINGS):
-        end = integrate(experiment, start, times=[duration], points=2**13, scrambling=scrambling, rtol=1e-9, estimate_error=False)
+        end = integrate(experiment, start, numerics=numerics.set(scrambling=scrambling))
         finals.append(_quantities(end.Q[-1], end.M[-1], end.v[-1], start))
     dimensions = [D for D in _RUNS if scale >= 1 or max(10**6 * scale, 10**4) >= D]
     steps = {D: D * max(16, round(scale * _RUNS[D])) for D in dimensions}
@@ -105,25 +109,15 @@ def draw(table: pd.DataFrame) -> Any:
                 if len(fit):
                     label += f": {fit['exponent'].iloc[0]:.3f} ± {fit['error'].iloc[0]:.3f}"
                 value, error = part[what].abs(), part[f"{what}_error"]
-                seen = value > 2 * error
-                axis.errorbar(
-                    part["dimension"][seen],
-                    value[seen],
-                    yerr=2 * error[seen],
-                    fmt="o",
-                    color=colour,
-                    markersize=4,
-                    capsize=2,
-                    label=label,
-                )
-                hidden = ~seen
-                if hidden.any():  # not resolved: two standard errors are an upper limit
-                    axis.plot(
-                        part["dimension"][hidden], (value + 2 * error)[hidden], "v", color=colour, markersize=4, fillstyle="none"
-                    )
-                first = part.iloc[0]
-                line = abs(first[what]) * (part["dimension"] / first["dimension"]) ** slope
-                axis.plot(part["dimension"], line, color=colour, linewidth=0.8, linestyle="--")
+                seen, D = value > 2 * error, part["dimension"]
+                look: Any = {"fmt": "o", "color": colour, "markersize": 4, "capsize": 2, "label": label}
+                axis.errorbar(D[seen], value[seen], yerr=2 * error[seen], **look)
+                if (~seen).any():  # not resolved: two standard errors are an upper limit
+                    axis.plot(D[~seen], (value + 2 * error)[~seen], "v", color=colour, markersize=4, fillstyle="none")
+                if seen.any():
+                    first = part[seen].iloc[0]
+                    line = abs(first[what]) * (D / first["dimension"]) ** slope
+                    axis.plot(D, line, color=colour, linewidth=0.8, linestyle="--")
             axis.set_xscale("log")
             axis.set_yscale("log")
             axis.set_xlabel("input dimension D")
@@ -131,17 +125,24 @@ def draw(table: pd.DataFrame) -> Any:
         axes[0, 0].set_title(r"scatter of a run (dashed: $D^{-1/2}$)")
         axes[0, 1].set_title(r"shift of the mean (dashed: $D^{-1}$)")
         axes[0, 0].set_ylabel("deviation from theory")
-        axes[0, 1].set_ylim(bottom=3e-6)
+        axes[0, 1].set_ylim(bottom=3e-6, top=50 * table["shift"].abs().max())  # room for the legend
     return figure
 
 
+def _power(dimension: int) -> str:
+    return f"10^{len(str(dimension)) - 1}"
+
+
+_LEAST, _MOST = min(_RUNS), max(_RUNS)
+
 FIGURE = NamedFigure(
-    title="Finite size: scatter ~ D^(-1/2) and mean shift ~ 1/D, from D = 10^2 to 10^8",
+    title=f"Finite size: scatter ~ D^(-1/2) and mean shift ~ 1/D, from D = {_power(_LEAST)} to {_power(_MOST)}",
     caption=(
-        "Deviation of online SGD from the mean-field equations at t = 0.5, all runs from the same overlaps; bars are two standard"
-        " errors. XOR mixture, separation 1, noise 0.3, K = 4, GELU, squared loss, learning rate 2; overlap space, 40,000 runs at"
-        " D = 10^2 down to 16 at 10^8. Triangles: upper limits where the shift is not resolved. Dashed lines have the exponents "
-        "of theory and start at the first point; the legend has the fitted ones."
+        f"Deviation of online SGD from the mean-field equations at t = {_STUDY.experiment.protocol.duration:g}, all runs from the "
+        f"same overlaps; bars are two standard errors. {_RUNS[_LEAST]:,} runs in overlap space at D = {_power(_LEAST)} down to "
+        f"{_RUNS[_MOST]} at {_power(_MOST)}. Triangles: upper limits where the shift is not resolved. Dashed lines have the "
+        "exponents of theory and start at the first point that is resolved; the legend has the fitted ones. Settings: "
+        f"{settings_in_words(_STUDY.experiment, ['protocol.duration'])}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -7,6 +7,7 @@ easy examples keep the odds, first in a curriculum or mixed in at random; the ha
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 from math import comb
 from typing import Any
 
@@ -14,15 +15,20 @@ import numpy as np
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import listed, settings_in_words
 from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, style
 from curriculode.sims.runs.observe import observe
-from curriculode.theory.describe.experiment import Experiment, load
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-lottery"
 _WIDTHS = {4: 10_000, 6: 2_000, 8: 1_500, 12: 800, 16: 500, 32: 128}  # width -> runs
 _NOISES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 _ORDERS = ("curriculum", "random", "hard-only")
-_DIMENSION = 250
+_STUDY = Study.load(_EXPERIMENT)
+_MINIMAL = 4  # one unit a cluster
+# The part at high noise: shorter, with easy examples.
+_SHORT, _EASY, _RUNS_AT_NOISE = 30.0, {"share": 0.2, "noise": 0.05}, 1_500
 
 
 def independent_tickets(width: int, covered: int) -> float:
@@ -35,19 +41,22 @@ def independent_tickets(width: int, covered: int) -> float:
     return comb(4, covered) * onto / 4**width
 
 
+def at_noise(noise: float, order: str) -> Experiment:
+    """The minimal network for a shorter time, on easy examples and hard ones of such noise."""
+    tables = _STUDY.experiment.replace({"student.width": _MINIMAL}).to_dict()
+    tables["protocol"] |= {"duration": _SHORT, "order": order}
+    return Experiment.from_dict({**tables, "levels": {"easy": _EASY, "hard": {"noise": noise}}})
+
+
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Frequencies of 0..4 covered clusters for each width at low noise, and for each order and noise at K = 4."""
-    low_noise = load(_EXPERIMENT)
     plan: list[tuple[dict[str, Any], Experiment, int]] = []
     for width, runs in _WIDTHS.items():
-        plan.append(({"part": "width", "width": width}, low_noise.replace({"student.width": width}), runs))
-    shorter = low_noise.to_dict()
-    shorter["protocol"] |= {"duration": 30.0}
+        plan.append(({"part": "width", "width": width}, _STUDY.experiment.replace({"student.width": width}), runs))
     for noise in _NOISES:
-        shorter["levels"] = {"easy": {"share": 0.2, "noise": 0.05}, "hard": {"noise": noise}}
         for order in _ORDERS:
-            experiment = Experiment.from_dict({**shorter, "protocol": {**shorter["protocol"], "order": order}})
-            plan.append(({"part": "order", "width": 4, "noise": noise, "order": order}, experiment, 1_500))
+            place: dict[str, Any] = {"part": "order", "width": _MINIMAL, "noise": noise, "order": order}
+            plan.append((place, at_noise(noise, order), _RUNS_AT_NOISE))
     # Steps cost about K^2 / 2 + 3 K.
     costs = [runs * e.protocol.duration * (e.student.width**2 / 2 + 3 * e.student.width) for _, e, runs in plan]
     parts = []
@@ -59,7 +68,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         seen = observe(
             experiment,
             ["covered_clusters"],
-            dimension=_DIMENSION,
+            dimension=_STUDY.dimension,
             runs=max(16, round(scale * runs)),
             times=[experiment.protocol.duration],
             progress=advance,
@@ -78,22 +87,22 @@ def draw(table: pd.DataFrame) -> Any:
     with style():
         figure, axes = new_figure(1, 3)
         histogram, odds, noise = axes[0]
-        minimal = table[(table["part"] == "width") & (table["width"] == 4)]
+        minimal = table[(table["part"] == "width") & (table["width"] == _MINIMAL)]
         x = minimal["covered_clusters"].to_numpy()
         _bars(histogram, x - 0.2, minimal, CYCLE[0], f"SGD, {minimal['of_runs'].iloc[0]:,} runs")
         histogram.bar(x + 0.2, minimal["independent_tickets"], width=0.4, color="#BBBBBB", label="independent tickets")
         histogram.set_xlabel("covered clusters")
         histogram.set_ylabel("frequency")
-        histogram.set_title("a minimal network, K = 4")
+        histogram.set_title(f"a minimal network, K = {_MINIMAL}")
         histogram.legend()
         full = table[(table["part"] == "width") & (table["covered_clusters"] == 4)]
-        widths = np.arange(4, full["width"].max() + 1)
+        widths = np.arange(_MINIMAL, full["width"].max() + 1)
         odds.plot(widths, [independent_tickets(int(w), 4) for w in widths], color="#888888", label="independent tickets")
         odds.errorbar(
             full["width"], full["frequency"], yerr=_interval(full), fmt="o", color=CYCLE[0], markersize=4, capsize=2, label="SGD"
         )
-        odds.axhline(3 / 32, color="#BBBBBB", linewidth=0.8, linestyle=":")
-        odds.annotate("3/32", (widths[-1], 3 / 32), ha="right", va="bottom", fontsize=8)
+        odds.axhline(float(_CHANCE), color="#BBBBBB", linewidth=0.8, linestyle=":")
+        odds.annotate(str(_CHANCE), (widths[-1], float(_CHANCE)), ha="right", va="bottom", fontsize=8)
         odds.set_xscale("log", base=2)
         odds.set_xticks([4, 8, 16, 32], ["4", "8", "16", "32"])
         odds.set_xlabel("width K")
@@ -101,15 +110,16 @@ def draw(table: pd.DataFrame) -> Any:
         odds.set_title("more tickets")
         odds.legend()
         for order, part in table[(table["part"] == "order") & (table["covered_clusters"] == 4)].groupby("order", sort=False):
-            noise.errorbar(
-                part["noise"], part["frequency"], yerr=_interval(part), fmt="o-", color=ORDER_COLOURS[str(order)],
-                markersize=3.5, capsize=2, label=str(order),
-            )  # fmt: skip
+            look: Any = {"fmt": "o-", "markersize": 3.5, "capsize": 2, "color": ORDER_COLOURS[str(order)], "label": order}
+            noise.errorbar(part["noise"], part["frequency"], yerr=_interval(part), **look)
         noise.set_ylim(bottom=0)
         noise.set_xlabel("noise of the hard level")
-        noise.set_title("easy examples keep the odds (K = 4)")
+        noise.set_title(f"easy examples keep the odds (K = {_MINIMAL})")
         noise.legend()
     return figure
+
+
+_CHANCE = Fraction(independent_tickets(_MINIMAL, 4))
 
 
 def _interval(part: pd.DataFrame) -> np.ndarray:
@@ -121,13 +131,16 @@ def _bars(axis: Any, x: np.ndarray, part: pd.DataFrame, colour: str, label: str)
     axis.errorbar(x, part["frequency"], yerr=_interval(part), fmt="none", color="black", capsize=2, linewidth=0.8)
 
 
+_TICKETS = settings_in_words(_STUDY.experiment, ["student.width"], _STUDY.dimension)
+_AT_NOISE = settings_in_words(at_noise(_NOISES[0], _ORDERS[0]), ["levels.hard.noise", "protocol.order"])
+_RUNS = f"{max(_WIDTHS.values()):,} (K = {min(_WIDTHS)}) to {min(_WIDTHS.values())} (K = {max(_WIDTHS)})"
+
 FIGURE = NamedFigure(
-    title="The lottery's odds: 3/32 at K = 4, how they grow with K, and what easy examples add",
+    title=f"The lottery's odds: {_CHANCE} at K = {_MINIMAL}, how they grow with K, and what easy examples add",
     caption=(
-        "Clusters of the XOR mixture covered by online SGD; ReLU, logistic loss, D = 250, learning rate 1, weight decay 0.1, w ~ "
-        "N(0, 1), v ~ N(0, 1); 95 % confidence intervals. Left and middle: noise variance 1/1000, t = 150. Right: K = 4, t = 30, "
-        "20 % of the examples easy (noise 0.05), 1,500 runs a point. A unit covers the cluster of its largest cosine if that "
-        "exceeds 1/2 and its readout has the right sign."
+        f"Clusters of the XOR mixture covered by online SGD, with 95 % confidence intervals. Left and middle, from {_RUNS} runs: "
+        f"{_TICKETS}. Right, {_RUNS_AT_NOISE:,} runs a point, {listed(_ORDERS)}: {_AT_NOISE}. A unit covers the cluster of its "
+        "largest cosine if that exceeds 1/2 and its readout has the right sign."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

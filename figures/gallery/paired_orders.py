@@ -1,13 +1,15 @@
 """What several figures need: the same runs (starts, examples' seeds) in several orders, and paired differences between them."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
-from curriculode.sims.runs.observe import Observations, observe
+from curriculode.sims.runs.observe import observe
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.results.observations import Observations
 
 
 def observe_orders(
@@ -17,18 +19,21 @@ def observe_orders(
     dimension: int,
     runs: int,
     times: ArrayLike,
-    points: int,
+    numerics: Numerics,
     report: Callable[[float], None],
 ) -> dict[str, Observations]:
     """The observables of the same `runs` runs in each order; a Ctrl-C ends the figure, since half a figure is none."""
     result = {}
+    settings: dict[str, Any] = {"dimension": dimension, "runs": runs, "times": times, "numerics": numerics}
     for i, order in enumerate(orders):
-        result[order] = observe(
-            experiment.replace({"protocol.order": order}), observables, dimension=dimension, runs=runs, times=times, points=points,
-            progress=lambda fraction, i=i: report((i + fraction) / len(orders)),  # type: ignore[misc]
-        )  # fmt: skip
-        if result[order].interrupted:
+
+        def advance(fraction: float, i: int = i) -> None:
+            report((i + fraction) / len(orders))
+
+        seen = observe(experiment.replace({"protocol.order": order}), observables, progress=advance, **settings)
+        if seen.interrupted:
             raise KeyboardInterrupt
+        result[order] = seen
     return result
 
 
@@ -36,8 +41,3 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray
     """Mean over runs (the leading axis) of first - second, and its standard error."""
     difference = first - second
     return difference.mean(axis=0), difference.std(axis=0, ddof=1) / np.sqrt(difference.shape[0])
-
-
-def summary(seen: Observations, name: str) -> pd.DataFrame:
-    """Times, mean and standard error of an observable."""
-    return pd.DataFrame({"t": seen.t, "mean": seen.mean(name), "standard_error": seen.standard_error(name)})

@@ -8,6 +8,7 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.paired_orders import observe_orders, paired_difference
+from curriculode.figures.gallery.words import listed, settings_in_words
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
 from curriculode.theory.describe.study import Study
 from curriculode.theory.solve.integrate import integrate
@@ -16,6 +17,7 @@ _EXPERIMENT = "xor-curriculum"
 _RATIOS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0)  # separation / sigma^2
 _WIDTHS = {4: (400, 48), 16: (100, 20)}  # width -> runs, starts of the theory
 _DIMENSION = 1000
+_STUDY = Study.load(_EXPERIMENT)
 _OTHERS = ("curriculum", "random")
 
 
@@ -24,25 +26,26 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
     Below scale 0.1 for every other ratio.
     """
-    study = Study.load(_EXPERIMENT)
     plan = [(width, ratio) for width in _WIDTHS for ratio in _RATIOS[:: 1 if scale >= 0.1 else 2]]
     rows = []
     for i, (width, ratio) in enumerate(plan):
         runs, starts = (max(3, round(scale * n)) for n in _WIDTHS[width])
-        separation = study.experiment.task.separation  # type: ignore[union-attr]
-        experiment = study.experiment.replace({"student.width": width, "levels.hard.noise": float((separation / ratio) ** 0.5)})
+        noise = float((_STUDY.experiment.get("task.separation") / ratio) ** 0.5)
+        experiment = _STUDY.experiment.replace({"student.width": width, "levels.hard.noise": noise})
         duration = experiment.protocol.duration
-        seen = observe_orders(
-            experiment, (*_OTHERS, "hard-only"), ["classification_error"], _DIMENSION, runs, [duration], study.points,
-            lambda fraction, i=i: report((i + 0.6 * fraction) / len(plan)),  # type: ignore[misc]
-        )  # fmt: skip
+
+        def advance(fraction: float, i: int = i) -> None:
+            report((i + 0.6 * fraction) / len(plan))
+
+        orders, names = (*_OTHERS, "hard-only"), ["classification_error"]
+        seen = observe_orders(experiment, orders, names, _DIMENSION, runs, [duration], _STUDY.numerics, advance)
         simulated = {order: observations.values["classification_error"][:, -1] for order, observations in seen.items()}
         theory: dict[str, list[float]] = {order: [] for order in simulated}
         for number in range(starts):
-            start = experiment.initial(_DIMENSION, study.seed, number)
+            start = experiment.initial(_DIMENSION, _STUDY.seed, number)
+            numerics = _STUDY.numerics.set(times=[duration], scrambling=number, estimate_error=False)
             for order, errors in theory.items():
-                case = experiment.replace({"protocol.order": order})
-                end = integrate(case, start, times=[duration], points=study.points, scrambling=number, estimate_error=False)
+                end = integrate(experiment.replace({"protocol.order": order}), start, numerics=numerics)
                 errors.append(float(end.classification_error[-1]))
             report((i + 0.6 + 0.4 * (number + 1) / starts) / len(plan))
         for order in _OTHERS:
@@ -50,10 +53,17 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
             expected, spread = paired_difference(np.array(theory["hard-only"]), np.array(theory[order]))
             rows.append(
                 {
-                    "width": width, "ratio": ratio, "order": order, "runs": runs, "gap": gap, "standard_error": error,
-                    "starts": starts, "theory": expected, "theory_standard_error": spread,
+                    "width": width,
+                    "ratio": ratio,
+                    "order": order,
+                    "runs": runs,
+                    "gap": gap,
+                    "standard_error": error,
+                    "starts": starts,
+                    "theory": expected,
+                    "theory_standard_error": spread,
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)
 
 
@@ -68,10 +78,8 @@ def draw(table: pd.DataFrame) -> Any:
                 low, high = (part["theory"] + sign * 2 * part["theory_standard_error"] for sign in (-1, 1))
                 axis.fill_between(part["ratio"], low, high, color=colour, alpha=0.2, linewidth=0)
                 axis.plot(part["ratio"], part["theory"], color=colour)
-                axis.errorbar(
-                    part["ratio"], part["gap"], yerr=2 * part["standard_error"], fmt="o", color=colour, markersize=3.5, capsize=2,
-                    label=order,
-                )  # fmt: skip
+                look: Any = {"fmt": "o", "color": colour, "markersize": 3.5, "capsize": 2, "label": order}
+                axis.errorbar(part["ratio"], part["gap"], yerr=2 * part["standard_error"], **look)
             axis.axhline(0, color="#888888", linewidth=0.8)
             axis.set_xscale("log", base=2)
             axis.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
@@ -82,14 +90,17 @@ def draw(table: pd.DataFrame) -> Any:
     return figure
 
 
+_VARIED = ["student.width", "levels.hard.noise", "protocol.order"]
+_RUNS = listed(f"{runs} (K = {width})" for width, (runs, _) in _WIDTHS.items())
+_STARTS = listed(starts for _, starts in _WIDTHS.values())
+
 FIGURE = NamedFigure(
     title="What easy examples bring at each signal-to-noise ratio: curriculum and random order against hard-only",
     caption=(
         "Final accuracy on the hard level minus that of hard examples alone, against separation / noise^2 of the hard level. "
-        "XOR-like Gaussian mixture, separation 1, D = 1000, 50,000 examples, 10 % of them easy (noise 0.2); GELU committee, "
-        "squared loss, learning rate 2. Points: 400 (K = 4) and 100 (K = 16) runs of online SGD, the same in all orders, with two"
-        " standard errors of the paired difference; lines: mean-field equations, mean over 48 and 20 starts with bands of two "
-        "standard errors."
+        f"Points: {_RUNS} runs of online SGD, the same in all orders, with two standard errors of the paired difference; lines: "
+        f"mean-field equations, mean over {_STARTS} starts with bands of two standard errors. Settings: "
+        f"{settings_in_words(_STUDY.experiment, _VARIED, _DIMENSION)}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

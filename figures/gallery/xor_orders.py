@@ -6,23 +6,32 @@ from typing import Any
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.words import listed, settings_in_words
 from curriculode.figures.plots.comparison import draw_lines
+from curriculode.figures.plots.labels import TIME, quantity_label
+from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import new_figure, style
 from curriculode.sims.compare.compare import compare
 from curriculode.theory.describe.study import Study
 
 _EXPERIMENT = "xor-curriculum"
+_STUDY = Study.load(_EXPERIMENT)
+_WIDTHS = _STUDY.over["student.width"]
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Theory and simulation of every width and order: `Comparison.to_frame`, classification error only."""
-    study = Study.load(_EXPERIMENT)
-    runs = max(4, round(scale * study.runs))
+    runs = max(4, round(scale * _STUDY.runs))
     comparison = compare(
-        study.experiment, dimension=study.dimension, runs=runs, starts=min(runs, max(2, round(scale * study.starts))),
-        seed=study.seed,
-        over=study.over, times=study.times, points=study.points, progress=report,
-    )  # fmt: skip
+        _STUDY.experiment,
+        dimension=_STUDY.dimension,
+        runs=runs,
+        starts=min(runs, max(2, round(scale * _STUDY.starts))),
+        seed=_STUDY.seed,
+        over=_STUDY.over,
+        numerics=_STUDY.numerics,
+        progress=report,
+    )
     if comparison.interrupted:
         raise KeyboardInterrupt
     table = comparison.to_frame()
@@ -38,19 +47,21 @@ def draw(table: pd.DataFrame) -> Any:
             for order, part in table[table["student.width"] == width].groupby("protocol.order", sort=False):
                 draw_lines(axis, part["t"], 1 - part["theory"], 1 - part["simulation"], part["simulation_error"], str(order))
             axis.set_title(f"K = {width}")
-            axis.set_xlabel("examples per input dimension, t = n / D")
-        axes[0, 0].set_ylabel("accuracy on the hard level")
+            axis.set_xlabel(TIME)
+            mark_stages(axis, [experiment for _, experiment in _STUDY.cells()])
+        axes[0, 0].set_ylabel(quantity_label("accuracy", _STUDY.experiment))
         axes[0, -1].legend(title="lines: theory\npoints: simulation", alignment="left")
     return figure
 
 
+_SETTINGS = settings_in_words(_STUDY.experiment, ["student.width", "protocol.order"], _STUDY.dimension)
+
 FIGURE = NamedFigure(
-    title="XOR mixture: curriculum, random and hard-only order, for K = 4 and K = 32",
+    title=f"XOR mixture: {listed(_STUDY.over['protocol.order'])} order, for K = {listed(_WIDTHS)}",
     caption=(
-        "Accuracy on the hard level against examples per input dimension. XOR-like Gaussian mixture, separation 1, noise 0.2 "
-        "(easy, 10 % of 10,000 examples) and 0.5 (hard), D = 200; GELU committee, squared loss, learning rate 2. Lines: "
-        "mean-field equations, averaged over 32 random starts; points: 96 runs of online SGD from the same starts, with bands of "
-        "two standard errors."
+        "Accuracy on the hard level against examples per input dimension, for two widths K. Lines: mean-field equations, averaged "
+        f"over {_STUDY.starts} random starts; points: {_STUDY.runs} runs of online SGD from the same starts, with bands of two "
+        f"standard errors. Settings: {_SETTINGS}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

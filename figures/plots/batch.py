@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.figures.plots.style import CYCLE, new_figure, style
-from curriculode.theory.batch import BatchRecord, BatchTrajectory
+from curriculode.figures.plots.style import CYCLE, as_axes, new_figure, style
+from curriculode.theory.results.states import Ensemble, Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,39 +13,54 @@ if TYPE_CHECKING:
 _BAR = 0.8
 
 
-def plot_slices(record: BatchRecord, axes: "np.ndarray | None" = None) -> Any:
+def plot_slices(record: Trajectory | Ensemble, axes: Any = None) -> Any:
     """Test error at each level, and squared lengths along and across the teacher, after each slice; returns two axes.
 
-    record : a `BatchTrajectory`, or a `BatchEnsemble`, of which the mean over the runs is drawn with two standard errors
+    record : of batch learning; of an `Ensemble` the mean over the runs is drawn with two standard errors
     """
-    experiment = record.experiment
-    names = [
-        " + ".join(level.name for level, share in zip(experiment.protocol.levels, stage.probability, strict=True) if share > 0)
-        for stage in experiment.protocol.stages()
-    ][: record.t.size]
-    Q, M = record._blocked()
-    along = M[..., 0, 0, 0] ** 2 / experiment.task.reference_overlap()[0, 0, 0]
-    parts = {"teacher": along, "other relevant": Q[..., 0, 0, 0] - along}
-    if Q.shape[-3] > 1:
-        parts["irrelevant"] = Q[..., 1, 0, 0]
+    names = _slice_names(record)
     with style():
-        axes = new_figure(1, 2)[1][0] if axes is None else axes
+        axes = new_figure(1, 2)[1][0] if axes is None else as_axes(axes, 2)
         errors = {f"at level {name}": value for name, value in record.level_errors().items()}
-        for axis, values, title in ((axes[0], errors, "test error"), (axes[1], parts, "squared length of the weights / D")):
-            _bars(axis, names, values, not isinstance(record, BatchTrajectory))
+        for axis, values, title in (
+            (axes[0], errors, "test error"),
+            (axes[1], _parts(record), "squared length of the weights / D"),
+        ):
+            _bars(axis, names, values, record.finite if isinstance(record, Ensemble) else None)
             axis.set_title(title)
             axis.set_xlabel("after the slice")
     return axes
 
 
-def _bars(axis: "Axes", names: list[str], values: dict[str, np.ndarray], runs: bool) -> None:
+def _slice_names(record: Trajectory | Ensemble) -> list[str]:
+    """The levels that each slice has examples of."""
+    protocol = record.experiment.protocol
+    used = [
+        [level.name for level, share in zip(protocol.levels, stage.probability, strict=True) if share > 0]
+        for stage in protocol.stages()
+    ]
+    return [" + ".join(names) for names in used[: record.t.size]]
+
+
+def _parts(record: Trajectory | Ensemble) -> dict[str, np.ndarray]:
+    """Squared length of the weights over D: along the teacher, and the rest of each block."""
+    Q, M, _ = record.blocked
+    along = M[..., 0, 0, 0] ** 2 / record.experiment.task.reference_overlap()[0, 0, 0]
+    parts = {"teacher": along, "other relevant": Q[..., 0, 0, 0] - along}
+    return parts | ({"irrelevant": Q[..., 1, 0, 0]} if Q.shape[-3] > 1 else {})
+
+
+def _bars(axis: "Axes", names: list[str], values: dict[str, np.ndarray], kept: np.ndarray | None) -> None:
+    """Bars of values (slices,), or of means over the runs `kept` of values (runs, slices)."""
     x, width = np.arange(len(names)), _BAR / len(values)
     for i, (label, value) in enumerate(values.items()):
-        mean = value.mean(axis=0) if runs else value
-        error = 2 * value.std(axis=0, ddof=1) / np.sqrt(len(value)) if runs and len(value) > 1 else None
-        axis.bar(
-            x + (i + 0.5) * width - 0.5 * _BAR, mean, 0.9 * width, yerr=error, color=CYCLE[i], label=label, error_kw={"capsize": 2}
-        )
+        mean, error = value, None
+        if kept is not None:
+            count = int(kept.sum())
+            mean = value[kept].mean(axis=0) if count else np.full(len(names), np.nan)
+            error = 2 * value[kept].std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else None
+        look: Any = {"color": CYCLE[i], "label": label, "error_kw": {"capsize": 2}}
+        axis.bar(x + (i + 0.5) * width - 0.5 * _BAR, mean, 0.9 * width, yerr=error, **look)
     axis.set_xticks(x, [f"{i + 1}: {name}" for i, name in enumerate(names)])
     axis.margins(y=0.25)
     axis.legend(loc="upper right", ncols=len(values), columnspacing=0.8, handlelength=1.0, fontsize=7.5)

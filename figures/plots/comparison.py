@@ -4,21 +4,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curriculode.figures.plots.labels import TIME, quantity_label, setting_label
+from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, style
-from curriculode.sims.compare.comparison import Cell, Comparison, standard_error
+from curriculode.sims.compare.cell import Cell
+from curriculode.sims.compare.comparison import Comparison
+from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.training import BatchSlices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABELS = {
-    "accuracy": "accuracy on the {level} level",
-    "generalization_error": "generalisation error ({level} level)",
-    "classification_error": "classification error ({level} level)",
-    "covered_clusters": "covered clusters",
-}
-_SYMBOLS = {"student.width": "K", "training.learning_rate": r"$\eta$", "task.separation": "separation"}
+_PANEL, _LEGEND = 3.2, 1.1  # widths in inches
 
 
 def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: str = "accuracy") -> Any:
@@ -31,51 +29,43 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
     """
     panels: dict[str, list[Cell]] = {}
     for cell in comparison.cells:
-        title = ", ".join(f"{_short(k)} = {v}" for k, v in cell.labels.items() if k != "protocol.order")
+        title = ", ".join(setting_label(k, v) for k, v in cell.labels.items() if k != "protocol.order")
         panels.setdefault(title, []).append(cell)
     if ax is not None and len(panels) > 1:
         raise InputError(f"the comparison has {len(panels)} panels, which do not fit into one ax; call plot() without ax")
+    experiment = comparison.cells[0].experiment
+    batch = isinstance(experiment.training, BatchSlices)
     with style():
-        axes = np.array([[ax]]) if ax is not None else new_figure(1, len(panels), sharey=True)[1]
+        width = _PANEL + _LEGEND / len(panels)
+        axes = np.array([[ax]]) if ax is not None else new_figure(1, len(panels), width=width, sharey=True)[1]
         for axis, (title, cells) in zip(axes[0], panels.items(), strict=True):
-            colours = iter(CYCLE)
-            for cell in cells:
+            distinct = len({cell.experiment.protocol.order for cell in cells}) > 1
+            for cell, colour in zip(cells, CYCLE, strict=False):
                 order = cell.experiment.protocol.order
-                distinct = len({c.experiment.protocol.order for c in cells}) > 1
-                colour = ORDER_COLOURS[order] if distinct else next(colours)
-                _draw(axis, cell, quantity, colour, order)
+                _draw(axis, cell, quantity, ORDER_COLOURS[order] if distinct else colour, order)
             axis.set_title(title)
-            axis.set_xlabel("examples per input dimension, t = n / D")
-            _shade_first_stage(axis, cells)
-        level = comparison.cells[0].experiment.protocol.level().name
-        theory = "dashes" if isinstance(comparison.cells[0].experiment.training, BatchSlices) else "lines"
-        axes[0, 0].set_ylabel(_LABELS.get(quantity, quantity).format(level=level))
-        axes[0, -1].legend(
-            loc="best",
-            title=f"{theory}: theory\npoints: D = {comparison.dimension}",
-            title_fontsize=8,
-            alignment="left",
-        )
+            axis.set_xlabel(TIME)
+            mark_stages(axis, [cell.experiment for cell in cells])
+        axes[0, 0].set_ylabel(quantity_label(quantity, experiment))
+        title = f"{'dashes' if batch else 'lines'}: theory\npoints: D = {comparison.dimension}"
+        # Beside the panels of a figure of its own, where it hides nothing; on somebody else's axes where there is most room.
+        place: Any = {"loc": "best"} if ax is not None else {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        axes[0, -1].legend(title=title, title_fontsize=8, alignment="left", **place)
     return ax if ax is not None else axes[0]
 
 
 def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> None:
     name = "classification_error" if quantity == "accuracy" else quantity
-    if name not in cell.quantities:
-        raise InputError(f"quantity {quantity!r} is unknown; allowed: accuracy, {', '.join(cell.quantities)}")
-    theory, simulation, _ = cell.quantities[name]
-    simulation = simulation[cell.ensemble.finite]
+    if name not in cell.verdicts:
+        raise InputError(unknown("quantity", quantity, ["accuracy", *cell.verdicts]))
+    tested = cell.verdicts[name]
+    theory, simulation = tested.theory, tested.simulation
+    if not cell.ensemble.finite.any():  # every run diverged: the theory alone is drawn
+        theory = cell.theory_of_runs(name).mean(axis=0)
     if quantity == "accuracy":
         theory, simulation = 1.0 - theory, 1.0 - simulation
-    error = np.full(simulation.shape[1], np.nan)
-    if len(simulation):
-        error = standard_error(simulation, cell.start_of_run[cell.ensemble.finite])[0]
-    else:  # every run diverged: the theory alone is drawn
-        simulation = error[None]
-    if isinstance(cell.experiment.training, BatchSlices):
-        draw_slices(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
-        return
-    draw_lines(axis, cell.t, theory.mean(axis=0), simulation.mean(axis=0), error, label, colour)
+    draw = draw_slices if isinstance(cell.experiment.training, BatchSlices) else draw_lines
+    draw(axis, cell.t, theory, simulation, tested.simulation_error, label, colour)
 
 
 def draw_lines(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, label: str, colour: str | None = None) -> None:
@@ -92,27 +82,3 @@ def draw_slices(axis: "Axes", t: Any, theory: Any, simulation: Any, error: Any, 
     axis.plot(t, theory, "_", color=colour, label=label, markersize=16, markeredgewidth=1.6)
     axis.plot(t, theory, color=colour, linewidth=0.7, linestyle=":")
     axis.errorbar(t, simulation, yerr=2 * error, fmt="o", color=colour, markersize=3.2, markerfacecolor="white", capsize=2)
-
-
-def _shade_first_stage(axis: "Axes", cells: list[Cell]) -> None:
-    """Mark the first stage of the curriculum, where there is one."""
-    for cell in cells:
-        stages = cell.experiment.protocol.stages()
-        if isinstance(cell.experiment.training, BatchSlices):
-            return
-        if cell.experiment.protocol.order == "curriculum" and len(stages) > 1:
-            axis.axvspan(0, stages[0].end, color="#0072B2", alpha=0.07, linewidth=0)
-            axis.annotate(
-                "easy",
-                (stages[0].end / 2, 0.98),
-                xycoords=("data", "axes fraction"),
-                ha="center",
-                va="top",
-                fontsize=7,
-                color="#0072B2",
-            )
-            return
-
-
-def _short(name: str) -> str:
-    return _SYMBOLS.get(name, name.split(".", 1)[-1].replace(".", " ").replace("_", " "))

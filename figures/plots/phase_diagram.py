@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curriculode.figures.plots.labels import parameter_label, quantity_label
 from curriculode.figures.plots.style import new_figure, style
 from curriculode.sims.sweep.average import average
 from curriculode.theory.core.errors import InputError
@@ -14,15 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_NAMES = {
-    "student.width": "width K",
-    "training.learning_rate": r"learning rate $\eta$",
-    "training.weight_decay": r"weight decay $\kappa$",
-    "task.separation": "separation of the clusters",
-    "protocol.duration": "examples per input dimension",
-    "failed": "fraction of seeds that diverged or failed",
-    "generalization_error": "generalisation error",
-}
 _RASTER = 300  # pixels a side, where the points of a diagram are not those of a grid
 
 
@@ -118,7 +110,7 @@ def phase_diagram(
         scales[0].label(axis.xaxis, x)
         scales[1].label(axis.yaxis, y)
         axis.grid(False)
-        what = _NAMES.get(value, value.replace("_", " "))
+        what = quantity_label(value)
         colorbar.set_label(what if gap is None else f"{what}: {gap[0]} − {gap[1]}")
         if handles:
             artists, words = zip(*handles, strict=True)
@@ -259,16 +251,3 @@ def _overlay(axis: "Axes", raster: _Raster, where: np.ndarray, **options: Any) -
     look: Any = {"linewidth": 0.0, **({} if "cmap" in options else {"facecolor": "none"}), **options}
     mask: Any = np.ma.masked_where(~np.asarray(where, dtype=bool), np.ones(where.shape))
     return axis.pcolor(raster.x_edges, raster.y_edges, mask, **look)
-
-
-def parameter_label(name: str) -> str:
-    """How a parameter is called on an axis.
-
-    >>> parameter_label("levels.hard.noise")
-    'noise of the hard level'
-    """
-    if name in _NAMES:
-        return _NAMES[name]
-    first, *middle, last = name.split(".")
-    of_level = first == "levels" and middle and middle[0] != "only"
-    return last.replace("_", " ") + (f" of the {middle[0]} level" if of_level else "")

@@ -4,6 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
+from curriculode.theory.core.errors import InputError
+
 ORDER_COLOURS = {
     # Okabe and Ito's colours: told apart by readers with colour-vision deficiency.
     "curriculum": "#0072B2",
@@ -11,12 +15,14 @@ ORDER_COLOURS = {
     "hard-only": "#D55E00",
     "anti-curriculum": "#009E73",
     "easy-only": "#CC79A7",
+    "stages": "#56B4E9",  # a plan that is written out
 }
 CYCLE = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 
 _SETTINGS: Any = {
     "font.size": 9.0,
     "axes.titlesize": 9.5,
+    "axes.titlepad": 10.0,  # room for the name of a stage below a title
     "axes.labelsize": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -55,3 +61,13 @@ def new_figure(rows: int, columns: int, width: float = 3.2, height: float = 2.5,
     figure = Figure(figsize=(width * columns, height * rows))
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def as_axes(axes: Any, count: int) -> np.ndarray:
+    """The axes that a picture of `count` panels was given, (count,), or `InputError` where their number is another."""
+    given = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+    if given.size != count:
+        raise InputError(
+            f"this picture needs {count} axes, and {given.size} were given; leave them out, or name a quantity to draw"
+        )
+    return given

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.compare.verdict import FEWEST_RUNS, Tested, along, found_by, judge
+from curriculode.sims.compare.verdict import FEWEST_RUNS, Tested, found_by, judge
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory
@@ -123,9 +123,9 @@ class Cell:
                 if not is_tested(name) or not self.times:
                     continue
                 n = min(self.times, *(trajectory.t.size for trajectory in perturbed.theory.values()))
-                before = np.array([self.lines[name][start][0][:n] for start in changed])
-                after = np.array([values[name][:n] for values in changed.values()])
-                slopes = along(before) * (after - before) / perturbed.step
+                slopes = np.array(
+                    [(values[name][:n] - self.lines[name][start][0][:n]) / perturbed.step for start, values in changed.items()]
+                )
                 count = len(slopes)
                 every = count == len(self.theory)  # then the mean is that of the comparison itself, and has no error
                 error = np.zeros(n) if every else slopes.std(axis=0, ddof=1) / np.sqrt(count)

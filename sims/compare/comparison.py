@@ -71,7 +71,7 @@ class Comparison:
 
         theory, simulation : means over the runs (and their starts); simulation_error : standard error of the mean of the runs,
         scatter between starts included; standard_error : of the deviation, over runs; scatter : of a single run's deviation;
-        theory_error : of the theory's averages; deviation : simulation - theory, paired by start, each along the sign of its own theory; then the deviation in
+        theory_error : of the theory's averages; deviation : simulation - theory, paired by start; then the deviation in
         standard errors and in units of D^(-1/2); allowed : the limit of the verdict; tested, agrees : whether it counts,
         whether it holds.
         """

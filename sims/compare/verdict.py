@@ -8,9 +8,6 @@ start s, the mean deviation has the variance
 Var d over all runs (each is paired to its own start, so they are independent: R - 1 degrees of freedom), sigma_net^2 the variance
 between nets of one start, pooled over the starts with several (sum_s (n_s - 1) degrees of freedom).
 
-An overlap has the sign that its start gave it. So that starts of either sign do not cancel, each run's deviation is taken along the
-sign of its own theory (relative to that of the mean, so that with one start nothing changes).
-
 The mean itself shifts with 1/D. Room for that is `SHIFT` / D, and no more than D^(-1/2), of the quantity's own scale, the largest root
 mean square that it has had so far; and twice the variance of a single run, which is of order 1/D as well, and grows with the shift
 where an instability amplifies both.
@@ -52,7 +49,7 @@ def judge(lines: list[np.ndarray], runs: np.ndarray, start: np.ndarray, dimensio
     """
     count, times = runs.shape
     theory = np.array([nets.mean(axis=0) for nets in lines])[start] if count else np.full((0, times), np.nan)
-    paired = along(theory) * (runs - theory)
+    paired = runs - theory
     variance, freedom = _net_variance(lines, times)
     weight = np.bincount(start, minlength=len(lines)) / max(count, 1)
     nets = np.array([len(each) for each in lines])
@@ -76,12 +73,6 @@ def judge(lines: list[np.ndarray], runs: np.ndarray, start: np.ndarray, dimensio
         theory_error=theory_error,
         allowed=np.maximum(statistics, shift) + rounding * np.maximum(scale, np.sqrt(np.finfo(float).eps)),
     )
-
-
-def along(theory: np.ndarray) -> np.ndarray:
-    """The sign of each row of theory (rows, times) relative to that of their mean: +1 or -1."""
-    mean = theory.mean(axis=0) if len(theory) else 0.0
-    return np.where(theory * mean >= 0, 1.0, -1.0)
 
 
 def found_by(tested: Tested, sensitivity: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -1,9 +1,12 @@
 """Sweeps: a table of experiments over a grid of parameters, kept in a file that survives what computes it.
 
 plan.py      which points: parameters crossed or paired, seeds, shards, and the key of each point
-point.py     one point: theory, simulation or both
+settings.py  how every point is computed
+point.py     one point: theory, simulation or both; values.py which of its final values are kept, and where they stand
+sources.py   a number of the sources that compute points
 workers.py   where points are computed, and what becomes of the points of a worker that died
 store.py     the SQLite file of finished points; merge.py joins those of several machines
+status.py    how far a sweep is
 sweep.py     the driver: what is missing is computed, what is finished is a table
 refine.py    a sweep that chooses its points: where a boundary is
 """

@@ -11,20 +11,22 @@ from curriculode.theory.core.errors import InputError
 @dataclass(frozen=True)
 class Merged:
     """What a merged store holds: points `done` and `failed`, of them `new` since; `otherwise`: points that were done in two
-    stores with different numbers (by other library versions or processors), of which the first was kept.
+    stores by the same sources with different numbers (of other libraries or processors), of which the first was kept; `damaged`:
+    rows of the stores that were left out, since their checksum fails.
     """
 
     done: int
     failed: int
     new: int
     otherwise: int
+    damaged: int
 
 
 def merge(out: str | Path, stores: Sequence[str | Path]) -> Merged:
     """Join the points of `stores`, which are left as they are, in the store `out`, made if it is missing.
 
-    Where `out` exists it keeps what is done; what it lacks, or what failed in it, comes from the others. All must be of the
-    same experiment and version, or `InputError` says which is not, before anything is written.
+    They may be of any experiments; a point is known by its key and the sources that computed it. Where `out` exists it keeps what
+    is done; what it lacks, or what failed in it, comes from the others.
     """
     if not stores:
         raise InputError("no stores to merge; name at least one")
@@ -34,11 +36,13 @@ def merge(out: str | Path, stores: Sequence[str | Path]) -> Merged:
     opened: list[Store] = []
     try:
         for path in stores:
-            opened.append(Store(path, opened[0].experiment if opened else None, create=False))
-        with Store(out, opened[0].experiment) as result:
+            opened.append(Store(path, create=False))
+        damaged = sum(store.damaged() for store in opened)
+        with Store(out) as result:
+            damaged += result.mend()
             counts = [result.take(store) for store in opened]
             done, failed = result.counts()
     finally:
         for store in opened:
             store.close()
-    return Merged(done, failed, sum(new for new, _ in counts), sum(otherwise for _, otherwise in counts))
+    return Merged(done, failed, sum(new for new, _ in counts), sum(otherwise for _, otherwise in counts), damaged)

@@ -1,8 +1,8 @@
 """Which points a sweep consists of, and the key of each: a hash of everything that determines its numbers.
 
 A key is the exclusive or of one 128-bit hash for each parameter of the experiment, for the settings and for the seed
-(Zobrist's hashing of chess positions). It does not depend on the grid in which a point was met, so a changed grid finds what it
-shares; and the keys of a million points come from one array operation.
+(Zobrist's hashing of chess positions). It depends neither on the grid in which a point was met nor on what is read off it, so a
+changed grid finds what it shares; and the keys of a million points come from one array operation.
 """
 
 import hashlib
@@ -10,70 +10,52 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
-from curriculode.sims.runs.simulate import whole_number
+from curriculode.sims.sweep.settings import Settings
 from curriculode.theory.averages.quasi_monte_carlo import check_points
+from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.order_parameters import block_sizes
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.study import listed_values
 from curriculode.theory.describe.training import BatchSlices
-from curriculode.theory.tasks import TeacherStudent
-
-
-class Settings(Description):
-    """How every point is computed.
-
-    dimension : D of the starts and of the simulation
-    theory : whether the equations are integrated
-    runs : simulated runs from each start; 0 for none;  space : of the simulation, "overlap" or "weight"
-    points, rtol, atol : accuracy of the theory;  scramblings : independent nets it is averaged over
-    entries : order parameters that are kept beside the observables of the task, such as "Q[0,0]"
-    """
-
-    dimension: Annotated[int, Field(ge=1)] = 1000
-    theory: bool = True
-    runs: Annotated[int, Field(ge=0)] = 0
-    space: Literal["overlap", "weight"] = "overlap"
-    points: Annotated[int, Field(ge=2)] = 1024
-    rtol: Annotated[float, Field(ge=1e-14, lt=1)] = 1e-6
-    atol: Annotated[float, Field(ge=1e-14, lt=1)] = 1e-8
-    scramblings: Annotated[int, Field(ge=1, le=1024)] = 1
-    entries: tuple[str, ...] = ()
-
-    def text(self) -> str:
-        """All settings in one line, the same for the same numbers."""
-        return json.dumps(self.model_dump(), sort_keys=True)
+from curriculode.theory.results.errors import DEFAULT_POINTS
+from curriculode.theory.results.registered import observable_names
+from curriculode.theory.tasks.blocks import Blocks
 
 
 class Plan:
     """The points of a sweep: every combination of `over`, of the pairs of `zip`, and of the seeds, in this order.
 
     experiment : the experiment that is varied;  axes : for each axis, the changes of each of its steps
+    observables : names of what the table shows, by default all observables of the task
     shard : (i, n), every n-th point from the i-th on, i = 1 ... n
     """
 
     def __init__(
-        self, experiment: Experiment, over: Mapping[str, Sequence[Any]] | None, zip: Mapping[str, Sequence[Any]] | None,
-        seeds: int | Sequence[int], settings: Settings, shard: str | tuple[int, int] | None = None,
-    ) -> None:  # fmt: skip
-        if not isinstance(experiment, Experiment):
-            raise InputError(
-                f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
-            )
-        self.experiment, self.settings = experiment, settings
+        self,
+        experiment: Experiment,
+        over: Mapping[str, Sequence[Any]] | None = None,
+        *,
+        zip: Mapping[str, Sequence[Any]] | None = None,
+        seeds: int | Sequence[int] = 1,
+        settings: Settings | None = None,
+        observables: Sequence[str] | str | None = None,
+        shard: str | tuple[int, int] | None = None,
+    ) -> None:
+        self.experiment = checked_experiment(experiment)
+        self.settings = Settings() if settings is None else settings
         self.axes: list[list[dict[str, Any]]] = [
-            [{name: value} for value in values] for name, values in listed_values("over", over).items()
+            [{name: _tables(value)} for value in values] for name, values in listed_values("over", over).items()
         ]
         if zip:
             self.axes.append(_paired(zip, over or {}))
         self.seeds = checked_seeds(seeds)
         self.shard = _shard(shard)
+        self.observables = _chosen(experiment, observables)
         self._checked: set[int] = set()
 
     @property
@@ -107,13 +89,23 @@ class Plan:
         return [content[i : i + 16] for i in range(0, len(content), 16)]
 
     @cached_property
+    def sorted_keys(self) -> tuple[np.ndarray, np.ndarray]:
+        """The keys as pairs of numbers (points, 2), sorted, and the place of each in this shard, (points,)."""
+        words = self._hashes.view(">u8").astype(np.uint64)
+        order = np.argsort(words[:, 0])
+        return words[order], order
+
+    @cached_property
     def _hashes(self) -> np.ndarray:
         """The keys as numbers, (points, 2)."""
         base = flat(self.experiment)
         # The order of the levels, from easy to hard, is part of the experiment too.
-        total = _hash("settings", self.settings.text()) ^ _hash("levels", [level.name for level in self.experiment.protocol.levels])
+        total = _hash("settings", self.settings.text) ^ _hash("levels", [level.name for level in self.experiment.protocol.levels])
         for name, value in base.items():
             total = total ^ _hash(name, value)
+        # A class of a user's own that is not registered computes other numbers than what is registered under its kind.
+        if own := unregistered(self.experiment):
+            total = total ^ _hash("classes", own)
         total = total[None]
         for axis in self.axes:
             moves = [
@@ -128,42 +120,37 @@ class Plan:
     def check(self, indices: Sequence[int]) -> None:
         """Raise `InputError` unless each of these points can be computed: every mistake comes before the first of them."""
         for number in dict.fromkeys(index // len(self.seeds) for index in indices):
-            if number in self._checked:
-                continue
-            self._checked.add(number)
-            experiment = self.experiment.replace(self.combinations[number])
-            T = experiment.task.reference_overlap()
-            K = experiment.student.width
-            block_sizes(self.settings.dimension, experiment.task.block_fractions(), K, T.shape[1])
-            if isinstance(experiment.training, BatchSlices):
-                from curriculode.theory.batch.slices import Slices
+            if number not in self._checked:
+                self._check(self.experiment.replace(self.combinations[number]), number)
+                self._checked.add(number)
 
-                Slices.of(experiment)
-            else:
-                check_points(self.settings.points, K + (T.shape[1] if isinstance(experiment.task, TeacherStudent) else 0))
-            if self.settings.entries:
-                from curriculode.sims.compare.compare import (
-                    state_names,  # and with it all of the equations, which few sweeps need here
-                )
+    def _check(self, experiment: Experiment, number: int) -> None:
+        blocks, K = Blocks.of(experiment.task), experiment.student.width
+        blocks.sizes(self.settings.dimension, K)
+        numerics = self.settings.numerics
+        if isinstance(experiment.training, BatchSlices):
+            from curriculode.theory.batch.slices import Slices
 
-                known = state_names(experiment)
-                for name in self.settings.entries:
-                    if name not in known:
-                        place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
-                        raise InputError(unknown(f"for {place}: observable", name, [*experiment.task.observable_names, *known]))
+            Slices.of(experiment)
+        else:
+            from curriculode.theory.dynamics.setting import Setting
 
-    def state(self, done: bytes, failed: bytes) -> tuple[int, int, int]:
-        """Numbers of points done, failed and missing, given the keys of all points that are done or failed, sorted, end to end."""
+            setting = Setting.of(experiment)
+            points = numerics.points or DEFAULT_POINTS
+            if numerics.points is not None:
+                check_points(points, setting.fields)
+            if numerics.averages == "closed form":
+                setting.engine(numerics.averages, points, 0, numerics.noise_terms)
+        scalars = [*observable_names(experiment.task), "accuracy"]
+        base = [*observable_names(self.experiment.task), "accuracy"]
+        if asked := [name for name in self.observables if name not in scalars and name not in base]:
+            from curriculode.theory.results.states import entry_names
 
-        def heads(keys: Any) -> np.ndarray:
-            # Half of a key tells a million points apart but for a chance of 10^-7, and is a number.
-            return np.frombuffer(keys, dtype=">u8")[::2].astype(np.uint64)
-
-        own, counts = np.sort(heads(self._hashes.tobytes())), []
-        for stored in (heads(done), heads(failed)):
-            place = np.minimum(np.searchsorted(stored, own), max(stored.size - 1, 0))
-            counts.append(int((stored[place] == own).sum()) if stored.size else 0)
-        return counts[0], counts[1], len(self) - sum(counts)
+            known = [*scalars, *entry_names(blocks.count, K, blocks.references)]
+            for name in asked:
+                if name not in known:
+                    place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
+                    raise InputError(unknown(f"for {place}: observable", name, known))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -185,14 +172,54 @@ def flat(experiment: Experiment) -> dict[str, Any]:
     return dict(leaves("", experiment.to_dict()))
 
 
+def parts(experiment: Experiment) -> list[Any]:
+    """The experiment and all it is made of."""
+    own = [experiment, experiment.task, experiment.student, experiment.training, experiment.protocol]
+    return [*own, *experiment.protocol.levels]
+
+
+def unregistered(experiment: Experiment) -> list[str]:
+    """Classes in an experiment that its text does not lead to: a user's own that are not registered."""
+    try:
+        text = [type(part) for part in parts(Experiment.from_dict(experiment.to_dict()))]
+    except InputError:  # a kind that is not known
+        text = [type(None)] * len(parts(experiment))
+    found = [type(part) for part in parts(experiment)]
+    return [f"{own.__module__}.{own.__qualname__}" for own, other in zip(found, text, strict=True) if own is not other]
+
+
 def _hash(name: str, value: Any) -> np.ndarray:
     """128 bits of NAME = VALUE, (2,) of uint64; a parameter that is not set (None) counts for nothing."""
     if value is None:
         return np.zeros(2, dtype=np.uint64)
-    # 4 and 4.0 are the same width.
-    plain = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53 else value
-    text = f"{name} = {json.dumps(plain)}"
+    text = f"{name} = {json.dumps(_canonical(value), sort_keys=True)}"
     return np.frombuffer(hashlib.blake2b(text.encode(), digest_size=16).digest(), dtype=np.uint64)
+
+
+def _canonical(value: Any) -> Any:
+    """A value such that equal ones have the same text: 4 and 4.0 are the same width, in lists and tables too."""
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items() if item is not None}
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**53 else value
+
+
+def _tables(value: Any) -> Any:
+    """A value as it stands in a file: the stages of a plan as tables."""
+    if isinstance(value, Description):
+        return plain(value.model_dump(exclude_none=True))
+    return [_tables(item) for item in value] if isinstance(value, list) else value
+
+
+def _chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
+    """The names of observables a user asked for, by default all of the task."""
+    if observables is None:
+        return observable_names(experiment.task)
+    names = list(dict.fromkeys([observables] if isinstance(observables, str) else observables))
+    if not names:
+        raise InputError("observables is empty; name at least one, such as 'classification_error' or 'Q[0,0]'")
+    return names
 
 
 def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -204,7 +231,7 @@ def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]
         raise InputError(f"paired parameters have different numbers of values ({given}); give as many of each")
     if both := [name for name in listed if name in over]:
         raise InputError(f"{both[0]!r} is both crossed and paired; give it once")
-    steps = [dict(zip(listed, values, strict=True)) for values in zip(*listed.values(), strict=True)]
+    steps = [dict(zip(listed, map(_tables, values), strict=True)) for values in zip(*listed.values(), strict=True)]
     if len({repr(step) for step in steps}) < len(steps):
         raise InputError(f"the paired values of {', '.join(listed)} have a pair twice; give each once")
     return steps
@@ -212,14 +239,10 @@ def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]
 
 def checked_seeds(seeds: int | Sequence[int]) -> list[int]:
     """The seeds as a list, or `InputError`."""
-    if isinstance(seeds, (int, np.integer, str)) or not hasattr(seeds, "__iter__"):
-        whole_number("seeds", seeds)
-        return list(range(int(seeds)))  # type: ignore[arg-type]
-    listed = [seed.item() if hasattr(seed, "item") else seed for seed in seeds]
-    for seed in listed:
-        whole_number("a seed", seed, 0)
-        if seed >= 2**63:
-            raise InputError(f"a seed of {seed} is not allowed in a sweep; it must be below 2^63")
+    given = plain(seeds)
+    if isinstance(given, str) or not hasattr(given, "__iter__"):
+        return list(range(whole_number("seeds", given)))
+    listed = [whole_number("a seed", seed, 0, 2**63 - 1) for seed in given]
     if not listed or len(set(listed)) < len(listed):
         raise InputError(f"seeds = {listed!r} is not allowed; give a number of seeds, or a list of different ones")
     return listed
@@ -229,7 +252,9 @@ def _shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
     if shard is None:
         return 1, 1
     try:
-        first, count = (int(part) for part in (shard.split("/") if isinstance(shard, str) else shard))
+        first, count = (
+            (int(part) for part in shard.split("/")) if isinstance(shard, str) else (whole_number("shard", part) for part in shard)
+        )
     except (TypeError, ValueError):
         first, count = 0, 0
     if not 1 <= first <= count:

@@ -2,39 +2,92 @@
 
 For batch learning the theory is the state evolution, which knows no seed, and the simulation the minimisation of seed's samples.
 
-Seed s begins at `experiment.initial(dimension, s)`, and its r-th integration takes the averages' scrambling s * scramblings + r;
-its runs are those of `simulate(..., seed=s)`. So a row can be computed again by hand, orders share starts and seeds, and the
-error of the averages is part of the scatter between seeds.
+Seed s begins at `experiment.initial(dimension, s)`, and its r-th integration takes the averages' scrambling s * scramblings + r
+(beside the numerics' own); its runs are those of `simulate(..., seed=s)`. So a row can be computed again by hand, orders share
+starts and seeds, and the error of the averages is part of the scatter between seeds.
 """
 
 import json
-import platform
 import time
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-import curriculode
-from curriculode.sims.sweep.plan import Settings
+from curriculode._version import __version__
+from curriculode.sims.sweep import sources
+from curriculode.sims.sweep.settings import Settings
+from curriculode.sims.sweep.values import Layout
+from curriculode.theory.core import environment as here
 from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.training import BatchSlices
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.results.registered import OBSERVABLES
+from curriculode.theory.results.states import Ensemble
 
-if TYPE_CHECKING:
-    from curriculode.sims.runs.ensemble import Ensemble
+# Numbered now, while what was imported is what stands in the files.
+sources.fingerprint()
+_LONGEST = 20_000  # characters of a traceback, its end
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a worker must have in common with the driver: the package, its sources, and what a user registered.
+
+    modules : that registered something;  observables : registered ones that are asked for
+    """
+
+    version: str
+    sources: str
+    modules: tuple[str, ...] = ()
+    observables: tuple[str, ...] = ()
+
+    @classmethod
+    def here(cls, asked: tuple[str, ...]) -> "Code":
+        """That of this process."""
+        registered = tuple(name for name in asked if name in OBSERVABLES)
+        return cls(__version__, sources.fingerprint(), outside_modules(), registered)
+
+    def check(self) -> None:
+        """Raise `InputError` where this process would compute something else."""
+        if self.version != __version__:
+            raise InputError(f"a worker has curriculode {__version__}, but the sweep {self.version}; install the same on both")
+        if self.sources != sources.fingerprint():
+            raise InputError("a worker has other sources of curriculode than the sweep; install the same on both, and begin again")
+        try:
+            import_outside(self.modules)
+        except ImportError as error:
+            raise InputError(
+                f"a worker cannot import what is registered ({error}); put its module where workers find it, or use workers = 1"
+            ) from None
+        for name in self.observables:
+            if name not in OBSERVABLES:
+                raise InputError(
+                    f"a worker does not know observable {name!r}; register it where its module is imported, not later, or use "
+                    "workers = 1"
+                )
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to compute a point; plain and small, since it travels. `text` is the base experiment as TOML."""
+    """What a worker needs to compute a point; plain and small, since it travels.
 
-    version: str
+    text : the base experiment as TOML;  changes : what differs from it
+    asked : names of what the table shows;  experiment : the base itself, where the point stays in this process
+    """
+
     text: str
     changes: dict[str, Any]
     seed: int
     settings: Settings
+    asked: tuple[str, ...]
+    code: Code
+    experiment: Experiment | None = None
 
 
 @dataclass(frozen=True)
@@ -42,39 +95,53 @@ class Result:
     """What is known of a finished point.
 
     failed : whether there is no final value;  status : how it ended, in a sentence;  seconds : of computing
-    values : final values by column name;  environment : of the process that computed it, as JSON
+    layout : what its numbers are, the text of a `Layout`;  numbers : as float64;  both empty where nothing was computed
+    environment : of the process that computed it, as JSON;  traceback : of what went wrong, where that is Python's
     """
 
     failed: bool
     status: str
     seconds: float
-    values: dict[str, float]
-    environment: str
+    layout: str = ""
+    numbers: bytes = b""
+    environment: str = ""
+    traceback: str = ""
+
+    def value(self, column: str) -> float:
+        """The number of a column such as "classification_error_simulation"; NaN where there is none."""
+        if not self.layout:
+            return float("nan")
+        place = Layout.from_text(self.layout).places([column])[0]
+        return float(np.append(np.frombuffer(self.numbers), np.nan)[place])
 
 
 @cache
 def environment() -> str:
     """Versions and platform of this process, as JSON."""
-    from importlib.metadata import version
-
-    versions = {name: version(name) for name in ("numpy", "scipy", "numba")}
-    return json.dumps({"python": platform.python_version(), **versions, "platform": platform.platform()}, sort_keys=True)
+    return json.dumps(here.environment(), sort_keys=True)
 
 
 def compute(job: Job) -> Result:
-    """Compute a point. Whatever goes wrong, diverging or running out of memory, becomes the status of a failed point."""
+    """Compute a point. Whatever goes wrong, diverging or running out of memory, becomes the status of a failed point.
+
+    Raises `InputError` in a worker that does not fit the sweep.
+    """
     begin = time.perf_counter()
+    if job.experiment is None:
+        job.code.check()
+    layout, numbers, trace, failed = "", b"", "", True
     try:
-        if job.version != curriculode.__version__:
-            raise RuntimeError(f"this worker has curriculode {curriculode.__version__}, but the sweep {job.version}")
-        experiment = _base(job.text).replace(job.changes)
+        experiment = (job.experiment or _base(job.text)).replace(job.changes)
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            values, status, failed = _measure(experiment, job.seed, job.settings)
+            point = _Point(experiment, job.seed, job.settings, Layout.of(experiment, job.settings.parts, job.asked))
+            numbers, status, failed = point.measured()
+        layout = point.layout.text
     except MemoryError:
-        values, status, failed = {}, "out of memory (fewer runs or points, or fewer workers, may help)", True
+        status = "out of memory (fewer runs or points, or fewer workers, may help)"
     except Exception as error:
-        values, status, failed = {}, f"{type(error).__name__}: {error}", True
-    return Result(failed, status, time.perf_counter() - begin, values, environment())
+        status = f"{type(error).__name__}: {error}"
+        trace = traceback.format_exc()[-_LONGEST:]
+    return Result(failed, status, time.perf_counter() - begin, layout, numbers, environment(), trace)
 
 
 @lru_cache(maxsize=4)
@@ -82,96 +149,108 @@ def _base(text: str) -> Experiment:
     return Experiment.from_toml(text)
 
 
-def _measure(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Values, status, and whether it failed."""
-    batch = isinstance(experiment.training, BatchSlices)
-    sides = (_state_evolution, _minimisation) if batch else (_theory, _simulation)
-    values: dict[str, float] = {}
-    sentences, failed = [], False
-    for wanted, side in zip((settings.theory, settings.runs > 0), sides, strict=True):
-        if wanted:
-            found, status, fails = side(experiment, seed, settings)
-            values |= found
-            sentences.append(status)
-            failed = failed or fails
-    return values, "; ".join(sentences), failed
+@dataclass
+class _Side:
+    """What the theory or the simulation of a point found: final values by part, see `Layout`; names first."""
+
+    status: str
+    failed: bool = False
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    diverged: float = np.nan
 
 
-def _theory(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Final values by the equations, mean over scramblings; with several of them, its standard error."""
-    from curriculode.theory.solve.integrate import integrate
+@dataclass(frozen=True)
+class _Point:
+    """A point and what is kept of it."""
 
-    start = experiment.initial(settings.dimension, seed)
-    finals, status = [], ""
-    for r in range(settings.scramblings):
-        trajectory = integrate(
-            experiment, start, rtol=settings.rtol, atol=settings.atol, times=[experiment.protocol.duration],
-            points=settings.points, scrambling=seed * settings.scramblings + r, estimate_error=False,
-        )  # fmt: skip
-        if not trajectory.success:
-            return {}, f"theory {trajectory.status}", True
-        status = status or f"theory {trajectory.status}"
-        entries = trajectory.entries() if settings.entries else {}
-        finals.append({**trajectory.observables(), **{name: entries[name] for name in settings.entries}})
-        if r == 1 and finals[0] == finals[1]:  # closed forms know of no net
-            break
-    values: dict[str, float] = {}
-    for name in finals[0]:
-        numbers = np.array([final[name][-1] for final in finals])
-        values[name] = float(numbers.mean())
+    experiment: Experiment
+    seed: int
+    settings: Settings
+    layout: Layout
+
+    def measured(self) -> tuple[bytes, str, bool]:
+        """Numbers, status, and whether it failed."""
+        settings, sides = self.settings, []
+        if isinstance(self.experiment.training, BatchSlices):
+            sides += [self._state_evolution()] if settings.theory else []
+            sides += [self._minimisation()] if settings.runs else []
+        else:
+            setting = Setting.of(self.experiment)
+            sides += [self._theory(setting)] if settings.theory else []
+            sides += [self._simulation(setting)] if settings.runs else []
+        values = {part: row for side in sides for part, row in side.values.items()}
+        nothing = np.full(len(self.layout.names), np.nan)
+        rows = [values.get(part, nothing) for part in self.layout.parts]
+        if settings.runs:
+            rows.append(np.array([sides[-1].diverged]))
+        numbers = np.concatenate(rows).astype("<f8").tobytes()
+        return numbers, "; ".join(side.status for side in sides), any(side.failed for side in sides)
+
+    def _theory(self, setting: Setting) -> _Side:
+        """Final values by the equations, mean over scramblings; with several of them, its standard error."""
+        from curriculode.theory.solve.integrate import integrate_setting
+
+        settings = self.settings
+        numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), estimate_error=False)
+        first = numerics.scrambling + self.seed * settings.scramblings
+        start = self.experiment.initial(settings.dimension, self.seed)
+        finals: list[np.ndarray] = []
+        status = ""
+        for r in range(settings.scramblings):
+            trajectory = integrate_setting(self.experiment, setting, start, numerics.set(scrambling=first + r))
+            if not trajectory.success:
+                return _Side(f"theory {trajectory.status}", failed=True)
+            status = status or f"theory {trajectory.status}"
+            finals.append(self.layout.final(trajectory))
+            if r == 1 and np.array_equal(finals[0], finals[1], equal_nan=True):  # closed forms know of no net
+                break
+        values = np.array(finals).T.copy()
+        found = {"": values.mean(axis=1)}
         if settings.scramblings > 1:
-            values[f"{name}_standard_error"] = float(numbers.std(ddof=1) / np.sqrt(numbers.size))
-    return values, status, False
+            found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(len(finals))
+        return _Side(status, values=found)
 
+    def _state_evolution(self) -> _Side:
+        """Final values of the last slice, which are exact."""
+        from curriculode.theory.solve.state_evolution import state_evolution
 
-def _state_evolution(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Final values of the last slice, which are exact."""
-    from curriculode.theory.batch import state_evolution
+        trajectory = state_evolution(self.experiment)
+        if not trajectory.success:
+            return _Side(f"theory: {trajectory.status}", failed=True)
+        final = self.layout.final(trajectory)
+        return _Side(f"theory: {trajectory.status}", values={"": final, "_standard_error": np.zeros(final.size)})
 
-    trajectory = state_evolution(experiment)
-    if not trajectory.success:
-        return {}, f"theory: {trajectory.status}", True
-    entries = trajectory.entries() if settings.entries else {}
-    found = {**trajectory.observables(), **{name: entries[name] for name in settings.entries}}
-    values = {name: float(value[-1]) for name, value in found.items()}
-    if settings.scramblings > 1:
-        values |= {f"{name}_standard_error": 0.0 for name in found}
-    return values, f"theory: {trajectory.status}", False
+    def _simulation(self, setting: Setting) -> _Side:
+        """Runs of online SGD from the start of the seed."""
+        from curriculode.sims.runs.simulate import simulate_setting
 
+        settings = self.settings
+        start = self.experiment.initial(settings.dimension, self.seed)
+        numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), workers=1)
+        runs = range(settings.runs)
+        return self._finals(
+            simulate_setting(self.experiment, setting, settings.dimension, runs, self.seed, start, numerics, progress=False)
+        )
 
-def _simulation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Runs of online SGD from the start of the seed."""
-    from curriculode.sims.runs.simulate import simulate
+    def _minimisation(self) -> _Side:
+        """Minima of the objectives on the samples of the seed."""
+        from curriculode.sims.runs.minimize import minimize
 
-    return _finals(
-        simulate(
-            experiment, dimension=settings.dimension, runs=settings.runs, seed=seed,
-            start=experiment.initial(settings.dimension, seed), space=settings.space, times=[experiment.protocol.duration],
-            workers=1, points=settings.points, progress=False,
-        ),
-        settings,
-    )  # fmt: skip
+        settings = self.settings
+        return self._finals(
+            minimize(self.experiment, dimension=settings.dimension, runs=settings.runs, seed=self.seed, workers=1, progress=False)
+        )
 
-
-def _minimisation(experiment: Experiment, seed: int, settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Minima of the objectives on the samples of the seed."""
-    from curriculode.sims.runs.minimize import minimize
-
-    found = minimize(experiment, dimension=settings.dimension, runs=settings.runs, seed=seed, workers=1, progress=False)
-    return _finals(found, settings)
-
-
-def _finals(ensemble: "Ensemble", settings: Settings) -> tuple[dict[str, float], str, bool]:
-    """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
-    if ensemble.interrupted:  # what is finished of it is no point
-        raise KeyboardInterrupt
-    finite = ensemble.finite
-    values = {"diverged_runs": float((~finite).sum())}
-    if not finite.any():
-        return values, f"simulation: {ensemble.status}", True
-    entries = ensemble.entries() if settings.entries else {}
-    for name, runs in {**ensemble.observables(), **{name: entries[name] for name in settings.entries}}.items():
-        final = runs[finite, -1]
-        error = final.std(ddof=1) / np.sqrt(final.size) if final.size > 1 else np.nan
-        values |= {f"{name}_simulation": float(final.mean()), f"{name}_simulation_standard_error": float(error)}
-    return values, f"simulation: {ensemble.status}", False
+    def _finals(self, ensemble: Ensemble) -> _Side:
+        """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
+        if ensemble.interrupted:  # what is finished of it is no point
+            raise KeyboardInterrupt
+        finite, status = ensemble.finite, f"simulation: {ensemble.status}"
+        diverged, count = float((~finite).sum()), int(finite.sum())
+        if not count:
+            return _Side(status, failed=True, diverged=diverged)
+        # Names first and each in a piece: the means have the bits of those of single calls.
+        values = np.ascontiguousarray(self.layout.final(ensemble)[:, finite])
+        error = values.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else np.full(len(values), np.nan)
+        found = {"_simulation": values.mean(axis=1), "_simulation_standard_error": error}
+        return _Side(status, values=found, diverged=diverged)

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.runs.simulate import whole_number
 from curriculode.sims.sweep.average import average
 from curriculode.sims.sweep.plan import Plan, checked_seeds
-from curriculode.sims.sweep.sweep import chosen, fill, opened, planned, to_frame
+from curriculode.sims.sweep.status import Again
+from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, to_frame
 from curriculode.sims.sweep.workers import Crew
+from curriculode.theory.core.checks import number_within, whole_number
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +46,8 @@ def refine(
     seeds: int | Sequence[int] = 1,
     store: str | Path | None = None,
     retry: bool = False,
+    numerics: Numerics | None = None,
+    observables: Sequence[str] | str | None = None,
     workers: int | None = None,
     executor: Executor | Callable[[], Executor] | None = None,
     progress: bool | Callable[[float], None] | None = None,
@@ -66,30 +70,26 @@ def refine(
     >>> 25 <= len(table) <= 40
     True
     """
-    whole_number("finest", finest, 0)
-    whole_number("budget", budget, (_COARSE + 1) ** 2)
+    finest = whole_number("finest", finest, 0, 30)
+    budget = whole_number("budget", budget, (_COARSE + 1) ** 2)
     level = 0.5 if level is None and value == "failed" else level
     if level is None and gap is None:
         raise InputError("a boundary needs a level that the value crosses, or a gap between two orders; give level or gap")
-    if level is not None and (isinstance(level, bool) or not isinstance(level, (int, float)) or not np.isfinite(level)):
-        raise InputError(f"level = {level!r} is not allowed; it must be a number")
+    if level is not None:
+        level = number_within("level", level, -np.inf, np.inf, "it must be a number")
     if gap is not None and (isinstance(gap, str) or len(gap) != 2 or gap[0] == gap[1]):
         raise InputError(f"gap = {gap!r} is not allowed; give two different orders, such as ('curriculum', 'random')")
     if gap is not None and level is None and len(checked_seeds(seeds)) < 2:
         raise InputError("a gap needs seeds of at least 2, since it is tested by what differs between them; or give a level")
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
-        )
+    checked_experiment(experiment)
     axes = [_Axis.of(experiment, given, _COARSE << finest) for given in (x, y)]
     if axes[0].name == axes[1].name:
         raise InputError(f"x and y are both {axes[0].name!r}; give two parameters")
-    observables = settings.pop("observables", None)
     over = None if gap is None else {"protocol.order": list(gap)}
 
     def plan(places: Sequence[tuple[Any, Any]]) -> Plan:
         paired = {axis.name: [place[i] for place in places] for i, axis in enumerate(axes)}
-        return planned(experiment, over, paired, seeds, observables, None, **settings)
+        return planned(experiment, over, zip=paired, seeds=seeds, observables=observables, numerics=numerics, **settings)
 
     def sides(table: "pd.DataFrame") -> dict[tuple[Any, Any], int]:
         cells = average(table, [axis.name for axis in axes], value, gap=gap)
@@ -102,13 +102,17 @@ def refine(
 
     tree = _Tree(axes, finest)
     places = tree.begin()
-    with Crew(workers, executor) as crew, opened(plan(places), store) as kept:
+    whole, again = plan(places), Again()
+    with (
+        Crew(whole.settings.numerics.workers if workers is None else workers, executor) as crew,
+        opened(whole, store, crew) as kept,
+    ):
         while True:
             whole = plan(places)
-            interrupted = fill(whole, kept, crew, retry, progress)
-            retry = False  # once is enough
-            table = to_frame(whole, kept, chosen(experiment, observables), interrupted)
-            if interrupted:
+            filled = fill(whole, kept, crew, retry, progress)
+            retry, again = False, again + filled.again  # trying once is enough
+            table = to_frame(whole, kept, Filled(filled.interrupted, again))
+            if filled.interrupted:
                 return table
             fresh = tree.divide(sides(table), budget - len(places))
             if not fresh:
@@ -189,9 +193,8 @@ class _Tree:
             side = np.array([sides[self._place((i, j))] for i, j in corners.tolist()])
             mixed = []
             for i, j, size in self._squares:
-                inside = (
-                    (corners[:, 0] >= i) & (corners[:, 0] <= i + size) & (corners[:, 1] >= j) & (corners[:, 1] <= j + size)
-                )  # fmt: skip
+                from_left, from_below = corners[:, 0] - i, corners[:, 1] - j
+                inside = (from_left >= 0) & (from_left <= size) & (from_below >= 0) & (from_below <= size)
                 if size > 1 and np.ptp(side[inside]) > 0:
                     mixed.append((i, j, size))
             if not mixed:

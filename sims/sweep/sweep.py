@@ -1,18 +1,25 @@
 """The driver of a sweep: points that the store lacks are computed, and all of them become one table."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import curriculode
-from curriculode.sims.sweep.plan import Plan, Settings
-from curriculode.sims.sweep.point import Job
+import numpy as np
+
+from curriculode.sims.sweep.plan import Plan, unregistered
+from curriculode.sims.sweep.point import Code, Job
 from curriculode.sims.sweep.progress import SweepProgress
+from curriculode.sims.sweep.settings import settings_with
+from curriculode.sims.sweep.status import FAILED, LACKING, MISSING, OTHER, Again, status_of
 from curriculode.sims.sweep.store import Store
 from curriculode.sims.sweep.workers import Crew, Task, computed
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.core.registry import import_outside, outside_modules
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,11 +35,16 @@ def sweep(
     runs: int = 0,
     dimension: int = 1000,
     observables: Sequence[str] | str | None = None,
-    space: str = "overlap",
-    points: int = 1024,
-    rtol: float = 1e-6,
-    atol: float = 1e-8,
     scramblings: int = 1,
+    numerics: Numerics | None = None,
+    space: str | None = None,
+    points: int | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    method: str | None = None,
+    averages: str | None = None,
+    accuracy: float | None = None,
+    noise_terms: bool | None = None,
     store: str | Path | None = None,
     retry: bool = False,
     shard: str | tuple[int, int] | None = None,
@@ -42,20 +54,26 @@ def sweep(
 ) -> "pd.DataFrame":
     """A table of experiments: theory, simulation or both at every point of a grid, from many seeds.
 
-    over : dotted parameter -> values, all combinations; zip : dotted parameter -> values that go together, one by one
+    over : dotted parameter -> values, all combinations; a value may be a list, which stands in the table as JSON
+    zip : dotted parameter -> values that go together, one by one
     seeds : number of seeds (0, 1, ...), or a list of them; seed s starts at `experiment.initial(dimension, s)`, for theory
         and simulation alike, so that orders are compared from shared starts and runs
     theory : whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`,
         those from s * scramblings on), so that the averages' error is part of the scatter between seeds
     runs : simulated runs from each start; 0 for none
-    dimension : D, of starts and simulation;  space, points, rtol, atol : as for `simulate` and `integrate`
-    observables : names of those in the table, by default all of the task; order parameters such as "Q[0,0]" too
+    dimension : D, of starts and simulation
+    numerics : how, see `Numerics`; the keywords from `space` to `noise_terms` are shortcuts for single settings of it. Nets have
+        1024 points unless an `accuracy` is asked for; the only time is the end of the protocol
+    observables : names of those in the table, by default all of the task and those registered for it; "accuracy", and order
+        parameters such as "Q[0,0]", too
     store : SQLite file of finished points: made if it is missing, continued if it is there. The same call computes what
-        is missing only; so does another grid over the same experiment. Without it nothing is left of an interrupted sweep but
-        the table
+        is missing only; so does another grid, another experiment, or a table of other observables, since all of them are kept with
+        every point. A point that other sources of the package computed is computed again, and the status says so; what you
+        registered yourself has sources of your own, whose changes nothing here notices. Without a store nothing is left of an
+        interrupted sweep but the table
     retry : compute failed points of the store again
     shard : "i/n", every n-th point from the i-th on, for n machines with a store each; `curriculode merge` joins them
-    workers : processes, by default one a core; 1 computes in this process
+    workers : processes, by default those of the numerics, or one a core; 1 computes in this process
     executor : any concurrent.futures.Executor in their place, such as Dask's client.get_executor(pure=False), or a function
         that makes one, called again if it breaks
     progress : True or False, or a function that is told the finished fraction; by default a bar on a terminal, and elsewhere a
@@ -78,58 +96,91 @@ def sweep(
     (12, 0)
     """
     plan = planned(
-        experiment, over, zip, seeds, observables, shard, theory=theory, runs=runs, dimension=dimension, space=space, points=points,
-        rtol=rtol, atol=atol, scramblings=scramblings,
-    )  # fmt: skip
-    with Crew(workers, executor) as crew, opened(plan, store) as kept:
-        interrupted = fill(plan, kept, crew, retry, progress)
-        return to_frame(plan, kept, chosen(experiment, observables), interrupted)
+        experiment,
+        over,
+        zip=zip,
+        seeds=seeds,
+        observables=observables,
+        shard=shard,
+        numerics=numerics,
+        theory=theory,
+        runs=runs,
+        dimension=dimension,
+        scramblings=scramblings,
+        space=space,
+        points=points,
+        rtol=rtol,
+        atol=atol,
+        method=method,
+        averages=averages,
+        accuracy=accuracy,
+        noise_terms=noise_terms,
+    )
+    with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
+        return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))
 
 
 def planned(
-    experiment: Experiment, over: Mapping[str, Sequence[Any]] | None, zip: Mapping[str, Sequence[Any]] | None,
-    seeds: int | Sequence[int], observables: Sequence[str] | str | None, shard: str | tuple[int, int] | None, **settings: Any,
-) -> Plan:  # fmt: skip
-    """The points of a sweep with these arguments."""
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
-        )
-    entries = tuple(name for name in chosen(experiment, observables) if name not in experiment.task.observable_names)
-    options = Settings(**settings, entries=tuple(sorted(entries)))
-    if not options.theory and options.runs == 0:
-        raise InputError(
-            "a sweep with theory = False and runs = 0 has nothing to compute; leave theory on, or give a number of runs"
-        )
-    return Plan(experiment, over, zip, seeds, options, shard)
+    experiment: Experiment,
+    over: Mapping[str, Sequence[Any]] | None = None,
+    *,
+    zip: Mapping[str, Sequence[Any]] | None = None,
+    seeds: int | Sequence[int] = 1,
+    observables: Sequence[str] | str | None = None,
+    shard: str | tuple[int, int] | None = None,
+    numerics: Numerics | None = None,
+    **settings: Any,
+) -> Plan:
+    """The points of a sweep with these arguments; `settings` are dimension, theory, runs, scramblings and the shortcuts."""
+    checked_experiment(experiment)
+    return Plan(
+        experiment,
+        over,
+        zip=zip,
+        seeds=seeds,
+        settings=settings_with(numerics, settings),
+        observables=observables,
+        shard=shard,
+    )
 
 
-def opened(plan: Plan, path: str | Path | None) -> Store:
-    """The store of a sweep; no file is made for a sweep that cannot be."""
+def opened(plan: Plan, path: str | Path | None, crew: Crew | None = None) -> Store:
+    """The store of a sweep; no file is made for a sweep that cannot be, on the workers of `crew` for instance."""
+    if crew is not None:
+        _check_travel(plan, crew)
     if path is None or not Path(path).exists():
         plan.check(plan.indices)
-    return Store(path, plan.experiment)
+    return Store(path)
 
 
-def chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
-    """The names of observables a user asked for, by default all of the task."""
-    if observables is None:
-        return list(experiment.task.observable_names)
-    names = list(dict.fromkeys([observables] if isinstance(observables, str) else observables))
-    if not names:
-        raise InputError("observables is empty; name at least one, such as 'classification_error' or 'Q[0,0]'")
-    return names
+@dataclass(frozen=True)
+class Filled:
+    """What came of filling a store: whether Ctrl-C ended it, and which points had to be computed again."""
+
+    interrupted: bool = False
+    again: Again = field(default_factory=Again)
 
 
-def fill(plan: Plan, store: Store, crew: Crew, retry: bool = False, progress: bool | Callable[[float], None] | None = None) -> bool:
-    """Compute the points of `plan` that `store` lacks (with `retry`, those that failed too); whether Ctrl-C ended it."""
-    known = store.outcomes()
-    missing = [(index, key) for index, key in plan if key not in known or (retry and known[key])]
-    plan.check([index for index, _ in missing])
-    text = plan.experiment.to_toml()
+def fill(
+    plan: Plan,
+    store: Store,
+    crew: Crew,
+    retry: bool = False,
+    progress: bool | Callable[[float], None] | None = None,
+) -> Filled:
+    """Compute the points of `plan` that `store` lacks (with `retry`, those that failed too)."""
+    status = status_of(plan, store, store.mend())
+    wanted = (MISSING, LACKING, OTHER, *((FAILED,) if retry else ()))
+    missing = np.flatnonzero(np.isin(status.codes, wanted)).tolist()
+    indices, keys = plan.indices, plan.keys
+    plan.check([indices[i] for i in missing])
+    if missing:
+        _check_travel(plan, crew)
+    text, asked = plan.experiment.to_toml(), tuple(plan.observables)
+    code = Code.here(asked)
+    base = plan.experiment if crew.here else None
     tasks = (
-        Task(key, Job(curriculode.__version__, text, plan.changes(index), plan.seed(index), plan.settings))
-        for index, key in missing
+        Task(keys[i], Job(text, plan.changes(indices[i]), plan.seed(indices[i]), plan.settings, asked, code, base)) for i in missing
     )
     done = len(plan) - len(missing)
     try:
@@ -144,41 +195,54 @@ def fill(plan: Plan, store: Store, crew: Crew, retry: bool = False, progress: bo
                 bar.tell(done, result.status if result.failed else None)
     except KeyboardInterrupt:
         crew.close(kill=True)
-        return True
-    return False
+        return Filled(True, status.again)
+    return Filled(False, status.again)
 
 
-def to_frame(plan: Plan, store: Store, observables: Sequence[str], interrupted: bool = False) -> "pd.DataFrame":
+def _check_travel(plan: Plan, crew: Crew) -> None:
+    """Raise `InputError` where points go to other processes that could not know the classes and names of the experiment."""
+    if crew.here:
+        return
+    if own := unregistered(plan.experiment):
+        raise InputError(
+            f"the experiment is made of a class that other processes do not find, {own[0]}: register it (a task by "
+            "curriculode.register_task), or use workers = 1"
+        )
+    if "__main__" in (modules := outside_modules()):
+        import_outside(modules)  # raises
+
+
+def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.DataFrame":
     """The points of `plan` that `store` holds, as the table that `sweep` returns."""
     import pandas as pd
 
-    columns = result_columns(plan.settings, observables)
+    filled = Filled() if filled is None else filled
+    columns = result_columns(plan)
     names = plan.names if "protocol.order" in plan.names else [*plan.names, "protocol.order"]
     base = {"protocol.order": plan.experiment.protocol.order}
-    found = dict(store.results(plan.keys))
+    places = {number: layout.places(columns) for number, layout in store.layouts().items()}
+    nothing, missing = [float("nan")] * len(columns), np.array([np.nan], dtype="<f8").tobytes()
+    found = {key: (layout, result) for key, layout, result in store.results(plan.keys)}
     rows = []
     for index, key in plan:
-        if (result := found.get(key)) is not None:
+        if key in found:
+            layout, result = found[key]
             labels = base | plan.changes(index)
-            numbers = [result.values.get(name, float("nan")) for name in columns]
-            rows.append(
-                (*(labels[name] for name in names), plan.seed(index), *numbers, result.failed, result.status, result.seconds)
-            )
+            numbers = nothing
+            if result.numbers:
+                numbers = np.frombuffer(result.numbers + missing, dtype="<f8")[places[layout]].tolist()
+            cells = (json.dumps(value) if isinstance(value, list) else value for value in map(labels.__getitem__, names))
+            rows.append((*cells, plan.seed(index), *numbers, result.failed, result.status, result.seconds))
     table = pd.DataFrame(rows, columns=pd.Index([*names, "seed", *columns, "failed", "status", "seconds"]))
     failed = int(table["failed"].sum()) if rows else 0
-    table.attrs["status"] = f"{len(rows) - failed} of {len(plan)} points done, {failed} failed" + (
-        ", then the sweep was interrupted" if interrupted else ""
-    )
-    table.attrs["interrupted"] = interrupted
+    status = f"{len(rows) - failed} of {len(plan)} points done, {failed} failed"
+    status += ", then the sweep was interrupted" if filled.interrupted else ""
+    table.attrs["status"] = f"{status}; {filled.again.sentence}" if filled.again.sentence else status
+    table.attrs["interrupted"] = filled.interrupted
     return table
 
 
-def result_columns(settings: Settings, observables: Sequence[str]) -> list[str]:
+def result_columns(plan: Plan) -> list[str]:
     """The columns of results, in order."""
-    columns = []
-    for name in observables:
-        if settings.theory:
-            columns += [name, f"{name}_standard_error"] if settings.scramblings > 1 else [name]
-        if settings.runs:
-            columns += [f"{name}_simulation", f"{name}_simulation_standard_error"]
-    return columns + (["diverged_runs"] if settings.runs else [])
+    columns = [name + part for name in plan.observables for part in plan.settings.parts]
+    return columns + (["diverged_runs"] if plan.settings.runs else [])

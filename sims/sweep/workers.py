@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from curriculode.sims.runs.simulate import worker_count
+from curriculode.sims.runs.crew import worker_count
 from curriculode.sims.sweep.point import Job, Result, compute
 from curriculode.theory.core.errors import InputError
 
@@ -55,10 +55,15 @@ class Crew:
         self._context: _Context | None = None
 
     @property
+    def here(self) -> bool:
+        """Whether points are computed in this process."""
+        return self._given is None and self.workers == 1
+
+    @property
     def window(self) -> int:
         """How many points are in flight: enough that nobody waits, and few that are lost with a worker."""
         if self._given is None:
-            return 1 if self.workers == 1 else 2 * self.workers
+            return 1 if self.here else 2 * self.workers
         return 2 * getattr(self._executor, "_max_workers", _FAR // 2)
 
     def submit(self, job: Job) -> Future:
@@ -66,7 +71,7 @@ class Crew:
         if self._executor is None:
             if callable(self._given):
                 self._executor = self._given()
-            elif self.workers == 1:
+            elif self.here:
                 self._executor = _Here()
             else:
                 self._context = _Context()
@@ -161,7 +166,7 @@ def computed(crew: Crew, tasks: Iterable[Task], patience: float = 1.0) -> Iterat
                 if task.deaths > _SUSPECT:
                     reason = f"its worker died, {task.deaths} times (killed, perhaps out of memory: fewer workers or runs may help)"
                     barren = 0
-                    yield task, Result(True, reason, 0.0, {}, "")
+                    yield task, Result(True, reason, 0.0)
                 else:
                     (alone if task.deaths == _SUSPECT else again).append(task)
             crew.replace()
@@ -178,8 +183,10 @@ def _result(future: Future) -> Result | None:
         return None
     except CancelledError:
         raise InputError("the workers were taken away from the sweep; what is finished is in the store: run it again") from None
+    except InputError:  # a worker that does not fit the sweep would fail every point
+        raise
     except Exception as error:  # what an executor says of a worker it gave up, such as Dask's KilledWorker
-        return Result(True, f"its worker died: {type(error).__name__}: {error}", 0.0, {}, "")
+        return Result(True, f"its worker died: {type(error).__name__}: {error}", 0.0)
 
 
 def _wait(future: Future) -> None:

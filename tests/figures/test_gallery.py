@@ -1,6 +1,4 @@
-"""The gallery: each figure is computed once at a small scale, drawn, and asked for a number that it is there to show."""
-
-from functools import cache
+"""The gallery: each figure is computed once on a small grid, drawn, and asked for a number that it is there to show."""
 
 import numpy as np
 import pandas as pd
@@ -11,48 +9,74 @@ from curriculode.figures import gallery
 from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
-from curriculode.figures.gallery.phase_diagrams import ORDERS, part_of
 from curriculode.figures.gallery.width_gap import largest_and_final
+from curriculode.figures.gallery.words import settings_in_words
 from curriculode.sims.sweep.average import average
-from curriculode.theory.describe.experiment import builtin_experiments
+from curriculode.theory.describe.experiment import builtin_experiments, experiment_text
+from tests.figures.small import computed, table
 
-# Numbers of runs, as shares of those of the figure: enough for the number that is asserted.
-SCALES = {"committee": 0.25, "difficulty": 0.2, "finite-size": 0.05, "lottery": 0.1, "perceptron-orders": 0.2, "width-gap": 0.08}
+QUICK = ("finite-size", "perceptron-orders", "perceptron-speedup")
+BUILT_IN = [
+    "batch-coupling",
+    "batch-gain",
+    "batch-online",
+    "committee",
+    "difficulty",
+    "finite-size",
+    "lottery",
+    "perceptron-orders",
+    "perceptron-speedup",
+    "phase-diagrams",
+    "signal-to-noise",
+    "width-gap",
+    "xor-orders",
+]
 
 
-@cache
-def table(name: str) -> pd.DataFrame:
-    return gallery.figure(name).compute(SCALES.get(name, 0.04), lambda fraction: None)
-
-
-@pytest.mark.parametrize("name", gallery.names())
-def test_every_figure_draws_what_it_computes(name: str) -> None:
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_figure_says_what_it_shows(name: str) -> None:
     figure = gallery.figure(name)
     assert figure.title
     assert len(figure.caption) > 100
     assert figure.experiment in builtin_experiments()
-    drawn = figure.draw(table(name))
+    assert figure.settings == experiment_text(figure.experiment)
+    assert figure.origin == f"the built-in experiment {figure.experiment}"
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN])
+def test_every_figure_draws_what_it_computes(name: str) -> None:
+    data, drawn = computed(name)
+    assert len(data)
     assert all(axis.get_title() for axis in drawn.axes if axis.get_label() != "<colorbar>")
 
 
-def test_unknown_figures_are_named() -> None:
-    with pytest.raises(cu.InputError, match=r"figure 'nope' is unknown; allowed: batch-coupling, .*committee, .*xor-orders"):
-        gallery.figure("nope")
+def test_a_caption_follows_its_experiment() -> None:
+    """The numbers of a caption are those of the file and of the module, wherever they are changed."""
+    study = cu.Study.load("xor-curriculum")
+    caption = gallery.figure("xor-orders").caption
+    assert f"{study.starts} random starts" in caption
+    assert f"{study.runs} runs" in caption
+    assert settings_in_words(study.experiment, ["student.width", "protocol.order"], study.dimension) in caption
 
 
-def test_lottery_has_the_odds_of_the_paper() -> None:
+def test_independent_tickets_have_the_odds_of_the_paper() -> None:
     """2206.04030: 3/32 at K = 4, and .381, .623, .960 for independent tickets at K = 6, 8, 16."""
     assert [independent_tickets(4, c) for c in range(5)] == pytest.approx([0, 1 / 64, 21 / 64, 9 / 16, 3 / 32])
     assert [independent_tickets(K, 4) for K in (6, 8, 16)] == pytest.approx([0.381, 0.623, 0.960], abs=5e-4)
+    assert "3/32 at K = 4" in gallery.figure("lottery").title
+
+
+@pytest.mark.slow
+def test_lottery_has_the_odds_of_the_paper() -> None:
     data = table("lottery")
     minimal = data[(data["part"] == "width") & (data["width"] == 4)].set_index("covered_clusters")
-    assert minimal["of_runs"].iloc[0] == 1000
+    runs = minimal["of_runs"].iloc[0]
     for covered, paper in ((1, 0.016), (2, 0.328), (3, 0.5625), (4, 0.094)):
-        # Sampling error of 1000 runs, and what interactions add to independent tickets at D = 250 (0.01 in 10,000 runs).
-        assert abs(minimal["frequency"][covered] - paper) < 4 * np.sqrt(paper * (1 - paper) / 1000) + 0.02
+        # Sampling error of the runs, and what interactions add to independent tickets at D = 250 (0.01 in 10,000 runs).
+        assert abs(minimal["frequency"][covered] - paper) < 4 * np.sqrt(paper * (1 - paper) / runs) + 0.02
     full = data[data["covered_clusters"] == 4]
     by_width = full[full["part"] == "width"].set_index("width")["frequency"]
-    assert by_width[4] < by_width[8] < by_width[32]
+    assert by_width[4] < by_width[8] < by_width[16]
     # At high noise the hard examples alone find the clusters too late; easy ones, first or mixed in, keep the odds.
     hard = data[(data["part"] == "order") & (data["noise"] == 0.6) & (data["covered_clusters"] >= 3)]
     chance = hard.groupby("order")["frequency"].sum()
@@ -87,6 +111,7 @@ def test_exponents_of_known_powers() -> None:
     assert fits["exponent"].to_numpy() == pytest.approx([-0.5, -1.0])
 
 
+@pytest.mark.slow
 def test_the_speed_up_stays_and_the_gap_closes() -> None:
     """Accuracy gained over random: on the way at every width, in the end hardly any for a wide network."""
     ends = largest_and_final(table("width-gap"))
@@ -97,6 +122,7 @@ def test_the_speed_up_stays_and_the_gap_closes() -> None:
     assert minimal["largest"] > 0.04
 
 
+@pytest.mark.slow
 def test_difficulty_orders_the_losses_as_in_the_paper() -> None:
     """2406.01589: curriculum < random < hard-only; all tend to ln 2; the largest gap to hard-only near sigma = .35 to .5."""
     losses = table("difficulty").pivot(index=["kind", "noise"], columns="order", values="loss")
@@ -112,14 +138,16 @@ def test_difficulty_orders_the_losses_as_in_the_paper() -> None:
     assert covered["curriculum"] < covered["hard-only"] - 0.2
 
 
+@pytest.mark.slow
 def test_easy_examples_help_where_the_signal_is_neither_lost_nor_plain() -> None:
     data = table("signal-to-noise")
-    gain = data[data["order"] == "curriculum"].groupby("ratio")["theory"].mean()
-    assert 2.0 <= gain.idxmax() <= 6.0
-    assert gain[[2.0, 4.0]].mean() > 0.03
+    gain = data[data["order"] == "curriculum"].set_index("ratio")["theory"]
+    assert gain[3.0] > 0.03
     assert np.abs(gain[[1.0, 16.0]]).max() < 0.05
+    assert gain.idxmax() == 3.0
 
 
+@pytest.mark.slow
 def test_committees_specialise_or_stay() -> None:
     """K = M: the plateau is left and the teacher learnt; K < M: one unit between two teachers, |cosine| 1/sqrt 2, to the end."""
     data = table("committee")
@@ -133,6 +161,7 @@ def test_committees_specialise_or_stay() -> None:
     assert np.isnan(escape[1])
 
 
+@pytest.mark.slow
 def test_coupled_slices_gain_and_uncoupled_ones_do_not() -> None:
     """2106.08068, batch: uncoupled, the curriculum is far behind pooling; coupled, it is ahead; points lie on the lines."""
     data = table("batch-coupling")
@@ -148,6 +177,7 @@ def test_coupled_slices_gain_and_uncoupled_ones_do_not() -> None:
     assert abs((points["simulation"] - points["theory"]).mean()) < 0.015  # two runs, the same for all
 
 
+@pytest.mark.slow
 def test_gain_is_largest_where_easy_is_easiest_and_hard_hardest() -> None:
     data = table("batch-gain")
     difficulty = data[data["part"] == "difficulty"].set_index(["easy", "hard"])["gain"]
@@ -156,6 +186,7 @@ def test_gain_is_largest_where_easy_is_easiest_and_hard_hardest() -> None:
     assert difficulty[0.8, 8.0] < 0  # examples that are nearly as hard are better pooled
 
 
+@pytest.mark.slow
 def test_batches_learn_more_than_online_and_gain_more() -> None:
     data = table("batch-online").pivot_table(index="alpha", columns=["way", "order"], values="theory")
     assert (data["batch"] < data["online"]).all().all()
@@ -166,9 +197,8 @@ def test_batches_learn_more_than_online_and_gain_more() -> None:
 def test_the_perceptron_is_sped_up_by_a_fifth_at_most() -> None:
     """2106.08068, "modestly": more the easier the easy and the harder the hard examples, and the fewer inputs are relevant."""
     data = table("perceptron-speedup")
-    difficulty = data[data["part"] == "difficulty"].groupby(
-        ["levels.easy.irrelevant_variance", "levels.hard.irrelevant_variance"]
-    )["speed_up"].mean().unstack()  # fmt: skip
+    levels = ["levels.easy.irrelevant_variance", "levels.hard.irrelevant_variance"]
+    difficulty = data[data["part"] == "difficulty"].groupby(levels)["speed_up"].mean().unstack()
     assert (np.diff(difficulty, axis=0) < 0).all()
     assert (np.diff(difficulty, axis=1) > 0).all()
     assert 1.15 < difficulty.to_numpy().max() < 1.3
@@ -178,25 +208,30 @@ def test_the_perceptron_is_sped_up_by_a_fifth_at_most() -> None:
     assert (structure.xs(0.9, level="task.relevant_fraction") < 1.05).all()
 
 
+@pytest.mark.slow
 def test_phase_diagrams_show_where_order_matters_and_where_learning_diverges() -> None:
+    from curriculode.figures.gallery.phase_diagrams import ORDERS
+    from curriculode.figures.gallery.phase_diagrams import part_of as of_part
+
     data = table("phase-diagrams")
-    rate = part_of(data, "rate").groupby(["training.learning_rate", "levels.hard.noise"])["failed"].mean()
+    rate = of_part(data, "rate").groupby(["training.learning_rate", "levels.hard.noise"])["failed"].mean()
     assert rate[64.0, 1.0] == 1.0
     assert rate[64.0, 0.1] == 0.0
     assert rate[1.0, 1.0] == 0.0
     assert (rate.unstack().diff().dropna() >= 0).all(axis=None)  # the larger the rate, the more starts diverge
-    gap = average(part_of(data, "width"), ["student.width", "levels.hard.noise"], "classification_error", gap=ORDERS)
+    gap = average(of_part(data, "width"), ["student.width", "levels.hard.noise"], "classification_error", gap=ORDERS)
     gap = gap.set_index(["student.width", "levels.hard.noise"])["value"]
-    assert gap.loc[6:16, 0.6:0.7].mean() < -0.03  # the curriculum ends lower where the noise is high
-    assert abs(gap.loc[16:, 0.3:0.4].mean()) < 0.01  # and a wide network hardly cares where it is low
+    assert gap.loc[:, 0.6].mean() < -0.03  # the curriculum ends lower where the noise is high
+    assert abs(gap[16, 0.3]) < 0.01  # and a wide network hardly cares where it is low
 
 
+@pytest.mark.slow
 def test_a_wide_network_is_sped_up_and_ends_the_same() -> None:
     data = table("xor-orders")
-    wide = data[data["student.width"] == 32].pivot_table(index="t", columns="protocol.order", values="theory")
+    wide = data[data["student.width"] == 16].pivot_table(index="t", columns="protocol.order", values="theory")
     lead = wide["random"] - wide["curriculum"]  # of classification errors
     assert lead.max() > 0.03
-    assert abs(lead.iloc[-1]) < 0.01
+    assert abs(lead.iloc[-1]) < 0.25 * lead.max()
 
 
 def test_paired_difference_by_hand() -> None:

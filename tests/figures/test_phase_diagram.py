@@ -1,6 +1,7 @@
 """Phase diagrams: the colours are the means of the table, cells lie around their values, and doubt is hatched."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,11 +17,8 @@ from tests.cli.test_cli import run
 
 def table_of(widths: list[int], noises: list[float], seeds: int, rng: np.random.Generator) -> pd.DataFrame:
     """A curriculum gains 0.1 at noise above 0.4, and nothing below; one row fails."""
-    rows = [
-        {"student.width": K, "levels.hard.noise": s, "protocol.order": order, "seed": seed}
-        for K in widths for s in noises for order in ("curriculum", "random") for seed in range(seeds)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
+    rows = list(product(widths, noises, ("curriculum", "random"), range(seeds)))
+    table = pd.DataFrame(rows, columns=["student.width", "levels.hard.noise", "protocol.order", "seed"])
     gain = (table["levels.hard.noise"] > 0.4) & (table["protocol.order"] == "curriculum")
     scatter = 0.2 * table["seed"] / seeds  # shared by the orders: only a paired test sees the gap
     error = table["levels.hard.noise"] / 2 + scatter - 0.1 * gain + 0.001 * rng.standard_normal(len(table))
@@ -118,6 +116,7 @@ def test_mistakes(table: pd.DataFrame) -> None:
         phase_diagram(table, "student.width", "levels.hard.noise", significance=5)
 
 
+@pytest.mark.slow
 def test_the_command_writes_picture_and_numbers(table: pd.DataFrame, tmp_path: Path) -> None:
     table.to_csv(tmp_path / "noise.csv", index=False)
     arguments = ["diagram", "noise.csv", "--x", "student.width", "--y", "levels.hard.noise"]

@@ -22,7 +22,7 @@ def test_normal_distribution_and_density_to_rounding() -> None:
     assert np.abs(ours[:, 1] - np.exp(-X * X / 2) / math.sqrt(2 * math.pi)).max() < 4e-16
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", list(ACTIVATIONS))
 def test_activation_and_derivatives(name: str) -> None:
     g, dg, d2g = np.empty(X.size), np.empty(X.size), np.empty(X.size)
     evaluate(ACTIVATIONS[name].code, X, g, dg)
@@ -75,3 +75,16 @@ def test_logistic_loss_far_out_is_finite_and_right() -> None:
     assert error_signal(code, -800.0, 1.0) == -1.0
     assert error_signal(code, 800.0, 1.0) == 0.0
     assert error_slope(code, 800.0, 1.0) == 0.0
+
+
+def test_codes_that_are_none_give_nan() -> None:
+    """Never the last branch's values: an activation, loss or teacher that is not known must not be computed as another."""
+    for code in (-1, 7, 50, 100, 113, 2**20):
+        rows = np.zeros((3, 5))
+        evaluate(code, np.ones(5), rows[0], rows[1])
+        assert np.isnan(rows[:2]).all()
+        evaluate_curved(code, np.ones(5), *rows)
+        assert np.isnan(rows).all()
+        assert polynomial_coefficients(code) is None
+    for code in (-1, 2, 7):
+        assert np.isnan([loss(code, 0.5, 1.0), error_signal(code, 0.5, 1.0), error_slope(code, 0.5, 1.0)]).all()

@@ -20,6 +20,7 @@ def _half_rule(nodes: int) -> np.ndarray:
     return np.array([1.0 + x, w])
 
 
+ROUNDING = 1e-7  # by which the correlation of two fields that are one may leave [-1, 1]
 _RULE_6, _RULE_12, _RULE_20 = _half_rule(6), _half_rule(12), _half_rule(20)
 
 
@@ -31,7 +32,9 @@ def normal_cdf(x):
 
 @kernel
 def bivariate_normal_cdf(h, k, rho):
-    """Phi2(h, k; rho)."""
+    """Phi2(h, k; rho); a correlation that rounding has carried past 1 is 1, and what is none gives NaN."""
+    if not abs(rho) <= 1.0 + ROUNDING or np.isnan(h) or np.isnan(k):
+        return np.nan
     if h == -np.inf or k == -np.inf:
         return 0.0
     if h == np.inf:

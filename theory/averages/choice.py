@@ -4,13 +4,13 @@
 | --------------------------------- | ---------------------------------------------------------------------------------- |
 | first order, generalisation error | erf, sign, ReLU, GELU by bivariate normal cdfs (any means); polynomials by Wick sums |
 | noise term E[F_k F_l]             | erf students of erf or sign teachers without means (I4); polynomials by Wick sums    |
-| classification error              | arccos of the angle, for one erf unit and one erf or sign teacher unit               |
+| classification error              | arccos of the angle, for one erf unit and one erf or sign teacher unit without means |
 
-all for the squared loss, and not for the sign of a committee's output. A logistic loss, tanh, and pairs of a polynomial with
-another unit are averaged by quasi-Monte Carlo nets.
+all for the squared loss, and not for the sign of a committee's output. A logistic loss, tanh, units of a user's own, and pairs of a
+polynomial with another unit are averaged by quasi-Monte Carlo nets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -92,34 +92,38 @@ def choose(
     way: str,
     activation: Activation,
     loss: str,
-    law: FieldLaw,
+    law: FieldLaw | Sequence[FieldLaw],
     width: int,
     points: int,
     scrambling: int,
     noise_terms: bool = True,
 ) -> Engine:
-    """The engine for a student, a loss and the law of a level; "auto" takes for each term a closed form where one is affordable.
+    """The engine for a student, a loss and the laws of the levels; "auto" takes closed forms where they are affordable.
+
+    law : of every level; one law alone stands for all where levels agree in which means are zero
 
     Raises `InputError` for an unknown way, and for a closed form that does not exist.
     """
     if way not in WAYS:
         raise InputError(f"averages {way!r} is unknown; allowed: {', '.join(WAYS)}")
+    laws = [law] if isinstance(law, FieldLaw) else list(law)
+    law = laws[-1]
     net = partial(QuasiMonteCarlo, activation, loss, width, law.references, points, scrambling)
     first: ClosedForm | None = None
     noise: ClosedForm | None = None
     if way == NET:
         pass
-    elif erf_closed_form.applies(activation.code, loss, law):
+    elif all(erf_closed_form.applies(activation.code, loss, each) for each in laws):
         first = ErfClosedForm()
         noise = first if way == "closed form" or width <= _WIDEST_ERF else None
-    elif pairs_exist(activation.code, loss, law):
+    elif all(pairs_exist(activation.code, loss, each) for each in laws):
         first = PairClosedForm(activation.code, law)
         noise = first if first.wick and (way == "closed form" or first.operations(law, width) <= _MOST_WICK_OPERATIONS) else None
     if way == "closed form" and (first is None or (noise is None and noise_terms)):
         missing = "no average has one" if first is None else "the noise term has none"
         raise InputError(
             f"averages 'closed form' do not exist for a {activation.name} student with this task and the {loss} loss: {missing} "
-            "(erf students of erf or sign teachers and polynomials with the squared loss have all); use 'auto' or "
+            "(erf students of erf or sign teachers without means, and polynomials, have all with the squared loss); use 'auto' or "
             "'quasi-Monte Carlo'" + ("" if first is None else ", or drop the noise term (noise_terms)")
         )
     angle = isinstance(first, ErfClosedForm) and law.references == width == 1

@@ -12,14 +12,16 @@ e = sum_a c_a g_a(x_a) with c_a = v_k for student units and -A_m for teacher uni
     L0 = L4 C_ab - C_la C_lb (1 + C_kk) - C_ka C_kb (1 + C_ll) + C_kl (C_ka C_lb + C_kb C_la),
     L1 = L4 (o_a + C_aa) - C_la^2 (1 + C_kk) - C_ka^2 (1 + C_ll) + 2 C_kl C_ka C_la,    L2 = L1 with a -> b.
 
-erf(x / sqrt 2) is the sign of x after adding a unit normal to it, so a sign teacher is the same with o_a = 0. The cost is
-O(K^2 (K + P)^2). I3 is linear in the covariances with x_u, which gives Stein's averages at once.
+erf(x / sqrt 2) is the sign of x after adding a unit normal to it, so a sign teacher is the same with o_a = 0; its unit with itself
+is asin 1, whose slope is infinite: no quotient of rounded numbers is left to it. The cost is O(K^2 (K + P)^2). I3 is linear in the
+covariances with x_u, which gives Stein's averages at once.
 """
 
 import numpy as np
 
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks import ExampleLaw
 from curriculode.theory.units.activations import ERF, SIGN
 
@@ -34,12 +36,15 @@ class ErfClosedForm:
 
     def first_order(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill `out` but for the noise term, for a level whose fields obey `law` and the readout v (K,)."""
+        _check_centred(law)
+        out.force[:] = 0.0
         erf_first_order(
             law.covariance, law.example.teacher.readout, label_offset(law.example), v, out.student, out.reference, out.readout
         )
 
     def noise_term(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill the noise term of `out`."""
+        _check_centred(law)
         teacher = law.example.teacher
         if self._work.shape[1] != law.covariance.shape[0]:
             self._work = np.empty((6, law.covariance.shape[0]))
@@ -47,11 +52,13 @@ class ErfClosedForm:
 
     def generalization_error(self, law: FieldLaw, v: np.ndarray) -> float:
         """(1/2) E (f - y)^2, against the label without noise."""
+        _check_centred(law)
         return _generalization(law.covariance, law.example.teacher.readout, label_offset(law.example), v)
 
 
 def classification_error(law: FieldLaw, v: np.ndarray) -> float:
-    """P(sign f != sign y) = arccos(R / sqrt(S T)) / pi for one unit each."""
+    """P(sign f != sign y) = arccos(R / sqrt(S T)) / pi for one unit each, of fields without means."""
+    _check_centred(law)
     C = law.covariance
     sign = np.sign(v[0] * law.example.teacher.readout[0])
     if sign == 0 or C[1, 1] == 0:
@@ -65,9 +72,17 @@ def label_offset(example: ExampleLaw) -> float:
 
 
 def applies(activation: int, loss: str, law: FieldLaw) -> bool:
-    """Whether the closed forms cover a student's activation, a loss, and the labels of a level."""
+    """Whether the closed forms cover a student's activation, a loss, and the labels and means of a level."""
     teacher = law.example.teacher
-    return activation == ERF and loss == "squared" and teacher.activation in (ERF, SIGN) and not teacher.sign
+    return activation == ERF and loss == "squared" and teacher.activation in (ERF, SIGN) and not teacher.sign and law.centred
+
+
+def _check_centred(law: FieldLaw) -> None:
+    if not law.centred:
+        raise InputError(
+            "the components of a level have means, for which the closed forms of erf units are not made; give `choose` the laws of "
+            "all levels"
+        )
 
 
 @kernel
@@ -146,7 +161,8 @@ def erf_noise_term(C, A, offset, noise, v, work, square):
                     L0 = L4 * C[a, b] - p[a] * to_m[b] - q[a] * to_k[b]
                     partial += weight[b] * _asin(L0 * inverse[a] * inverse[b])
                 L0 = L4 * C[a, a] - p[a] * to_m[a] - q[a] * to_k[a]
-                total += weight[a] * (2.0 * partial + weight[a] * _asin(L0 * inverse[a] * inverse[a]))
+                itself = 0.5 * np.pi if a < P and offset == 0.0 else _asin(L0 * inverse[a] * inverse[a])
+                total += weight[a] * (2.0 * partial + weight[a] * itself)
             total = (4.0 / np.pi**2 * total + noise * noise * 2.0 / np.pi) / np.sqrt(L4)
             square[k, m] = v[k] * v[m] * total
             square[m, k] = square[k, m]
@@ -161,5 +177,6 @@ def _generalization(C, A, offset, v):
         for b in range(n):
             ca, cb = (-A[a] if a < P else v[a - P]), (-A[b] if b < P else v[b - P])
             size = ((offset if a < P else 1.0) + C[a, a]) * ((offset if b < P else 1.0) + C[b, b])
-            total += ca * cb * (2.0 / np.pi) * _asin(C[a, b] / np.sqrt(size))
+            angle = 0.5 * np.pi if a == b and a < P and offset == 0.0 else _asin(C[a, b] / np.sqrt(size))
+            total += ca * cb * (2.0 / np.pi) * angle
     return 0.5 * total

@@ -6,6 +6,21 @@ import numpy as np
 
 from curriculode.theory.core.compiled import kernel
 from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.tasks.example_law import Labels
+
+
+class Law(NamedTuple):
+    """The law of fields and labels as kernels take it; see `FieldLaw` and `Labels` for the shapes.
+
+    A call from Python is quickest with arrays one by one, so that kernels are handed `FieldLaw.numbers` and put them together.
+    """
+
+    labels: Labels
+    probability: np.ndarray
+    mean: np.ndarray
+    reference_mean: np.ndarray
+    covariance: np.ndarray
+    precision: np.ndarray
 
 
 class FieldLaw:
@@ -13,6 +28,7 @@ class FieldLaw:
 
     mean : (components, K)   m^c_k = sum_b sum_p a_cpb M^b_kp
     reference_mean : (components, R)   n^c_q = sum_b sum_p a_cpb T^b_pq, fixed
+    centred : whether all means are zero at every state
     covariance : (R + K, R + K), of the R = P reference fields where labels depend on them (else R = 0), then of the student's:
         sum_b s_b^2 [[T^b, M^b'], [M^b, Q^b]]
     """
@@ -23,10 +39,12 @@ class FieldLaw:
         self.mean = np.empty((law.probability.size, width))
         self.reference_mean = np.ascontiguousarray(np.einsum("cpb,bpq->cq", law.gain, T)[:, : self.references])
         self.covariance = np.empty((self.references + width, self.references + width))
-        # The references' own covariance is fixed, and positive definite where it matters.
         effective = np.tensordot(law.scale**2, T, axes=1)
         self.covariance[: self.references, : self.references] = effective[: self.references, : self.references]
-        self.precision = np.linalg.inv(effective) if law.teacher.exists else np.zeros_like(effective)
+        # Every block's overlaps lie in the range of their sum, so that where that is singular the pseudo-inverse is as good.
+        self.precision = np.linalg.pinv(effective, hermitian=True) if law.teacher.exists else np.zeros_like(effective)
+        self.centred = not law.gain.any()
+        self.numbers = (*law.labels, law.probability, self.mean, self.reference_mean, self.covariance, self.precision)
 
     def update(self, Q: np.ndarray, M: np.ndarray) -> None:
         """Set mean and covariance from Q (blocks, K, K) and M (blocks, K, P)."""
@@ -56,6 +74,12 @@ class FieldAverages(NamedTuple):
         return cls(
             np.zeros((components, width)), np.zeros(square), np.zeros((width, references)), np.zeros(square), np.zeros(width)
         )
+
+
+@kernel
+def law_of(numbers):
+    """The `Law` of `FieldLaw.numbers`."""
+    return Law(Labels(*numbers[:5]), *numbers[5:10])
 
 
 @kernel

@@ -23,7 +23,7 @@ import math
 
 import numpy as np
 
-from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf, normal_cdf
+from curriculode.theory.averages.bivariate_normal import ROUNDING, bivariate_normal_cdf, normal_cdf
 from curriculode.theory.core.compiled import kernel
 from curriculode.theory.units.activations import ERF, GELU, RELU, SIGN
 
@@ -32,24 +32,30 @@ GATED = (ERF, RELU, GELU, SIGN)
 
 # sqrt(1 - rho^2) below which two fields are one up to a factor: what rounding leaves of D is noise there, and D B12 < 1e-8 S.
 _REGULAR = 4e-8
+# A variance may be this far below zero by rounding (variances are of order one); further there are no such fields: NaN.
+_NO_SCATTER = -1e-9
 
 
 @kernel
 def gated(code):
-    """(whether it is a ramp, o, slope, offset): the unit `code` is slope * (gate or ramp) + offset."""
+    """(whether it is a ramp, o, slope, offset): the unit `code` is slope * (gate or ramp) + offset; NaN for any other."""
     if code == ERF:
         return False, 1.0, 2.0, -1.0
     if code == SIGN:
         return False, 0.0, 2.0, -1.0
     if code == GELU:
         return True, 1.0, 1.0, 0.0
-    return True, 0.0, 1.0, 0.0
+    if code == RELU:
+        return True, 0.0, 1.0, 0.0
+    return True, np.nan, np.nan, np.nan
 
 
 @kernel
 def single(ramp, o, m, C):
     """(E[X], E[X'], E[X'']) of a gate or ramp X of one field of mean m and variance C."""
     S = C + o
+    if not C >= _NO_SCATTER:
+        return np.nan, np.nan, np.nan
     if S <= 0.0:
         # A field without scatter under a hard step: no density at the step.
         G = 0.5 + 0.5 * np.sign(m)
@@ -70,6 +76,8 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     E[X''] of a hard gate is never asked for (a sign unit does not learn), and without meaning here.
     """
     S1, S2 = C11 + o1, C22 + o2
+    if not (C11 >= _NO_SCATTER and C22 >= _NO_SCATTER):
+        return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
     if S1 <= 0.0 or S2 <= 0.0:
         # A field without scatter is its mean.
         X1, X1d, X1dd = single(ramp1, o1, m1, C11)
@@ -84,8 +92,10 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
         inverse = 1.0 / D
         regular = math.sqrt(D / (S1 * S2))
         B12 = math.exp(-0.5 * (m1 * m1 * S2 - 2.0 * m1 * m2 * C12 + m2 * m2 * S1) * inverse) / (2.0 * np.pi * math.sqrt(D))
-    else:
+    elif D >= -2.0 * ROUNDING * S1 * S2:
         rho = math.copysign(1.0, rho)
+    else:
+        return np.nan, np.nan, np.nan, np.nan, np.nan, np.nan
     B = bivariate_normal_cdf(h1, h2, rho)
     B1 = math.exp(-0.5 * h1 * h1) / (math.sqrt(2.0 * np.pi) * root1) * normal_cdf((h2 - rho * h1) / regular)
     B2 = math.exp(-0.5 * h2 * h2) / (math.sqrt(2.0 * np.pi) * root2) * normal_cdf((h1 - rho * h2) / regular)
@@ -114,10 +124,8 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     B1122 = -B122 * u1 + B12 * C12 * inverse
     B1111 = -(2.0 * B11 + m1 * B111 + C12 * B1112) / S1
     B2222 = -(2.0 * B22 + m2 * B222 + C12 * B1222) / S2
-    X = (
-        (m1 * m2 + C12) * B + (m1 * C12 + C11 * m2) * B1 + (m1 * C22 + C12 * m2) * B2
-        + C11 * C12 * B11 + (C11 * C22 + C12 * C12) * B12 + C12 * C22 * B22
-    )  # fmt: skip
+    X = (m1 * m2 + C12) * B + (m1 * C12 + C11 * m2) * B1 + (m1 * C22 + C12 * m2) * B2
+    X += C11 * C12 * B11 + (C11 * C22 + C12 * C12) * B12 + C12 * C22 * B22
     X1 = m2 * (B - o1 * B11) + C12 * (B1 - o1 * B111) + C22 * (B2 - o1 * B112)
     X2 = m1 * (B - o2 * B22) + C11 * (B1 - o2 * B122) + C12 * (B2 - o2 * B222)
     X12 = B - o1 * B11 - o2 * B22 + o1 * o2 * B1122

@@ -22,10 +22,11 @@ class Registry(Generic[T]):
     """Things of one kind by name.
 
     what : how a thing is called in sentences;  listed : the allowed names where they are too many to list
+    computes : whether processes that compute have to know the things too
     """
 
-    def __init__(self, what: str, listed: str = "") -> None:
-        self.what, self._listed = what, listed
+    def __init__(self, what: str, listed: str = "", computes: bool = True) -> None:
+        self.what, self._listed, self._computes = what, listed, computes
         self._things: dict[str, T] = {}
 
     def add(self, name: str, thing: T, module: str = "") -> T:
@@ -39,7 +40,7 @@ class Registry(Generic[T]):
         if before is not None and (not module or getattr(before, "module", getattr(before, "__module__", "")) != module):
             raise InputError(f"{self.what} {name!r} exists already; register yours under another name")
         self._things[name] = thing
-        if module:
+        if module and self._computes and not module.startswith("curriculode."):
             _outside[module] = None
         return thing
 

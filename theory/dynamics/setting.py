@@ -85,7 +85,8 @@ class Setting:
 
     def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:
         """The averages of these equations, `way` as for `integrate`."""
-        return choose(way, self.activation, self.loss, self.field_law(), self.width, points, scrambling, noise_terms)
+        laws = [self.field_law(level) for level in range(len(self.laws))]
+        return choose(way, self.activation, self.loss, laws, self.width, points, scrambling, noise_terms)
 
     def with_rate(self, name: str, factor: float) -> "Setting":
         """The same setting with one of the rates, "eta", "eta_v" or "kappa", multiplied by a factor throughout."""

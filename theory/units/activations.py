@@ -14,24 +14,28 @@ phi and Phi are the standard normal density and distribution; the Hermite units,
 degree is the information exponent of the unit). The kernels work on contiguous float arrays of any one
 shape flattened by the caller, and branch on the activation once per array, so that each loop is vectorised.
 
-To add one: a code, a branch in `evaluate` and in `evaluate_curved`, an entry in `ACTIVATIONS`.
+A user's own come by `register_activation`; see `own_units` for how kernels call them. A code that is none gives NaN.
 """
 
-import difflib
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from curriculode.theory.core.compiled import kernel
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.registry import Registry
 from curriculode.theory.units.normal import normal_cdf_pdf
+from curriculode.theory.units.own_units import call_by_address, check_unit, checked_kinks, compile_unit, module_of
 
 ERF, RELU, GELU, LINEAR, QUADRATIC, TANH = range(6)
 SIGN = 6  # of teachers only: it has no derivative to learn by
 HERMITE = 100  # + n: the normalised Hermite polynomial of degree n
 HIGHEST_DEGREE = 12  # beyond, the powers of a normal variable that average to O(1) cancel to few digits
+OWN = 2**20  # greater codes are addresses of a user's own units: no code lies so low in memory
 
 
 @kernel
@@ -72,18 +76,23 @@ def evaluate(code, x, g, dg):
         for i in range(x.size):
             g[i] = 1.0 if x[i] > 0.0 else -1.0
             dg[i] = 0.0
-    elif code > HERMITE:
-        for i in range(x.size):
-            g[i], dg[i], _ = hermite(code - HERMITE, x[i])
-    else:
+    elif code == TANH:
         for i in range(x.size):
             g[i] = math.tanh(x[i])
             dg[i] = 1.0 - g[i] * g[i]
+    elif HERMITE < code <= HERMITE + HIGHEST_DEGREE:
+        for i in range(x.size):
+            g[i], dg[i], _ = hermite(code - HERMITE, x[i])
+    elif code > OWN:
+        call_by_address(code, x, g, dg, None)
+    else:
+        g[:] = np.nan
+        dg[:] = np.nan
 
 
 @kernel
 def evaluate_curved(code, x, g, dg, d2g):
-    """As `evaluate`, and the regular part of g''(x) into `d2g`; ReLU's delta function is the caller's to handle."""
+    """As `evaluate`, and the regular part of g''(x) into `d2g`; the delta functions at kinks are the caller's to handle."""
     if code == ERF:
         for i in range(x.size):
             cdf, pdf = normal_cdf_pdf(x[i])
@@ -96,28 +105,49 @@ def evaluate_curved(code, x, g, dg, d2g):
             g[i] = x[i] * cdf
             dg[i] = cdf + x[i] * pdf
             d2g[i] = (2.0 - x[i] * x[i]) * pdf
+    elif code > OWN:
+        call_by_address(code, x, g, dg, d2g)
     else:
         evaluate(code, x, g, dg)
-        if code == QUADRATIC:
+        if code in (RELU, LINEAR, SIGN):
+            d2g[:] = 0.0
+        elif code == QUADRATIC:
             d2g[:] = 2.0
-        elif code > HERMITE:
-            for i in range(x.size):
-                d2g[i] = hermite(code - HERMITE, x[i])[2]
         elif code == TANH:
             for i in range(x.size):
                 d2g[i] = -2.0 * g[i] * dg[i]
+        elif HERMITE < code <= HERMITE + HIGHEST_DEGREE:
+            for i in range(x.size):
+                d2g[i] = hermite(code - HERMITE, x[i])[2]
         else:
-            d2g[:] = 0.0
+            d2g[:] = np.nan
 
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation by name, its code in the kernels, and what the averages need to know of it."""
+    """An activation by name, its code in the kernels, and what the averages need to know of it.
+
+    kinks : (place, jump of g' there) of each; g'' has a delta function of that weight
+    odd : whether g(-x) = -g(x);  module : where a user's own is written
+    """
 
     name: str
     code: int
     formula: str
-    kinked: bool = False  # g' jumps by one at 0: g'' is a delta function there
+    kinks: tuple[tuple[float, float], ...] = ()
+    odd: bool = False
+    module: str = ""
+
+    @property
+    def kinked(self) -> bool:
+        """Whether g' jumps somewhere."""
+        return bool(self.kinks)
+
+    def __reduce__(self) -> Any:
+        # An address means nothing to another process, which has to register the unit itself; its name does.
+        if self.code > OWN:
+            return activation, (self.name,)
+        return Activation, (self.name, self.code, self.formula, self.kinks, self.odd, self.module)
 
     def __call__(self, x: ArrayLike) -> np.ndarray:
         """Value g(x), elementwise."""
@@ -134,19 +164,60 @@ class Activation:
         return g.reshape(x.shape), dg.reshape(x.shape)
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    a.name: a
-    for a in (
-        Activation("erf", ERF, "erf(x/sqrt 2)"),
-        Activation("relu", RELU, "max(x, 0)", kinked=True),
-        Activation("gelu", GELU, "x Phi(x)"),
-        Activation("linear", LINEAR, "x"),
-        Activation("quadratic", QUADRATIC, "x^2"),
-        Activation("tanh", TANH, "tanh x"),
-        *(Activation(f"hermite-{n}", HERMITE + n, f"He_{n}(x)/sqrt({n}!)") for n in range(1, HIGHEST_DEGREE + 1)),
-    )
-}
 _LISTED = f"erf, relu, gelu, linear, quadratic, tanh, hermite-1 ... hermite-{HIGHEST_DEGREE}"
+ACTIVATIONS: Registry[Activation] = Registry("activation", _LISTED)
+for _built_in in (
+    Activation("erf", ERF, "erf(x/sqrt 2)", odd=True),
+    Activation("relu", RELU, "max(x, 0)", kinks=((0.0, 1.0),)),
+    Activation("gelu", GELU, "x Phi(x)"),
+    Activation("linear", LINEAR, "x", odd=True),
+    Activation("quadratic", QUADRATIC, "x^2"),
+    Activation("tanh", TANH, "tanh x", odd=True),
+    *(Activation(f"hermite-{n}", HERMITE + n, f"He_{n}(x)/sqrt({n}!)", odd=n % 2 == 1) for n in range(1, HIGHEST_DEGREE + 1)),
+):
+    ACTIVATIONS.add(_built_in.name, _built_in)
+
+
+def register_activation(
+    name: str,
+    g: Callable[[float], float],
+    derivative: Callable[[float], float],
+    second_derivative: Callable[[float], float] | None = None,
+    *,
+    kinks: Mapping[float, float] | None = None,
+    formula: str = "",
+    odd: bool = False,
+) -> Activation:
+    """Make an activation of your own known by `name`, to students and teachers alike, in files and on the command line.
+
+    g, derivative, second_derivative : functions of one number, in Python or compiled by `numba.njit`; the last, where it is left
+        out, is a difference of `derivative` (to about 1e-12)
+    kinks : {place: jump of g' there} where g has kinks, as {0.0: 0.9} of max(x, x / 10); second_derivative is that between them
+    formula : in words, for tables;  odd : whether g(-x) = -g(x)
+
+    Its averages are those of quasi-Monte Carlo nets. The same module may register a name again. Raises `InputError` where functions
+    cannot be compiled, are not finite on [-6, 6], or where derivatives are not those of g.
+
+    >>> import math
+    >>> softplus = register_activation("my-softplus", lambda x: math.log1p(math.exp(x)), lambda x: 1 / (1 + math.exp(-x)))
+    >>> float(softplus(0.0)) == math.log(2)
+    True
+    """
+    pairs = checked_kinks(name, kinks)
+    if pairs and second_derivative is None:
+        raise InputError(f"activation {name!r} has kinks; give second_derivative, that of g between them")
+    if not isinstance(odd, bool):
+        raise InputError(f"activation {name!r}: odd = {odd!r} is not allowed; it must be True or False")
+    code = compile_unit(name, g, derivative, second_derivative)
+
+    def curved(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+        evaluate_curved(code, x, *rows)
+        return rows
+
+    check_unit(name, curved, pairs, odd, second_derivative is not None)
+    module = module_of(g, derivative)
+    return ACTIVATIONS.add(name, Activation(name, code, formula or name, pairs, odd, module), module)
 
 
 def polynomial_coefficients(code: int) -> np.ndarray | None:
@@ -159,7 +230,7 @@ def polynomial_coefficients(code: int) -> np.ndarray | None:
         return np.array([0.0, 1.0])
     if code == QUADRATIC:
         return np.array([0.0, 0.0, 1.0])
-    if code > HERMITE:
+    if HERMITE < code <= HERMITE + HIGHEST_DEGREE:
         n = code - HERMITE
         return np.polynomial.hermite_e.herme2poly([0.0] * n + [1.0]) / math.sqrt(math.factorial(n))
     return None
@@ -171,8 +242,4 @@ def activation(name: str) -> Activation:
     >>> float(activation("relu")(-2.0))
     0.0
     """
-    if name not in ACTIVATIONS:
-        near = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise InputError(f"activation {name!r} is unknown{hint}; allowed: {_LISTED}")
     return ACTIVATIONS[name]

@@ -5,10 +5,12 @@
 | squared  | (f - y)^2 / 2            | f - y                | 1                   |
 | logistic | ln(1 + exp(-y f)), y=+-1 | -y / (1 + exp(y f))  | 1/(4 cosh^2(yf/2))  |
 
-To add one: a code, a branch in each of the three kernels, an entry in `LOSSES`.
+To add one: a code, a branch in each of the three kernels, an entry in `LOSSES`. A code that is none gives NaN.
 """
 
 import math
+
+import numpy as np
 
 from curriculode.theory.core.compiled import kernel
 
@@ -21,8 +23,10 @@ def loss(code, f, y):
     """Loss l(f, y) of floats f (output) and y (label)."""
     if code == SQUARED:
         return 0.5 * (f - y) * (f - y)
+    # One branch and a choice: loops over the squared loss are vectorised with one branch, and not with two.
     margin = y * f
-    return max(-margin, 0.0) + math.log1p(math.exp(-abs(margin)))
+    logistic = max(-margin, 0.0) + math.log1p(math.exp(-abs(margin)))
+    return logistic if code == LOGISTIC else np.nan
 
 
 @kernel
@@ -31,7 +35,8 @@ def error_signal(code, f, y):
     if code == SQUARED:
         return f - y
     # No branch on the sign is needed: exp overflows to inf, and 1/inf is the right 0.
-    return -y / (1.0 + math.exp(y * f))
+    logistic = -y / (1.0 + math.exp(y * f))
+    return logistic if code == LOGISTIC else np.nan
 
 
 @kernel
@@ -40,4 +45,5 @@ def error_slope(code, f, y):
     if code == SQUARED:
         return 1.0
     sigmoid = 1.0 / (1.0 + math.exp(y * f))
-    return sigmoid * (1.0 - sigmoid)
+    logistic = sigmoid * (1.0 - sigmoid)
+    return logistic if code == LOGISTIC else np.nan

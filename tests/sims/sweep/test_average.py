@@ -1,5 +1,7 @@
 """Means and paired gaps of a table, against numbers computed by hand and by scipy.stats."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,8 +15,8 @@ from curriculode.sims.sweep.average import average
 def table(rng: np.random.Generator) -> pd.DataFrame:
     rows = [
         {"student.width": K, "levels.hard.noise": s, "protocol.order": order, "seed": seed}
-        for K in (2, 4) for s in (0.1, 0.2) for order in ("curriculum", "random") for seed in range(6)
-    ]  # fmt: skip
+        for K, s, order, seed in product((2, 4), (0.1, 0.2), ("curriculum", "random"), range(6))
+    ]
     table = pd.DataFrame(rows)
     return table.assign(error=rng.random(len(rows)), failed=False, status="", seconds=1.0)
 

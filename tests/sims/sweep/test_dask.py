@@ -26,6 +26,7 @@ def client() -> Iterator:
         yield client
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_costs_nothing(
     client, small: cu.Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
@@ -45,6 +46,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(
     same(table, cu.sweep(small, over=GRID, seeds=25, workers=1, **QUICK))
 
 
+@pytest.mark.slow
 def test_the_command_finds_the_scheduler(client, tmp_path) -> None:
     from tests.cli.test_cli import run
 

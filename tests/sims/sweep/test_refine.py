@@ -25,7 +25,7 @@ RATES, NOISES = ("training.learning_rate", 0.5, 4.0), ("levels.only.noise", 0.5,
 
 
 def test_it_finds_where_learning_diverges(linear: cu.Experiment) -> None:
-    table = cu.refine(linear, RATES, NOISES, "failed", finest=3, budget=400, workers=1, **QUICK)
+    table = cu.refine(linear, RATES, NOISES, "failed", finest=3, budget=400, rtol=1e-4, workers=1, **QUICK)
     side = 4 * 2**3 + 1
     assert len(table) < 0.25 * side**2
     drive = table["training.learning_rate"] * table["levels.only.noise"] ** 2
@@ -67,10 +67,8 @@ def test_level_of_an_observable_with_store_and_budget(linear: cu.Experiment, tmp
 
 
 def test_whole_numbers_stay_whole_and_gaps_have_a_boundary(small: cu.Experiment) -> None:
-    table = cu.refine(
-        small, ("student.width", 1, 6), ("levels.hard.noise", 0.2, 0.6), gap=("curriculum", "random"), seeds=4, finest=2, budget=60,
-        workers=1, **QUICK,
-    )  # fmt: skip
+    ranges = ("student.width", 1, 6), ("levels.hard.noise", 0.2, 0.6)
+    table = cu.refine(small, *ranges, gap=("curriculum", "random"), seeds=4, finest=2, budget=60, workers=1, **QUICK)
     assert set(table["student.width"]) <= set(range(1, 7))
     assert table["student.width"].dtype.kind == "i"
     assert not table.duplicated(["student.width", "levels.hard.noise", "protocol.order", "seed"]).any()
@@ -91,6 +89,7 @@ BAD = [
     ((RATES, NOISES), dict(gap=("curriculum", "random"), seeds=1), "a gap needs seeds of at least 2"),
     ((("training.readout_rate", 0.1, 1.0), NOISES), dict(level=0.1), "'readout_rate' is unknown"),
     ((RATES, NOISES), dict(level=0.1, value="joy"), "value 'joy' is unknown"),
+    ((RATES, NOISES), dict(level=0.1, times=3), "argument 'times' is unknown"),
 ]
 
 

@@ -5,8 +5,11 @@ import pandas as pd
 import pytest
 
 import curriculode as cu
-from curriculode.sims.sweep.plan import Plan, Settings
+from curriculode.sims.sweep.plan import Plan
 from curriculode.sims.sweep.progress import SweepProgress
+from curriculode.sims.sweep.settings import settings_with
+from curriculode.sims.sweep.store import Store
+from curriculode.sims.sweep.values import Layout
 
 from .conftest import GRID, QUICK
 
@@ -104,16 +107,14 @@ def test_simulation_alone(small: cu.Experiment) -> None:
 def test_paired_parameters(small: cu.Experiment) -> None:
     over, paired = {"protocol.order": ["curriculum", "random"]}, {"student.width": [1, 2], "training.learning_rate": [1.0, 0.5]}
     table = cu.sweep(small, over, zip=paired, workers=1, **QUICK)
-    assert table[["protocol.order", "student.width", "training.learning_rate"]].to_numpy().tolist() == [
-        ["curriculum", 1, 1.0], ["curriculum", 2, 0.5], ["random", 1, 1.0], ["random", 2, 0.5],
-    ]  # fmt: skip
+    rows = [[order, *pair] for order in ("curriculum", "random") for pair in ((1, 1.0), (2, 0.5))]
+    assert table[["protocol.order", "student.width", "training.learning_rate"]].to_numpy().tolist() == rows
 
 
-def test_the_same_bits_on_one_worker_and_on_many(small: cu.Experiment) -> None:
+def test_the_same_bits_here_and_in_threads(small: cu.Experiment) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     one = cu.sweep(small, over=GRID, seeds=4, runs=2, workers=1, **QUICK)
-    same(one, cu.sweep(small, over=GRID, seeds=4, runs=2, workers=3, **QUICK))
     with ThreadPoolExecutor(2) as threads:
         same(one, cu.sweep(small, over=GRID, seeds=4, runs=2, executor=threads, **QUICK))
 
@@ -136,20 +137,84 @@ def test_whatever_goes_wrong_is_a_row_and_can_be_retried(
 ) -> None:
     settings = dict(store=tmp_path / "a.sqlite", workers=1, seeds=3, **QUICK)
 
-    def explode(*_: object, **options: object) -> None:
-        if options["scrambling"] == 1:
+    def explode(experiment, setting, start, numerics):
+        if numerics.scrambling == 1:
             raise error
-        return integrate(*_, **options)
+        return integrate_setting(experiment, setting, start, numerics)
 
-    from curriculode.theory.solve.integrate import integrate
+    from curriculode.theory.solve.integrate import integrate_setting
 
     with monkeypatch.context() as patch:
-        patch.setattr("curriculode.theory.solve.integrate.integrate", explode)
+        patch.setattr("curriculode.theory.solve.integrate.integrate_setting", explode)
         table = cu.sweep(small, **settings)
+    with Store(tmp_path / "a.sqlite") as store:
+        failure = store.failures(Plan(small, seeds=3, settings=settings_with(None, {"points": 64, "dimension": 100})).keys, 5)[0]
+    assert (failure.seed, failure.status) == (1, table["status"][1])
+    assert ("in explode" in failure.traceback) == isinstance(error, ZeroDivisionError)
     assert table["failed"].tolist() == [False, True, False]
     assert table["status"][1].startswith(status)
     same(table, cu.sweep(small, **settings))  # a failed point stays one, until it is tried again
     same(cu.sweep(small, retry=True, **settings), cu.sweep(small, workers=1, seeds=3, **QUICK))
+
+
+def test_plans_and_lists_are_swept(small: cu.Experiment) -> None:
+    plan = [cu.Stage(share=0.5, probability={"easy": 1}), cu.Stage(share=0.5, probability={"easy": 0.25, "hard": 0.75})]
+    staged = small.replace({"protocol.order": "stages", "protocol.plan": plan})
+    other = [cu.Stage(share=1.0, probability={"hard": 1.0}, learning_rate=0.5)]
+    table = cu.sweep(staged, {"protocol.plan": [plan, other]}, workers=1, **QUICK)
+    assert not table["failed"].any()
+    assert table["protocol.plan"][1] == '[{"share": 1.0, "probability": {"hard": 1.0}, "learning_rate": 0.5}]'
+    slower = small.replace({"protocol.order": "hard-only", "training.learning_rate": 0.5})
+    assert table["generalization_error"][1] == cu.sweep(slower, workers=1, **QUICK)["generalization_error"][0]
+    # A key does not know whether a plan came as tables, with whole numbers, or as the experiment's own.
+    tables = [{"share": 0.5, "probability": {"easy": 1}}, {"share": 0.5, "probability": {"hard": 0.75, "easy": 0.25}}]
+    assert Plan(staged, {"protocol.plan": [tables, other]}).keys[0] == Plan(staged).keys[0]
+    batch = cu.load("batch-perceptron")
+    coupled = Plan(batch, {"training.coupling": [[1], 1.0]}).keys
+    assert coupled[0] == Plan(batch.replace({"training.coupling": [1.0]})).keys[0] != coupled[1]
+
+
+def test_numerics_and_their_shortcuts(small: cu.Experiment) -> None:
+    numerics = cu.Numerics(points=64, rtol=1e-4, noise_terms=False, averages="quasi-Monte Carlo", method="RK45", scrambling=5)
+    row = cu.sweep(small, seeds=[2], numerics=numerics, dimension=1e2, workers=1, progress=False).iloc[0]
+    single = cu.integrate(small, small.initial(100, 2), numerics=numerics.set(times=[1.0], scrambling=7, estimate_error=False))
+    assert row["generalization_error"] == single.generalization_error[-1]
+    assert row["status"] == f"theory {single.status}"
+    short = cu.sweep(small, seeds=[2], numerics=numerics.set(noise_terms=True), noise_terms=False, workers=1, dimension=100)
+    assert short["generalization_error"][0] == row["generalization_error"]
+    assert settings_with(None, {}).numerics.points == 1024
+    assert settings_with(None, {"accuracy": 0.01}).numerics.points is None
+    assert settings_with(cu.Numerics(accuracy=0.01), {}).text != settings_with(None, {"accuracy": 0.001}).text
+    growing = cu.sweep(small, accuracy=0.05, workers=1, dimension=100, progress=False)
+    exact = cu.integrate(small, small.initial(100, 0), accuracy=0.05, times=[1.0])
+    assert growing["generalization_error"][0] == exact.generalization_error[-1]
+
+
+def test_what_is_kept_stands_where_its_name_says(small: cu.Experiment) -> None:
+    faded = small.replace({"task.faded_fraction": 0.5, "levels.hard.fading": 2.0})
+    for experiment in (small, faded):
+        names = list(cu.integrate(experiment, experiment.initial(100, 0), points=64).entries())
+        table = cu.sweep(experiment, runs=3, workers=1, observables=["accuracy", *names], **QUICK)
+        final = cu.integrate(experiment, experiment.initial(100, 0), times=[1.0], points=64)
+        assert table[names].iloc[0].tolist() == [value[-1] for value in final.entries().values()]
+        assert table["accuracy"][0] == 1.0 - final.classification_error[-1]
+        runs = cu.simulate(experiment, dimension=100, runs=3, start=experiment.initial(100, 0), times=[1.0], points=64).entries()
+        assert table[[f"{name}_simulation" for name in names]].iloc[0].tolist() == [value[:, -1].mean() for value in runs.values()]
+
+
+def test_of_wide_students_order_parameters_are_kept_when_asked_for(small: cu.Experiment) -> None:
+    wide = Layout.of(small.replace({"student.width": 100}), ("",), ["Q[3,99]", "accuracy"])
+    assert wide.entries == ("Q[3,99]",)
+    assert wide.lacks(["Q[3,99]", "Q[3,98]", "Q[3,100]"]) == ["Q[3,98]"]
+    assert Layout.from_text(wide.text) == wide
+    start = small.replace({"student.width": 100}).initial(1000, 0)
+    record = cu.Trajectory(
+        small.replace({"student.width": 100}),
+        cu.Numerics(points=256),
+        {"t": [0.0], "Q": start.Q[None], "M": start.M[None], "v": start.v[None]},
+        "",
+    )
+    assert wide.final(record)[-1] == start.Q[3, 99]
 
 
 def test_shards_are_the_whole(small: cu.Experiment) -> None:
@@ -163,7 +228,7 @@ def test_shards_are_the_whole(small: cu.Experiment) -> None:
 
 def test_keys_do_not_depend_on_the_grid(small: cu.Experiment) -> None:
     def keys(over: dict, seeds: object = 2, **settings: object) -> dict[tuple, bytes]:
-        plan = Plan(small, over, None, seeds, Settings(**settings))
+        plan = Plan(small, over, seeds=seeds, settings=settings_with(None, settings))
         return {(str(plan.changes(i)), plan.seed(i)): key for i, key in plan}
 
     wide = keys({"student.width": [1, 2.0], "levels.hard.noise": [0.5, 0.6]})
@@ -172,6 +237,7 @@ def test_keys_do_not_depend_on_the_grid(small: cu.Experiment) -> None:
     assert set(keys({"levels.hard.noise": [0.6, 0.5], "student.width": [1, 2]}, [1, 0]).values()) == set(wide.values())
     assert len(set(wide.values())) == 8
     assert not set(wide.values()) & set(keys({"student.width": [2]}, rtol=1e-7).values())
+    assert set(keys({"student.width": [2]}, rtol=1e-6, atol=1e-8, points=1024, space="weight").values()) < set(wide.values())
     assert not set(wide.values()) & set(keys({"student.width": [2]}, seeds=[2]).values())
 
 
@@ -192,7 +258,7 @@ BAD = [
     (dict(seeds="3"), "seeds = '3' is not allowed"),
     (dict(seeds=[1, 1]), "a list of different ones"),
     (dict(theory=False), "has nothing to compute"),
-    (dict(runs=-1), "runs = -1 is not allowed; it must be at least 0"),
+    (dict(runs=-1), "runs = -1 is not allowed; it must be a whole number of at least 0"),
     (dict(space="fourier"), "space 'fourier' is unknown"),
     (dict(points=1000), "needs a power of two"),
     (dict(observables=[]), "observables is empty"),

@@ -4,7 +4,8 @@ import os
 import signal
 import textwrap
 import threading
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,9 +19,36 @@ from .conftest import GRID, QUICK
 from .test_sweep import same
 
 
+class Fragile(Executor):
+    """Breaks on the points with seed 3 and width 1 like a pool of processes, and with it all that wait; in threads, which start at
+    once."""
+
+    def __init__(self) -> None:
+        self._max_workers = 2
+        self._broken = False
+        self._thread = ThreadPoolExecutor(1)
+
+    def submit(self, function, /, *arguments, **named):
+        if self._broken:
+            raise BrokenExecutor
+        future: Future = Future()
+        self._thread.submit(self._run, future, function, *arguments)
+        return future
+
+    def _run(self, future: Future, function, job) -> None:
+        self._broken |= job.seed == 3 and job.changes["student.width"] == 1
+        if self._broken:
+            future.set_exception(BrokenExecutor())
+        else:
+            future.set_result(function(job))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._thread.shutdown(wait, cancel_futures=cancel_futures)
+
+
 @pytest.fixture
-def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function that makes executors whose processes die, as if killed, on the points with seed 3 and width 1."""
+def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Executor]:
+    """A function that makes executors whose processes die, as if killed, on the same points."""
     module = """
         import os, signal
 
@@ -40,15 +68,25 @@ def deadly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return lambda: Deadly(2, mp_context=get_context("spawn"))
 
 
-def test_a_point_that_kills_its_worker_is_a_failed_row(small: cu.Experiment, deadly, tmp_path: Path) -> None:
+def blamed(small: cu.Experiment, executor: Callable[[], Executor], store: Path) -> None:
+    """The point that breaks its executor every time gets a failed row, and no other."""
     over = {"student.width": [1, 2]}
-    table = cu.sweep(small, over, seeds=6, executor=deadly, store=tmp_path / "a.sqlite", **QUICK)
+    table = cu.sweep(small, over, seeds=6, executor=executor, store=store, **QUICK)
     culprit = (table["seed"] == 3) & (table["student.width"] == 1)
     assert (table["failed"] == culprit).all()
     assert table["status"][culprit].item().startswith("its worker died, 3 times (killed, perhaps out of memory")
     whole = cu.sweep(small, over, seeds=6, workers=1, **QUICK)
     same(table[~culprit], whole[~culprit])
-    same(cu.sweep(small, over, seeds=6, workers=1, retry=True, store=tmp_path / "a.sqlite", **QUICK), whole)
+    same(cu.sweep(small, over, seeds=6, workers=1, retry=True, store=store, **QUICK), whole)
+
+
+def test_a_point_that_breaks_its_executor_is_a_failed_row(small: cu.Experiment, tmp_path: Path) -> None:
+    blamed(small, Fragile, tmp_path / "a.sqlite")
+
+
+@pytest.mark.slow
+def test_a_point_that_kills_its_process_is_a_failed_row(small: cu.Experiment, processes, tmp_path: Path) -> None:
+    blamed(small, processes, tmp_path / "a.sqlite")
 
 
 def test_one_death_from_outside_costs_nothing(small: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,13 +108,13 @@ def test_one_death_from_outside_costs_nothing(small: cu.Experiment, monkeypatch:
             os.kill(started[0].pid or 0, signal.SIGKILL)
 
     monkeypatch.setattr(Store, "keep", count)
-    table = cu.sweep(small, over=GRID, seeds=5, workers=2, **QUICK)
+    table = cu.sweep(small, over=GRID, seeds=4, runs=2, workers=2, **QUICK)
     assert len(started) == 4
-    same(table, cu.sweep(small, over=GRID, seeds=5, workers=1, **QUICK))
+    same(table, cu.sweep(small, over=GRID, seeds=4, runs=2, workers=1, **QUICK))
 
 
-def test_a_broken_executor_that_cannot_be_replaced_ends_with_a_sentence(small: cu.Experiment, deadly, tmp_path: Path) -> None:
-    with deadly() as executor, pytest.raises(cu.InputError, match="with a function that makes an executor"):
+def test_a_broken_executor_that_cannot_be_replaced_ends_with_a_sentence(small: cu.Experiment, tmp_path: Path) -> None:
+    with Fragile() as executor, pytest.raises(cu.InputError, match="with a function that makes an executor"):
         cu.sweep(small, {"student.width": [2, 1]}, seeds=6, executor=executor, store=tmp_path / "a.sqlite", **QUICK)
     table = cu.sweep(small, {"student.width": [2, 1]}, seeds=6, workers=1, store=tmp_path / "a.sqlite", **QUICK)
     assert not table["failed"].any()
@@ -115,8 +153,6 @@ def test_ctrl_c_keeps_what_is_finished(xor: cu.Experiment) -> None:
             if self.count == 4:
                 threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
             if self.count >= 4:
-                from concurrent.futures import Future
-
                 return Future()
             return workers._Here().submit(function, *arguments, **named)
 

@@ -5,10 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import sympy as sp
+from mpmath import mp
 from numpy.polynomial.hermite_e import hermegauss
 
 import curriculode as cu
 from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo, choose, derivation
+from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.wick import moments, product_average
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.tasks import ExampleLaw, Teacher
@@ -166,9 +168,8 @@ def test_closed_forms_against_nets(student: str, teacher: str | None, C: np.ndar
     exact.averages(law, v, ours)
     samples: dict[str, list[np.ndarray]] = {}
     for scrambling in range(16):
-        net, out = QuasiMonteCarlo(ACTIVATIONS[student], "squared", 2, law.references, 2**13, scrambling), FieldAverages.empty(
-            components, 2, 2 if teacher else 1
-        )  # fmt: skip
+        net = QuasiMonteCarlo(ACTIVATIONS[student], "squared", 2, law.references, 2**13, scrambling)
+        out = FieldAverages.empty(components, 2, 2 if teacher else 1)
         net.averages(law, v, out)
         # Where two fields are one, a delta function of one and a step of the other have no average to agree on but this sum.
         stein = np.concatenate([out.reference, out.student], axis=1) if law.references else out.student
@@ -184,9 +185,9 @@ def test_closed_forms_against_nets(student: str, teacher: str | None, C: np.ndar
 
 def ways(**changes: object) -> dict[str, str]:
     base = cu.load("xor-curriculum").replace({name.replace("__", "."): value for name, value in changes.items()})
-    from curriculode.theory.dynamics.online import System
+    from curriculode.theory.dynamics.setting import Setting
 
-    return System.of(base).engine("auto", 1024, 0).ways
+    return Setting.of(base).engine("auto", 1024, 0).ways
 
 
 def test_each_term_gets_its_way() -> None:
@@ -221,3 +222,67 @@ def test_sympy_moment_of_many_factors() -> None:
     C11, mean = sp.Symbol("C11", positive=True), sp.Symbol("m1", real=True)
     assert derivation.moment([8]).subs(mean, 0) == 105 * C11**4
     assert derivation.moment([7]).subs(mean, 0) == 0
+
+
+def high_precision_square(C: np.ndarray, A: np.ndarray, v: np.ndarray, k: int, m: int) -> tuple[mp.mpf, mp.mpf]:
+    """E[F_k F_m] and E[e^2] / 2 of an erf student of a sign teacher, from the forms of Saad & Solla with 50 digits."""
+    P, n = A.size, A.size + v.size
+    c = [-mp.mpf(a) for a in A.tolist()] + [mp.mpf(x) for x in v.tolist()]
+    o = [mp.mpf(0)] * P + [mp.mpf(1)] * v.size
+    entry = [[mp.mpf(float(C[i, j])) if isinstance(C[i, j], float) else C[i, j] for j in range(n)] for i in range(n)]
+    K, L = P + k, P + m
+    kk, ll, kl = 1 + entry[K][K], 1 + entry[L][L], entry[K][L]
+    L4 = kk * ll - kl**2
+
+    def tilted(a: int, b: int) -> mp.mpf:
+        cross = entry[L][a] * entry[L][b] * kk + entry[K][a] * entry[K][b] * ll
+        return L4 * entry[a][b] - cross + kl * (entry[K][a] * entry[L][b] + entry[K][b] * entry[L][a])
+
+    def angle(top: mp.mpf, one: mp.mpf, two: mp.mpf, same: bool) -> mp.mpf:
+        return mp.pi / 2 if same else mp.asin(top / mp.sqrt(one * two))
+
+    fourth, error = mp.mpf(0), mp.mpf(0)
+    for a in range(n):
+        for b in range(n):
+            same = a == b and a < P
+            sizes = [L4 * o[i] + tilted(i, i) for i in (a, b)]
+            fourth += c[a] * c[b] * angle(tilted(a, b), *sizes, same)
+            error += c[a] * c[b] / mp.pi * angle(entry[a][b], o[a] + entry[a][a], o[b] + entry[b][b], same)
+    return c[K] * c[L] * 4 / mp.pi**2 * fourth / mp.sqrt(L4), error
+
+
+def test_sign_teacher_with_itself_is_exact() -> None:
+    """asin(1 - rounding) would be off by the root of the rounding, which central differences show: their slope is compared."""
+    A, v = np.array([1.0, -0.6]), np.array([0.7, -0.4, 0.5])
+    B = np.random.default_rng(3).normal(size=(5, 9)) / 3
+    C = B @ B.T
+    example = ExampleLaw(np.ones(1), np.zeros((1, 2, 1)), np.ones(1), np.zeros(1), Teacher(6, A))
+    law = FieldLaw(example, 3, C[None, :2, :2].copy())
+    closed, out = ErfClosedForm(), FieldAverages.empty(1, 3, 2)
+    step = 1e-6
+
+    def ours(i: int, j: int, change: float) -> tuple[np.ndarray, float]:
+        law.covariance[:] = C
+        law.covariance[i, j] += change
+        law.covariance[j, i] = law.covariance[i, j]
+        closed.noise_term(law, v, out)
+        return out.square.copy(), closed.generalization_error(law, v)
+
+    with mp.workdps(50):
+        exact = [[high_precision_square(C, A, v, k, m) for m in range(3)] for k in range(3)]
+        square, error = ours(0, 0, 0.0)
+        assert error == pytest.approx(float(exact[0][0][1]), rel=1e-13)
+        for k, m in np.ndindex(3, 3):
+            assert square[k, m] == pytest.approx(float(exact[k][m][0]), rel=1e-13)
+        for i, j in [(a, b) for a in range(5) for b in range(max(a, 2), 5)]:
+            above, below = ours(i, j, step), ours(i, j, -step)
+
+            def forms(change: str, k: int, m: int, i: int = i, j: int = j) -> tuple[mp.mpf, mp.mpf]:
+                moved = C.astype(object)
+                moved[i, j] = moved[j, i] = mp.mpf(float(C[i, j])) + mp.mpf(change)
+                return high_precision_square(moved, A, v, k, m)
+
+            for k, m in ((0, 0), (0, 1), (1, 2)):
+                slope = [(a - b) / mp.mpf("2e-20") for a, b in zip(forms("1e-20", k, m), forms("-1e-20", k, m), strict=True)]
+                assert (above[0][k, m] - below[0][k, m]) / (2 * step) == pytest.approx(float(slope[0]), abs=1e-7)
+            assert (above[1] - below[1]) / (2 * step) == pytest.approx(float(slope[1]), abs=1e-7)

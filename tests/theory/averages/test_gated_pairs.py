@@ -148,3 +148,33 @@ def test_which_unit_is_which() -> None:
     assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)[0] == pytest.approx(0.5, abs=1e-15)
     assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, -1.0, 1.0)[0] == pytest.approx(0.0, abs=1e-15)
     assert pair(True, 0.0, True, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0)[3] == 0.25
+
+
+def test_no_correlation_beyond_one_but_by_rounding() -> None:
+    for rho in (1 + 9e-8, -1 - 9e-8):
+        assert bivariate_normal_cdf(0.3, -0.8, rho) == bivariate_normal_cdf(0.3, -0.8, np.sign(rho))
+        assert bivariate_normal_cdf(0.0, 0.0, rho) == (0.5 if rho > 0 else 0.0)
+    for rho in (1 + 2e-7, -1.1, 5.0, np.nan):
+        for h, k in ((0.3, -0.8), (0.0, 0.0), (np.inf, 0.2), (-np.inf, 0.2)):
+            assert np.isnan(bivariate_normal_cdf(h, k, rho))
+    assert np.isnan(bivariate_normal_cdf(np.nan, 0.2, 0.99))
+    for kinds in itertools.product(((False, 1.0), (True, 1.0), (False, 0.0), (True, 0.0)), repeat=2):
+        (_, o1), (_, o2) = kinds
+        flat = *kinds[0], *kinds[1]
+        edge = ((1.0 + o1) * (0.7 + o2)) ** 0.5
+        for sign in (1, -1):
+            assert np.isfinite(pair(*flat, 0.4, 0.6, 1.0, sign * edge * (1 + 9e-8), 0.7)).all()
+            assert np.isnan(pair(*flat, 0.4, 0.6, 1.0, sign * edge * (1 + 2e-7), 0.7)).all()
+
+
+def test_no_variance_below_zero_but_by_rounding() -> None:
+    for kind in ((False, 1.0), (True, 1.0), (False, 0.0), (True, 0.0)):
+        assert np.isnan(single(*kind, 0.3, -1e-3)).all()
+        assert np.isnan(pair(*kind, *kind, 0.3, 0.2, -1e-3, 0.0, 1.0)).all()
+        assert np.isnan(pair(*kind, *kind, 0.3, 0.2, 1.0, 0.0, -1e-3)).all()
+        assert np.isfinite(single(*kind, 0.3, -1e-12)).all()
+
+
+def test_units_that_are_not_gated_give_nan() -> None:
+    for code in (3, 5, 7, -1, 2**30):
+        assert np.isnan(gated(code)[1:]).all()

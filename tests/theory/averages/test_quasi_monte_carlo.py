@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo
+from curriculode.theory.averages import FieldAverages, FieldLaw, QuasiMonteCarlo, quasi_monte_carlo
 from curriculode.theory.averages.quasi_monte_carlo import normal_points
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks import ExampleLaw
@@ -72,9 +72,12 @@ def test_every_average_against_quadrature(name: str, loss: str, case: str) -> No
         out = FieldAverages.empty(2, 2, 1)
         engine.averages(law, v, out)
         values = {
-            "force": out.force, "stein": out.student @ law.covariance, "square": out.square, "readout": out.readout,
+            "force": out.force,
+            "stein": out.student @ law.covariance,
+            "square": out.square,
+            "readout": out.readout,
             "error": np.array(engine.errors(law, v)),
-        }  # fmt: skip
+        }
         for key, value in values.items():
             samples.setdefault(key, []).append(value.copy())
     truth = {
@@ -162,3 +165,18 @@ def test_error_falls_faster_than_monte_carlo() -> None:
         spread.append(np.std(values, ddof=1))
     slope = np.polyfit(np.log(sizes), np.log(spread), 1)[0]
     assert slope < -0.8
+
+
+def test_nets_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one used longest ago is let go when all together are more than the limit."""
+    monkeypatch.setattr(quasi_monte_carlo, "_nets", quasi_monte_carlo.OrderedDict())
+    monkeypatch.setattr(quasi_monte_carlo, "_MOST_BYTES", 3 * 2 * 256 * 8)
+    nets = [normal_points(2, 256, seed) for seed in range(3)]
+    assert all(normal_points(2, 256, seed) is net for seed, net in enumerate(nets))
+    assert normal_points(2, 256, 0) is nets[0]
+    normal_points(2, 256, 3)
+    assert [key[2] for key in quasi_monte_carlo._nets] == [2, 0, 3]
+    assert np.array_equal(normal_points(2, 256, 1), nets[1])
+    large = normal_points(2, 2**12, 0)
+    assert not quasi_monte_carlo._nets
+    assert np.array_equal(normal_points(2, 2**12, 0), large)

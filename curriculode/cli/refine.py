@@ -1,0 +1,101 @@
+"""`curriculode refine`: a sweep near a boundary, and its phase diagram."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import parse
+from .options import Request, takes
+from .outputs import Outputs
+from .report import print_files, print_json, save_figure
+from .tables import dask_executor, table_names, write_table
+
+
+@takes("dimension", "points", "averages", "accuracy", "rtol", "atol", "method", "noise_terms", "space", "workers")
+def refine(
+    request: Request,
+    x: Annotated[
+        str | None, typer.Option("--x", metavar="NAME=a:b", help="Range across; NAME=a:b:log for steps that are ratios.")
+    ] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="NAME=a:b", help="Range upwards.")] = None,
+    value: Annotated[str | None, typer.Option("--value", help="Column whose boundary is looked for, or `failed`.")] = None,
+    level: Annotated[float | None, typer.Option("--level", help="The value that it crosses on the boundary.")] = None,
+    gap: Annotated[
+        str | None,
+        typer.Option("--gap", metavar="ORDER,ORDER", help="The boundary of the region where the gap of two orders is significant."),
+    ] = None,
+    budget: Annotated[int | None, typer.Option("--budget", help="Most places that are computed; by default 200.")] = None,
+    finest: Annotated[
+        int | None, typer.Option("--finest", help="How often a square of the coarse grid may be halved; by default 5.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", help="Initial conditions of each place: seeds 0, 1, ...; by default 1.")
+    ] = None,
+    runs: Annotated[
+        int | None, typer.Option("--runs", help="Simulated runs from each initial condition; by default 0, theory alone.")
+    ] = None,
+    store: Annotated[Path | None, typer.Option("--store", help="SQLite file of finished points, as for `sweep`.")] = None,
+    dask: Annotated[str | None, typer.Option("--dask", help="Address of a Dask scheduler whose workers compute.")] = None,
+) -> int:
+    """A sweep of two ranges that spends its points where a boundary is, with its phase diagram.
+
+    Example: curriculode refine --x levels.hard.noise=0.2:0.8 --y training.learning_rate=0.5:8:log --level 0.25 --budget 100
+    """
+    from curriculode.figures.plots.phase_diagram import phase_diagram
+    from curriculode.sims.sweep.refine import refine
+    from curriculode.theory.core.errors import InputError
+
+    request = request.with_options(
+        x=x, y=y, value=value, level=level, gap=gap, budget=budget, finest=finest, seeds=seeds, runs=runs
+    )
+    ranges = [request.option(name, None) for name in ("x", "y")]
+    if None in ranges:
+        raise InputError("refine needs two ranges; give --x NAME=a:b and --y NAME=a:b, such as --x levels.hard.noise=0.2:0.8")
+    across, up = parse.extent(ranges[0], "--x"), parse.extent(ranges[1], "--y")
+    orders = None if request.option("gap", None) is None else parse.names(request.option("gap", ""))
+    column, crossed, study = request.option("value", "classification_error"), request.option("level", None), request.study
+    names = [*table_names(request.stem, ".csv"), *(f"{request.stem}.{suffix}" for suffix in ("png", "pdf", "toml"))]
+    outputs = Outputs(request.out, "refine", request.settings(), names, request.force)
+    table = refine(
+        study.experiment,
+        across,
+        up,
+        column,
+        level=crossed,
+        gap=orders,
+        budget=request.option("budget", 200),
+        finest=request.option("finest", 5),
+        seeds=request.option("seeds", 1),
+        runs=request.option("runs", 0),
+        store=store,
+        dimension=study.dimension,
+        numerics=study.numerics,
+        executor=None if dask is None else dask_executor(dask),
+        progress=request.progress,
+    )
+    stem = request.stem
+    if table.attrs["interrupted"]:  # unfinished results take no finished ones' place
+        stem += "-partial"
+        names = [*table_names(stem, ".csv"), f"{stem}.png", f"{stem}.pdf", f"{stem}.toml"]
+        outputs = Outputs(request.out, "refine", request.settings(), names, True)
+    write_table(outputs, stem, ".csv", table)
+    diagram = phase_diagram(table, across[0], up[0], column, gap=orders, levels=None if crossed is None else [crossed])
+    save_figure(outputs, stem, diagram.ax.figure)
+    outputs.write(f"{stem}.toml", lambda path: path.write_text(request.settings(), encoding="utf-8"))
+    places = len(diagram.table)
+    if request.json:
+        print_json(
+            {
+                "command": "refine",
+                "experiment": study.experiment.to_dict(),
+                "places": places,
+                "status": table.attrs["status"],
+                "table": table.to_dict("list"),
+                "files": outputs.written,
+            }
+        )
+    else:
+        print(f"{places} places; {table.attrs['status']}")
+        print_files(outputs)
+    return 130 if table.attrs["interrupted"] else 0

@@ -1,0 +1,118 @@
+"""Which final values are kept of a point, and where each stands among its numbers.
+
+All observables and all order parameters are kept, as one row of floats whose columns follow from a few words, the layout: so a
+table of other columns costs no computing.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.results.registered import OBSERVABLES, Observable, observable_names
+from curriculode.theory.results.states import StateRecord, entry_names
+from curriculode.theory.tasks import TASKS
+from curriculode.theory.tasks.blocks import Blocks
+
+_MOST_KEPT = 4096  # order parameters; of wider students those asked for, since a point would take megabytes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the numbers of a point are.
+
+    task : its kind;  observables : names of scalar ones;  shape : (blocks, K, P)
+    entries : order parameters, or None for all of that shape
+    parts : endings of the columns there are of each name: "" and "_standard_error" of the theory, "_simulation" and
+        "_simulation_standard_error"; with the latter, the number of diverged runs stands at the end
+    """
+
+    task: str
+    observables: tuple[str, ...]
+    shape: tuple[int, int, int]
+    entries: tuple[str, ...] | None
+    parts: tuple[str, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment, parts: tuple[str, ...], asked: Iterable[str]) -> "Layout":
+        """The layout of a point of this experiment, where those names are `asked` for."""
+        blocks = Blocks.of(experiment.task)
+        K, P = experiment.student.width, blocks.references
+        count = blocks.count * (K * (K + 1) // 2 + K * P) + K
+        entries = None
+        if count > _MOST_KEPT:
+            known = set(entry_names(blocks.count, K, P))
+            entries = tuple(sorted(known & set(asked)))
+        names = (*observable_names(experiment.task), "accuracy")
+        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts)
+
+    @classmethod
+    def from_text(cls, text: str) -> "Layout":
+        """The layout of a text that `text` gave."""
+        return _layout(text)
+
+    @cached_property
+    def text(self) -> str:
+        """The layout in a line."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of everything that is kept, in order."""
+        return [*self.observables, *(entry_names(*self.shape) if self.entries is None else self.entries)]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        names = self.names
+        columns = [name + part for part in self.parts for name in names]
+        if "_simulation" in self.parts:
+            columns.append("diverged_runs")
+        return {name: i for i, name in enumerate(columns)}
+
+    def places(self, columns: Sequence[str]) -> list[int]:
+        """Where each column stands; one beyond the last number for what is not kept."""
+        return [self._places.get(name, len(self._places)) for name in columns]
+
+    def lacks(self, wanted: Sequence[str]) -> list[str]:
+        """Those of the wanted names that a point of this layout could have, and that are not kept."""
+        known = set(self.names)
+        return [name for name in wanted if name not in known and self._could_have(name)]
+
+    def _could_have(self, name: str) -> bool:
+        if name.endswith("]"):
+            return self.entries is not None and name in entry_names(*self.shape)
+        if name in OBSERVABLES:
+            return _is_for(OBSERVABLES[name], self.task)
+        return self.task in TASKS and name in TASKS[self.task].observable_names
+
+    def final(self, record: StateRecord) -> np.ndarray:
+        """The values of all names at the last time, names first: (names,) of a trajectory, (names, runs) of an ensemble."""
+        time = len(record.lead) - 1
+        scalars = [np.take(record.observable(name), -1, axis=time) for name in self.observables]
+        Q, M, v = (np.take(part, -1, axis=time) for part in record.blocked)
+        upper = np.triu_indices(Q.shape[-1])
+        state = np.concatenate([part.reshape(*v.shape[:-1], -1) for part in (Q[..., upper[0], upper[1]], M, v)], axis=-1)
+        if self.entries is not None:
+            order = {name: i for i, name in enumerate(entry_names(*self.shape))}
+            state = state[..., [order[name] for name in self.entries]]
+        return np.ascontiguousarray(np.concatenate([np.array(scalars), np.moveaxis(state, -1, 0)]))
+
+
+@lru_cache(maxsize=256)
+def _layout(text: str) -> Layout:
+    given = json.loads(text)
+    entries = given["entries"]
+    return Layout(
+        task=given["task"],
+        observables=tuple(given["observables"]),
+        shape=tuple(given["shape"]),
+        entries=None if entries is None else tuple(entries),
+        parts=tuple(given["parts"]),
+    )
+
+
+def _is_for(observable: Observable, kind: str) -> bool:
+    return observable.tasks is None or kind in observable.tasks

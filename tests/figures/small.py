@@ -1,0 +1,86 @@
+"""The figures of the gallery on small grids and with few runs, computed once and drawn: enough for what tests assert."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache, partial
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+
+from curriculode.figures import gallery
+
+_ORDERS = ["curriculum", "random"]
+_WIDE = {"student.width": [2, 16], "protocol.order": _ORDERS}
+_GRIDS = {
+    "width": {"student.width": [6, 16], "levels.hard.noise": [0.3, 0.6], "protocol.order": _ORDERS},
+    "easy": {"levels.easy.share": [0.1, 0.3], "levels.easy.noise": [0.1, 0.3], "protocol.order": _ORDERS},
+    "rate": {"training.learning_rate": [1.0, 8.0, 64.0], "levels.hard.noise": [0.1, 1.0]},
+}
+# Numbers of runs, as shares of those of the figure.
+_SCALES = {
+    "batch-coupling": 0.125,
+    "batch-gain": 0.1,
+    "batch-online": 0.125,
+    "committee": 0.25,
+    "difficulty": 0.1,
+    "finite-size": 0.05,
+    "lottery": 0.05,
+    "perceptron-orders": 0.2,
+    "phase-diagrams": 0.1,
+    "signal-to-noise": 0.1,
+    "width-gap": 0.1,
+}
+# Constants of the figure's module in place of its own. What is a function is told the module.
+_SMALL: dict[str, dict[str, Any]] = {
+    "batch-coupling": {
+        "_LOSSES": ("logistic",),
+        "_ORDERS": tuple(_ORDERS),
+        "_COUPLINGS": (1e-3, 0.3, 100.0),
+        "_MEASURED": (1e-3, 0.3),
+    },
+    "batch-gain": {"_ALPHAS": (1.0,), "_EASY": (0.0, 0.8), "_HARD": (8.0,)},
+    "batch-online": {"_ALPHAS": (0.5, 4.0), "_MEASURED": (0.5,)},
+    "committee": {"_DIMENSION": 1000, "_STARTS": 4},
+    "difficulty": {"_NOISES": (0.2, 0.4, 0.6, 0.8)},
+    "lottery": {"_WIDTHS": {4: 8_000, 8: 1_500, 16: 500}, "_NOISES": (0.2, 0.6)},
+    "perceptron-orders": {"_EASY": (0.0, 0.4), "_HARD": (1.0, 2.0), "_SHARES": (0.2, 0.5)},
+    "perceptron-speedup": {"_GRIDS": lambda module: {part: _ends(grid) for part, grid in module._GRIDS.items()}},
+    "phase-diagrams": {
+        "_PARTS": lambda module: {name: replace(part, over=_GRIDS[name], seeds=30) for name, part in module._PARTS.items()},
+        "sweep": lambda module: partial(module.sweep, workers=1),
+        "_POINTS": 128,
+    },
+    "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (160, 40)}},
+    "width-gap": {"_WIDTHS": {4: 1200, 16: 400, 32: 100}, "_SHOWN": (4, 16, 32)},
+    "xor-orders": {"_STUDY": lambda module: module._STUDY.set(points=128, times=6, over=_WIDE)},
+}
+
+
+def _ends(grid: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """First, middle and last values."""
+    return {name: values[[0, len(values) // 2, -1]] for name, values in grid.items()}
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"curriculode.figures.gallery.{name.replace('-', '_')}")
+
+
+@cache
+def computed(name: str) -> tuple[pd.DataFrame, Any]:
+    """The table of a figure at its small size, and its picture."""
+    module, figure = _module(name), gallery.figure(name)
+    values = {key: value(module) if callable(value) else value for key, value in _SMALL.get(name, {}).items()}
+    told: list[float] = []
+    with patch.multiple(module, **values) if values else nullcontext():
+        table = figure.compute(_SCALES.get(name, 0.04), told.append)
+        drawing = figure.draw(table)
+    assert 0.0 <= min(told, default=1.0) <= max(told, default=1.0) <= 1.0 + 1e-9  # finished fractions
+    return table, drawing
+
+
+def table(name: str) -> pd.DataFrame:
+    return computed(name)[0]
