@@ -27,7 +27,7 @@ from curriculode.theory.core.linear_algebra import gram_spectrum
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.interface import Dynamics, Stretch
-from curriculode.theory.dynamics.packing import pack, state_names, state_size, unpack
+from curriculode.theory.dynamics.packing import pack, state_names, state_size, unpack, unpack_all
 from curriculode.theory.dynamics.setting import Setting
 
 # An integrator may leave the physical states by what its errors add up to, and rounding by more where they are singular.
@@ -124,8 +124,8 @@ class OnlineLearning(Dynamics):
         blocks, K, P = self.setting.shape
         n = len(states)
         result = State(np.empty((n, blocks, K, K)), np.empty((n, blocks, K, P)), np.tile(self._state.v, (n, 1)))
-        for i, y in enumerate(states):
-            unpack(y, result.Q[i], result.M[i], result.v[i])
+        if n:
+            unpack_all(np.ascontiguousarray(states), *result)
         return result
 
     def observe(self, states: np.ndarray) -> dict[str, np.ndarray]:

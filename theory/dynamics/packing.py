@@ -55,3 +55,10 @@ def unpack(y, Q, M, v):
                 n += 1
     for k in range(y.size - n):
         v[k] = y[n + k]
+
+
+@kernel
+def unpack_all(states, Q, M, v):
+    """`unpack` for each row of states (times, n) into Q (times, blocks, K, K), M (times, blocks, K, P), v (times, K)."""
+    for i in range(states.shape[0]):
+        unpack(states[i], Q[i], M[i], v[i])

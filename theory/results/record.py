@@ -8,8 +8,6 @@ complete.
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -219,7 +217,9 @@ def load_record(path: str | Path) -> Record:
         raise InputError(f"the record {source} cannot be read: {error.strerror or error}") from None
     except InputError:
         raise
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, RecursionError, NotImplementedError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever the readers of archives, arrays and JSON make of damaged bytes
         raise InputError(
             f"{source} is no record of curriculode, or it is damaged ({type(error).__name__}); restore it from a copy"
         ) from None
