@@ -11,6 +11,7 @@ import numpy as np
 from curriculode.theory.dynamics.interface import Dynamics, Stretch
 
 _MOST_STEPS = 1_000_000
+_MOST_BETWEEN = 1000  # steps between two output times; who needs more may be on the way to infinity, and is watched
 _REMEDY = "(the trajectory up to there is kept; a smaller learning_rate or a larger weight_decay may help)"
 # ODEPACK may keep what it knows of an integration in one place for the whole process, and compiled rates let other threads run.
 _ODEPACK = threading.RLock()
@@ -72,7 +73,7 @@ class Solver:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it complains of is told by the other way
             states, told = odeint(
-                rate, y, stops, tfirst=True, rtol=self.rtol, atol=self.atol, tcrit=[stage.end], mxstep=10_000, full_output=True
+                rate, y, stops, tfirst=True, rtol=self.rtol, atol=self.atol, tcrit=[stage.end], mxstep=_MOST_BETWEEN, full_output=True
             )
         if told["message"] != "Integration successful." or not np.abs(states).max() < self.limit:
             return self._stepwise(stage, y, times, solution)
