@@ -242,7 +242,7 @@ class Experiment(Description):
         Raises
         ------
         InputError
-            For a section that lacks or is unknown, and for settings that are not allowed.
+            For a section that is missing or unknown, and for settings that are not allowed.
         """
         return cls._built(tables)
 
