@@ -60,7 +60,7 @@ def compare(
 ) -> Comparison:
     """Compare the mean-field equations with online SGD, or the state evolution with minimisation, in `dimension` inputs.
 
-    Ctrl-C ends it with the cells that are finished.
+    Ctrl-C ends it with the cells that are finished; with none finished, KeyboardInterrupt is raised.
 
     Parameters
     ----------

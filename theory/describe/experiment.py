@@ -91,8 +91,8 @@ class Experiment(Description):
         for level, law in zip(levels, laws, strict=True):
             if not law.has_labels_of(laws[0]):
                 raise InputError(
-                    f"levels {levels[0].name!r} and {level.name!r} differ in their components, labels or teacher; a level may change "
-                    "gain and scale alone"
+                    f"levels {levels[0].name!r} and {level.name!r} differ in their components, labels or teacher; a level may "
+                    "change gain and scale alone"
                 )
         self.training.check(self.task, self.student, self.protocol)
         return self

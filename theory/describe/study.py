@@ -145,7 +145,7 @@ class Study(Description):
         Parameters
         ----------
         **settings : object
-            Fields of `Study` or of `Numerics`, told apart by their names. Fewer `runs` than starts, without `starts`, lower those.
+            Fields of `Study` or of `Numerics`, told apart by their names. `runs` given alone lowers `starts` to as many.
 
         Returns
         -------

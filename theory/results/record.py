@@ -1,9 +1,9 @@
 """The record of a result: named arrays with named dimensions, and everything that is needed to make them again.
 
-A record is a file of its own, `record.save("x.npz")` and `load_record("x.npz")`: a zip archive of one .npy file an array, as numpy
-writes it, and `record.json`'s text as the array "record": format, kind, experiment, numerics, seed, dimension, status,
-success, statistics, environment, and the shapes of the arrays. Nothing in it is code. Its checksums tell a damaged file, and it is moved into its place when
-complete.
+A record is a file of its own, `record.save("x.npz")` and `load_record("x.npz")`: a zip archive of one .npy file an array, as
+numpy writes it, and a text in JSON as the array "record": format, kind, experiment, numerics, seed, dimension, status, success,
+statistics, environment, and the shapes of the arrays. Nothing in it is code. Its checksums tell a damaged file, and it is moved
+into its place when complete.
 """
 
 import json
@@ -336,8 +336,8 @@ def load_record(path: str | Path) -> Record:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         given = header.get("format") if isinstance(header, dict) else None
         raise InputError(
-            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version that "
-            "made it"
+            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version "
+            "that made it"
         )
     if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
         raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")

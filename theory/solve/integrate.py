@@ -96,7 +96,7 @@ def integrate(
     Raises
     ------
     InputError
-        For a start that does not fit the experiment or is not physical.
+        For an experiment that learns in batches, and for a start that does not fit it or is not physical.
 
     Notes
     -----
@@ -164,8 +164,8 @@ def integrate_setting(
             return trajectory
         if 4 * points > _MOST_UNASKED:
             return trajectory.replace(
-                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not {numerics.accuracy:.1e}: "
-                f"ask for points = {4 * points} or more, or for less accuracy"
+                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not "
+                f"{numerics.accuracy:.1e}: ask for points = {4 * points} or more, or for less accuracy"
             )
         points *= 4
 

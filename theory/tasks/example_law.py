@@ -107,7 +107,8 @@ class ExampleLaw:
             raise InputError(f"the scales of the blocks, {self.scale.tolist()}, must be >= 0")
         if self.teacher.exists and self.teacher.readout.shape != (self.gain.shape[1],):
             raise InputError(
-                f"the teacher has a readout of {self.teacher.readout.size} numbers for {self.gain.shape[1]} references; give one each"
+                f"the teacher has a readout of {self.teacher.readout.size} numbers for {self.gain.shape[1]} references; give one "
+                "each"
             )
 
     def _unfit(self) -> None:
