@@ -36,6 +36,8 @@ def minimize(
 ) -> Ensemble:
     """Minimise the objective of each slice on `runs` independent samples in `dimension` inputs.
 
+    The minimum after slice s is::
+
         w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
 
     (2106.08068), by the minimisers of `curriculode.sims.spaces.minimizers`. Ctrl-C ends it early with the finished runs, and

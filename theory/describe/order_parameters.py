@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 class OrderParameters:
     """A state of the student.
 
+    Overlaps and readout are::
+
         Q^b_kl = w_k . w_l / D,    M^b_kp = w_k . u_p / D  (both within block b),    v_k
 
     Parameters

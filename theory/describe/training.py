@@ -77,6 +77,8 @@ TRAININGS: Registry[type[Training]] = Registry("training.kind")
 class OnlineSGD(Training):
     """Online stochastic gradient descent, one fresh example a step.
 
+    A step is::
+
         w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
         v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k),          e = dl/df
 
@@ -157,6 +159,8 @@ class OnlineSGD(Training):
 
 class BatchSlices(Training):
     """Batch learning in slices with elastic consolidation (Saglietti, Sarao Mannelli, Saxe 2022, 2106.08068).
+
+    Each slice s of the examples is learnt to convergence, tied to the weights of the slice before::
 
         w_s = argmin_w  sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
 

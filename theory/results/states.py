@@ -148,13 +148,14 @@ class StateRecord(Record):
     def covered_clusters(self) -> np.ndarray:
         """Number of clusters of the XOR mixture that some unit covers, 0..4, leading axes as in `v`.
 
-        Unit k covers the cluster (p, sign M_kp) of its largest |cosine| if that exceeds 1/2 and the sign of v_k is its label.
+        Unit k covers the cluster (p, sign M_kp) of its cosine of largest size where that exceeds 1/2 and sign v_k is the
+        cluster's label.
         """
         return covered_clusters(*self.blocked, self._references)
 
     @cached_property
     def specialization(self) -> np.ndarray:
-        """Mean |cosine| of the pairs of student and teacher units in their best assignment, 0..1."""
+        """Mean size of the cosines of student and teacher units in their best assignment, 0..1."""
         return specialization(self.cosines)[0]
 
     @cached_property

@@ -61,7 +61,7 @@ class Teacher:
 class ExampleLaw:
     """The Gaussian mixture of one level.
 
-    With probability pi_c the example belongs to component c, and in each block b of the inputs
+    With probability pi_c the example belongs to component c, and in each block b of the inputs::
 
         x_b = sum_p a_{cpb} u_{p,b} / sqrt(D) + s_b z_b,      z ~ N(0, 1).
 

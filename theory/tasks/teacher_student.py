@@ -42,6 +42,8 @@ class TeacherStudentLevel(Level):
 class TeacherStudent(Task):
     """A teacher committee on the relevant inputs.
 
+    The label is::
+
         y = sum_m A_m g_T(nu_m) + label_noise N(0, 1),    nu_m = u_m . x / sqrt(D),    or  y = sign(sum_m A_m g_T(nu_m))
 
     Saad & Solla 1995 (PRE 52, 4225); with irrelevant inputs and a sign teacher, the curriculum perceptron: Saglietti, Sarao

@@ -32,6 +32,8 @@ class XorLevel(Level):
 class XorMixture(Task):
     """The XOR-like Gaussian mixture: four clouds at +mu_a, -mu_a (label +1) and +mu_b, -mu_b (label -1).
 
+    An example is::
+
         x = gain * (+-mu_p) / sqrt(D) + sigma z,      mu_a . mu_b = 0,   |mu_p|^2 / D = separation,   z ~ N(0, 1)
 
     Refinetti, Goldt, Krzakala, Zdeborova (2102.11742); Ben Arous, Gheissari, Jagannath (2206.04030); Sarao Mannelli,
@@ -42,7 +44,7 @@ class XorMixture(Task):
     kind : {"xor-mixture"}
         Its name in files.
     separation : float, default 1.0
-        |mu|^2 / D of each centroid, > 0.
+        mu . mu / D of each centroid, > 0.
     faded_fraction : float, default 0.0
         Fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 the inputs form two
         blocks (amplified, plain).
