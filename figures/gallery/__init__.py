@@ -57,12 +57,27 @@ def figure(name: str) -> NamedFigure:
 
 
 def register_figure(name: str, figure: NamedFigure) -> NamedFigure:
-    """Make a figure of your own known by its name, for `curriculode figure NAME` and in its list; returns it.
+    """Make a figure of your own known by its name, for `curriculode figure NAME` and in its list.
 
-    name : of letters, digits, - and _, since files are named after it
+    Parameters
+    ----------
+    name : str
+        Of letters, digits, - and _, since files are named after it.
+    figure : NamedFigure
+        The figure.
 
-    Raises `InputError` for what is no `NamedFigure`, and for a name that is taken.
+    Returns
+    -------
+    NamedFigure
+        The same figure.
 
+    Raises
+    ------
+    InputError
+        For what is no `NamedFigure`, and for a name that is taken.
+
+    Examples
+    --------
     >>> import pandas as pd
     >>> from curriculode.figures.plots.style import new_figure
     >>> own = NamedFigure(title="A line", caption="Nothing but a line.", experiment="finite-size",

@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 class NamedFigure:
     """A figure of the gallery, or of a user's own.
 
-    title : what it shows, in one line
-    caption : what is drawn, with all settings; what a paper would print below it
-    experiment : what it is computed from: the name of a built-in experiment, the path of a TOML file, or an `Experiment` or `Study`
-    compute : (scale, report) -> table; `scale` multiplies the numbers of runs, `report` is told the finished fraction
-    draw : table -> matplotlib figure
+    Parameters
+    ----------
+    title : str
+        What it shows, in one line.
+    caption : str
+        What is drawn, with all settings; what a paper would print below it.
+    experiment : str, Path, Experiment or Study
+        What it is computed from: the name of a built-in experiment, the path of a TOML file, or the experiment or study itself.
+    compute : callable
+        (scale, report) -> table; `scale` multiplies the numbers of runs, `report` is told the finished fraction.
+    draw : callable
+        Table -> matplotlib figure.
 
-    Raises `InputError` for a part that is missing or is something else.
+    Raises
+    ------
+    InputError
+        For a part that is missing or is something else.
     """
 
     title: str

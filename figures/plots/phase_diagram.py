@@ -22,9 +22,22 @@ _RASTER = 300  # pixels a side, where the points of a diagram are not those of a
 class PhaseDiagram:
     """What was drawn, and its numbers.
 
-    ax : the axes;  mesh : the heat map;  contours : its contour lines, or None;  colorbar : or None
-    hatching : cells where a gap is not significant, or None;  failures : cells and marks where seeds failed
-    table : one row a cell: x, y, value, standard_error, seeds, failed, and for a gap p_value and significant
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    mesh : QuadMesh
+        The heat map.
+    contours : ContourSet or None
+        Its contour lines, where there are any.
+    colorbar : Colorbar
+        That of the heat map.
+    hatching : QuadMesh or None
+        Cells where a gap is not significant.
+    failures : list of artists
+        Cells and marks where seeds failed.
+    table : DataFrame
+        One row a cell: x, y, value, standard_error, seeds, failed, and for a gap p_value and significant.
     """
 
     ax: "Axes"
@@ -50,15 +63,41 @@ def phase_diagram(
 ) -> PhaseDiagram:
     """Draw a column of a sweep's table over two of its parameters: heat map and contours of the mean over seeds.
 
-    table : of `sweep` or `refine`, or read from its CSV
-    x, y : varied parameters, such as "student.width";  value : a column, such as "classification_error" or "failed"
-    gap : two orders, such as ("curriculum", "random"): the value of the first minus that of the second, paired by seed. Cells
-        where it is not significant are hatched: two-sided paired t test over seeds, p > `significance`, each cell by itself
-    where : values of what else varies;  levels : of the contours; by default a few
-
     Cells in which every seed failed are grey; a cross marks those in which some did. Axes are logarithmic where the values of a
     parameter are. Cells reach half-way to the neighbouring values; points that are no grid own what is nearest to them.
 
+    Parameters
+    ----------
+    table : DataFrame
+        Of `sweep` or `refine`, or read from its CSV.
+    x, y : str
+        Varied parameters, such as "student.width".
+    value : str, default "classification_error"
+        A column, such as "classification_error" or "failed".
+    gap : sequence of str, optional
+        Two orders, such as ("curriculum", "random"): the value of the first minus that of the second, paired by seed. Cells
+        where it is not significant are hatched: two-sided paired t test over seeds, p > `significance`, each cell by itself.
+    where : mapping of str to value, optional
+        Values of what else varies.
+    levels : sequence of float, optional
+        Of the contours; by default a few.
+    significance : float, default 0.05
+        Of that test, in (0, 1).
+    ax : Axes, optional
+        Where to draw, by default on a new figure.
+
+    Returns
+    -------
+    PhaseDiagram
+        What was drawn, and its numbers.
+
+    Raises
+    ------
+    InputError
+        For columns that the table has not, and where what else varies is not fixed.
+
+    Examples
+    --------
     >>> import curriculode as cu
     >>> experiment = cu.load("xor-curriculum").replace({"protocol.duration": 1.0})
     >>> grid = {"student.width": [1, 2, 4, 8], "levels.hard.noise": [0.2, 0.4]}

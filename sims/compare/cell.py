@@ -76,7 +76,10 @@ class Cell:
         if not self.ensemble.finite.all():
             return f"simulation: {self.ensemble.status}"
         if self.ensemble.run.size < FEWEST_RUNS:
-            return f"{self.ensemble.run.size} runs are too few to tell chance from a disagreement; use at least {FEWEST_RUNS}, better 32"
+            return (
+                f"{self.ensemble.run.size} runs are too few to tell chance from a disagreement; use at least {FEWEST_RUNS}, "
+                "better 32"
+            )
         return None
 
     def _read(self, record: StateRecord) -> dict[str, np.ndarray]:

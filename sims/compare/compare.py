@@ -60,16 +60,56 @@ def compare(
 ) -> Comparison:
     """Compare the mean-field equations with online SGD, or the state evolution with minimisation, in `dimension` inputs.
 
-    runs : simulated runs of each cell, spread evenly over the starts; fewer than 4 cannot tell chance from a disagreement
-    starts : number of initial conditions; number j is `experiment.initial(dimension, seed, j)`, for theory and runs alike
-    over : dotted parameter -> values; the cells of the comparison are all combinations, from shared starts and seeds
-    numerics : how, see `Numerics`; the keywords that follow are shortcuts for single settings of it
-    times : by default 21;  points : of the nets, by default 1024; their own error is part of the comparison
-    rtol : by default 1e-6 for closed forms, and for nets a hundredth of what the statistics of so many runs could resolve
+    Ctrl-C ends it with the cells that are finished; with none finished, KeyboardInterrupt is raised.
 
-    Batch learning is compared at the end of each slice; it has no starts, spaces, times or tolerances to choose, and leaves them
-    unused. Ctrl-C ends it with the cells that are finished.
+    Parameters
+    ----------
+    experiment : Experiment
+        Batch learning is compared at the end of each slice; it has no starts, spaces, times or tolerances to choose, and
+        leaves them unused.
+    dimension : int
+        D, at least K + P inputs in every block.
+    runs : int, default 32
+        Simulated runs of each cell, spread evenly over the starts; fewer than 4 cannot tell chance from a disagreement.
+    seed : int or SeedSequence, default 0
+        Of starts and runs.
+    starts : int, default 1
+        Number of initial conditions; number j is `experiment.initial(dimension, seed, j)`, for theory and runs alike.
+    over : mapping of str to sequence, optional
+        Dotted parameter -> values; the cells of the comparison are all combinations, from shared starts and seeds.
+    numerics : Numerics, optional
+        How; the keywords from `space` to `workers` are shortcuts for single settings of it.
+    space : str, optional
+        See `Numerics`.
+    times : int or array_like of float, optional
+        By default 21.
+    spacing : str, optional
+        See `Numerics`.
+    points : int, optional
+        Of the nets, by default 1024; their own error is part of the comparison.
+    rtol : float, optional
+        By default 1e-6 for closed forms, and for nets a hundredth of what the statistics of so many runs could resolve.
+    atol : float, optional
+        By default a hundredth of rtol.
+    averages : str, optional
+        See `Numerics`.
+    workers : int, optional
+        Threads, by default one a core.
+    progress : bool or callable, optional
+        As for `simulate`.
 
+    Returns
+    -------
+    Comparison
+        The numbers and the verdict.
+
+    Raises
+    ------
+    InputError
+        For a cell that cannot exist, before the first is computed.
+
+    Examples
+    --------
     >>> from curriculode import load, compare
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 2.0})
     >>> compare(experiment, dimension=500, runs=8, times=3, points=256).agrees

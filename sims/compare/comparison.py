@@ -40,11 +40,25 @@ class Comparison:
 
     * its standard error times the critical value of Student's t, at a false-alarm rate of 0.001 for the whole cell: scatter of
       the runs about the theory of their own start, and the error of the theory's nets, pooled over starts,
-    * the room for the shift of the mean, which is of order 1/D: 20/D (at most D^(-1/2)) of the quantity's own scale, plus twice the
-      variance of a single run, which is of order 1/D as well and shows where an instability amplifies both.
+    * the room for the shift of the mean, which is of order 1/D: 20/D (at most D^(-1/2)) of the quantity's own scale, plus twice
+      the variance of a single run, which is of order 1/D as well and shows where an instability amplifies both.
 
-    So the verdict sharpens as 1/D, and `summary` says how sharp it is: the smallest relative error of each rate that the comparison
-    would have called a disagreement (`finds_learning_rate`, ...). With one start all statements, the gaps too, are about that start.
+    So the verdict sharpens as 1/D, and `summary` says how sharp it is: the smallest relative error of each rate that the
+    comparison would have called a disagreement (`finds_learning_rate`, ...). With one start all statements, the gaps too, are
+    about that start.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        The finished cells: `labels`, `experiment`, `theory` of each start, `ensemble`.
+    dimension : int
+        D.
+    seed : int or SeedSequence
+        Of starts and runs.
+    status : str
+        One sentence: how many cells finished.
+    interrupted : bool, default False
+        Whether Ctrl-C ended it.
     """
 
     cells: list[Cell]
@@ -67,20 +81,30 @@ class Comparison:
         return bool(self.cells) and all(cell.agrees for cell in self.cells)
 
     def to_frame(self) -> "pd.DataFrame":
-        """All numbers: one row a cell, quantity and time.
+        """Return all numbers as a table.
 
-        theory, simulation : means over the runs (and their starts); simulation_error : standard error of the mean of the runs,
-        scatter between starts included; standard_error : of the deviation, over runs; scatter : of a single run's deviation;
-        theory_error : of the theory's averages; deviation : simulation - theory, paired by start; then the deviation in
-        standard errors and in units of D^(-1/2); allowed : the limit of the verdict; tested, agrees : whether it counts,
-        whether it holds.
+        Returns
+        -------
+        DataFrame
+            One row a cell, quantity and time. `theory`, `simulation`: means over the runs (and their starts); `simulation_error`:
+            standard error of the mean of the runs, scatter between starts included; `standard_error`: of the deviation, over runs;
+            `scatter`: of a single run's deviation; `theory_error`: of the theory's averages; `deviation`: simulation - theory,
+            paired by start; then the deviation in standard errors and in units of D^(-1/2); `allowed`: the limit of the verdict;
+            `tested`, `agrees`: whether it counts, whether it holds.
         """
         import pandas as pd
 
         return pd.concat([cell.table for cell in self.cells], ignore_index=True)
 
     def summary(self) -> "pd.DataFrame":
-        """One row a cell: final accuracy at the hardest level by theory and simulation, the worst deviations, the verdict."""
+        """Return the essence of each cell as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row a cell: final accuracy at the hardest level by theory and simulation, the worst deviations, the smallest error
+            of each rate that would have been found, the verdict.
+        """
         import pandas as pd
 
         rows = []
@@ -111,7 +135,13 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def verdict(self) -> str:
-        """The verdict as one sentence."""
+        """Return the verdict in words.
+
+        Returns
+        -------
+        str
+            One sentence.
+        """
         if self.agrees:
             worst = max(row["share_of_allowed"] for _, row in self.summary().iterrows())
             return (
@@ -147,9 +177,12 @@ class Comparison:
         return f"; it would have noticed {', '.join(words)}" if words else ""
 
     def gaps(self) -> "pd.DataFrame":
-        """Final accuracy gained over each other order, paired run by run (shared starts and seeds).
+        """Return the final accuracy gained over each other order, paired run by run (shared starts and seeds).
 
-        One row for each pair of cells that differ in `protocol.order` only: gap by theory, by simulation, its standard error.
+        Returns
+        -------
+        DataFrame
+            One row for each pair of cells that differ in `protocol.order` only: gap by theory, by simulation, its standard error.
         """
         import pandas as pd
 
@@ -183,6 +216,19 @@ class Comparison:
         return pd.DataFrame(rows)
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
-        """Theory lines through simulation points with error bands; see `curriculode.figures.plots.comparison.plot_comparison`."""
+        """Draw theory as lines through simulation points with error bands.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw, for a comparison of one panel; by default on a new figure.
+        **options : object
+            `quantity`: "accuracy" (the default), an observable, or an order parameter such as "Q[0,0]".
+
+        Returns
+        -------
+        Axes
+            What was drawn on; an array of them for a new figure.
+        """
         # Pictures live a floor above, which this one must not import: they are loaded by name when asked for.
         return import_module("curriculode.figures.plots.comparison").plot_comparison(self, ax=ax, **options)

@@ -8,9 +8,9 @@ start s, the mean deviation has the variance
 Var d over all runs (each is paired to its own start, so they are independent: R - 1 degrees of freedom), sigma_net^2 the variance
 between nets of one start, pooled over the starts with several (sum_s (n_s - 1) degrees of freedom).
 
-The mean itself shifts with 1/D. Room for that is `SHIFT` / D, and no more than D^(-1/2), of the quantity's own scale, the largest root
-mean square that it has had so far; and twice the variance of a single run, which is of order 1/D as well, and grows with the shift
-where an instability amplifies both.
+The mean itself shifts with 1/D. Room for that is `SHIFT` / D, and no more than D^(-1/2), of the quantity's own scale, the largest
+root mean square that it has had so far; and twice the variance of a single run, which is of order 1/D as well, and grows with the
+shift where an instability amplifies both.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ class Tested:
     """A quantity held against theory, each array (times,).
 
     theory, simulation : means;  simulation_error : of the mean of the runs;  deviation, standard_error : of the paired difference
-    scatter : of a single run's deviation;  theory_error : of the theory's nets;  allowed : largest deviation that is no disagreement
+    scatter : of a single run's deviation;  theory_error : of the theory's nets
+    allowed : largest deviation that is no disagreement
     """
 
     theory: np.ndarray
@@ -44,7 +45,8 @@ class Tested:
 def judge(lines: list[np.ndarray], runs: np.ndarray, start: np.ndarray, dimension: int, tests: int, rounding: float) -> Tested:
     """The verdict on a quantity.
 
-    lines : for each start the theory by each of its nets, (nets, times);  runs : (runs, times);  start : (runs,) index of each run's
+    lines : for each start the theory by each of its nets, (nets, times)
+    runs : (runs, times);  start : (runs,) index of each run's
     tests : how many such tests share the chance of a false alarm;  rounding : relative error of the integrator
     """
     count, times = runs.shape

@@ -28,7 +28,8 @@ def spread(
 ) -> tuple[list[Any], bool]:
     """Results of `work(group, stop)` for all groups, on `workers` threads, and whether Ctrl-C ended it.
 
-    Then `stop` is set, and the results are those that are finished, None for the others; with none finished, KeyboardInterrupt goes on.
+    Then `stop` is set, and the results are those that are finished, None for the others; with none finished, KeyboardInterrupt
+    goes on.
     fraction : how much is done, for the bar, which `progress` may switch on or off or take the place of
     """
     stop, interrupted = threading.Event(), False

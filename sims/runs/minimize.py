@@ -36,21 +36,51 @@ def minimize(
 ) -> Ensemble:
     """Minimise the objective of each slice on `runs` independent samples in `dimension` inputs.
 
-    w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
-    (2106.08068), by the minimisers of `sims/minimizers.py`.
+    The minimum after slice s is::
 
-    experiment : with `BatchSlices` as its training; strengths that are "optimal" are those of the state evolution
-    dimension : D, at least two inputs in every block
-    first : number of the first run: runs first ... first + runs - 1 are those of one endless ensemble
-    seed : the examples of level k in run i come from SeedSequence(seed, spawn_key=(i, k)): the same bits whatever the number of
-        workers, and the same examples in every order, so that orders can be compared run by run
-    tolerance : root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`)
-    numerics, workers, progress : as for `simulate`; of the numerics only the workers are of use here
+        w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
 
-    The teacher points along the first input: Gaussian inputs know no direction, so this is exact in law. Ctrl-C ends it early
-    with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised. Raises `InputError` for an
-    experiment that learns online, a minimum that is not unique, and examples that need more than 4 GB.
+    (2106.08068), by the minimisers of `curriculode.sims.spaces.minimizers`. Ctrl-C ends it early with the finished runs, and
+    `status` says so; with none finished, KeyboardInterrupt is raised.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        With `BatchSlices` as its training; strengths that are "optimal" are those of the state evolution.
+    dimension : int
+        D, at least two inputs in every block.
+    runs : int, default 32
+        How many.
+    first : int, default 0
+        Number of the first run: runs first ... first + runs - 1 are those of one endless ensemble.
+    seed : int or SeedSequence, default 0
+        The examples of level k in run i come from SeedSequence(seed, spawn_key=(i, k)): the same bits whatever the number of
+        workers, and the same examples in every order, so that orders can be compared run by run.
+    tolerance : float, default 1e-5
+        Root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`).
+    numerics : Numerics, optional
+        Only the workers are of use here.
+    workers : int, optional
+        Threads; a shortcut for that setting of the numerics.
+    progress : bool or callable, optional
+        As for `simulate`.
+
+    Returns
+    -------
+    Ensemble
+        The overlaps of each run at the end of each slice.
+
+    Raises
+    ------
+    InputError
+        For an experiment that learns online, a minimum that is not unique, and examples that need more than 4 GB.
+
+    Notes
+    -----
+    The teacher points along the first input: Gaussian inputs know no direction, so this is exact in law.
+
+    Examples
+    --------
     >>> from curriculode import load, minimize
     >>> minimize(load("batch-perceptron"), dimension=100, runs=4).Q.shape
     (4, 2, 2, 1, 1)

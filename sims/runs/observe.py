@@ -39,11 +39,48 @@ def observe(
 ) -> Observations:
     """Simulate `runs` runs and keep the chosen observables only: 8 bytes for each run, time and observable.
 
-    observables : of the task's ("generalization_error", "classification_error", "covered_clusters" or "specialization") and those
-        registered, by default all; "accuracy", and order parameters such as "Q[0,0]"
-    times : by default 2, start and end
-    Other arguments, the numbers of each run, and Ctrl-C as for `simulate`.
+    The numbers of each run, and Ctrl-C, are as for `simulate`.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        With `OnlineSGD` as its training.
+    observables : str or sequence of str, optional
+        Of the task's ("generalization_error", "classification_error", "covered_clusters" or "specialization") and those
+        registered, by default all; "accuracy", and order parameters such as "Q[0,0]".
+    dimension : int
+        D, at least K + P inputs in every block.
+    runs : int
+        How many, >= 2.
+    seed : int or SeedSequence, default 0
+        Run i uses the generator of SeedSequence(seed, spawn_key=(i,)).
+    start : OrderParameters, optional
+        One start for all runs; by default run i starts from `experiment.initial(dimension, seed, i)`.
+    numerics : Numerics, optional
+        How; the keywords from `space` to `points` are shortcuts for single settings of it.
+    space : str, optional
+        See `Numerics`.
+    times : int or array_like of float, optional
+        By default 2, start and end.
+    spacing : str, optional
+        See `Numerics`.
+    workers, points : int, optional
+        As for `simulate`.
+    progress : bool or callable, optional
+        As for `simulate`.
+
+    Returns
+    -------
+    Observations
+        The observables of each run; NaN for one that diverged.
+
+    Raises
+    ------
+    InputError
+        For an observable that is not known, and what `simulate` does not allow.
+
+    Examples
+    --------
     >>> from curriculode import load, observe
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 1.0})
     >>> observe(experiment, ["covered_clusters", "v[0]"], dimension=100, runs=600).covariance().shape

@@ -48,18 +48,50 @@ def simulate(
 ) -> Ensemble:
     """Simulate `runs` independent runs of online SGD in `dimension` inputs.
 
-    dimension : D, at least K + P inputs in every block
-    first : number of the first run: runs first ... first + runs - 1 are those of one endless ensemble
-    seed : run i uses the generator of SeedSequence(seed, spawn_key=(i,)): the same bits whatever the number of workers
-    start : one start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed, i)`
-    numerics : how, see `Numerics`; the keywords that follow are shortcuts for single settings of it
-    times, spacing : output times as for `integrate`, rounded to whole steps n / D
-    points : of the nets that average the errors of the recorded states, by default 1024
-    progress : True or False, or a function called with the finished fraction; by default a bar appears on a terminal when
-        the work takes more than two seconds
-
     Ctrl-C ends it early with the finished runs, and `status` says so; with none finished, KeyboardInterrupt is raised.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        With `OnlineSGD` as its training.
+    dimension : int
+        D, at least K + P inputs in every block.
+    runs : int, default 32
+        How many.
+    first : int, default 0
+        Number of the first run: runs first ... first + runs - 1 are those of one endless ensemble.
+    seed : int or SeedSequence, default 0
+        Run i uses the generator of SeedSequence(seed, spawn_key=(i,)): the same bits whatever the number of workers.
+    start : OrderParameters or sequence of OrderParameters, optional
+        One start for all runs, or one each; by default run i starts from `experiment.initial(dimension, seed, i)`.
+    numerics : Numerics, optional
+        How; the keywords from `space` to `points` are shortcuts for single settings of it.
+    space : str, optional
+        See `Numerics`.
+    times : int or array_like of float, optional
+        As for `integrate`, rounded to whole steps n / D.
+    spacing : str, optional
+        See `Numerics`.
+    workers : int, optional
+        Threads, by default one a core.
+    points : int, optional
+        Of the nets that average the errors of the recorded states, by default 1024.
+    progress : bool or callable, optional
+        True or False, or a function called with the finished fraction; by default a bar appears on a terminal when the work
+        takes more than two seconds.
+
+    Returns
+    -------
+    Ensemble
+        Order parameters of each run at the output times.
+
+    Raises
+    ------
+    InputError
+        For an experiment that learns in batches, and for starts that do not fit it or are not physical.
+
+    Examples
+    --------
     >>> from curriculode import load, simulate
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 1.0})
     >>> simulate(experiment, dimension=100, runs=4, times=3).v.shape

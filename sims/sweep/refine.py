@@ -53,16 +53,60 @@ def refine(
     progress: bool | Callable[[float], None] | None = None,
     **settings: Any,
 ) -> "pd.DataFrame":
-    """A sweep over two ranges with its points near a boundary: the table of `sweep`, for `phase_diagram`.
+    """Sweep over two ranges with the points near a boundary.
 
-    x, y : (parameter, lowest, highest), with "log" as a fourth where steps are to be ratios; whole numbers stay whole
-    value, level : the boundary is where the mean of that column over seeds crosses `level`; "failed" has the level 1/2
-    gap : two orders; the boundary is then that of the region where their gap is significant (two-sided paired t test over seeds,
-        p <= `significance`), or, with `level`, where it crosses that
-    budget : most places (x, y) that are computed, each for all seeds (and both orders)
-    finest : how often a square of the coarse grid of 4 x 4 may be halved
-    Other arguments as for `sweep`. With a store the same call resumes.
+    With a store the same call resumes.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        What every point is, but for the two parameters.
+    x, y : tuple of (str, float, float)
+        (parameter, lowest, highest), with "log" as a fourth where steps are to be ratios; whole numbers stay whole.
+    value : str, default "classification_error"
+        A column of the table; "failed" has the level 1/2.
+    level : float, optional
+        The boundary is where the mean of that column over seeds crosses it.
+    gap : sequence of str, optional
+        Two orders; the boundary is then that of the region where their gap is significant (two-sided paired t test over seeds,
+        p <= `significance`), or, with `level`, where it crosses that.
+    significance : float, default 0.05
+        Of that test.
+    budget : int, default 200
+        Most places (x, y) that are computed, each for all seeds (and both orders); at least 25.
+    finest : int, default 5
+        How often a square of the coarse grid of 4 x 4 may be halved, up to 30.
+    seeds : int or sequence of int, default 1
+        As for `sweep`.
+    store : str or Path, optional
+        As for `sweep`.
+    retry : bool, default False
+        As for `sweep`.
+    numerics : Numerics, optional
+        As for `sweep`.
+    observables : str or sequence of str, optional
+        As for `sweep`.
+    workers : int, optional
+        As for `sweep`.
+    executor : Executor or callable, optional
+        As for `sweep`.
+    progress : bool or callable, optional
+        As for `sweep`.
+    **settings : object
+        `theory`, `runs`, `dimension`, `scramblings`, and the shortcuts for settings of the numerics, as for `sweep`.
+
+    Returns
+    -------
+    DataFrame
+        The table of `sweep`, for `phase_diagram`.
+
+    Raises
+    ------
+    InputError
+        For ranges that are not allowed, and where neither level nor gap is given.
+
+    Examples
+    --------
     >>> import curriculode as cu
     >>> experiment = cu.load("xor-curriculum").replace({"protocol.duration": 1.0, "student.width": 1})
     >>> table = refine(experiment, ("levels.hard.noise", 0.1, 0.9), ("training.learning_rate", 0.1, 2.0), "generalization_error",

@@ -52,42 +52,84 @@ def sweep(
     executor: Executor | Callable[[], Executor] | None = None,
     progress: bool | Callable[[float], None] | None = None,
 ) -> "pd.DataFrame":
-    """A table of experiments: theory, simulation or both at every point of a grid, from many seeds.
+    """Make a table of experiments: theory, simulation or both at every point of a grid, from many seeds.
 
-    over : dotted parameter -> values, all combinations; a value may be a list, which stands in the table as JSON
-    zip : dotted parameter -> values that go together, one by one
-    seeds : number of seeds (0, 1, ...), or a list of them; seed s starts at `experiment.initial(dimension, s)`, for theory
-        and simulation alike, so that orders are compared from shared starts and runs
-    theory : whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`,
-        those from s * scramblings on), so that the averages' error is part of the scatter between seeds
-    runs : simulated runs from each start; 0 for none
-    dimension : D, of starts and simulation
-    numerics : how, see `Numerics`; the keywords from `space` to `noise_terms` are shortcuts for single settings of it. Nets have
-        1024 points unless an `accuracy` is asked for; the only time is the end of the protocol
-    observables : names of those in the table, by default all of the task and those registered for it; "accuracy", and order
-        parameters such as "Q[0,0]", too
-    store : SQLite file of finished points: made if it is missing, continued if it is there. The same call computes what
-        is missing only; so does another grid, another experiment, or a table of other observables, since all of them are kept with
-        every point. A point that other sources of the package computed is computed again, and the status says so; what you
+    A point that diverges, runs out of memory or kills its worker is a row with `failed` set. Ctrl-C ends the sweep with the
+    rows that are finished.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What every point is, but for the varied parameters.
+    over : mapping of str to sequence, optional
+        Dotted parameter -> values, all combinations; a value may be a list, which stands in the table as JSON.
+    zip : mapping of str to sequence, optional
+        Dotted parameter -> values that go together, one by one.
+    seeds : int or sequence of int, default 1
+        Number of seeds (0, 1, ...), or a list of them; seed s starts at `experiment.initial(dimension, s)`, for theory and
+        simulation alike, so that orders are compared from shared starts and runs.
+    theory : bool, default True
+        Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
+        s * scramblings on), so that the averages' error is part of the scatter between seeds.
+    runs : int, default 0
+        Simulated runs from each start; 0 for none.
+    dimension : int, default 1000
+        D, of starts and simulation.
+    observables : str or sequence of str, optional
+        Names of those in the table, by default all of the task and those registered for it; "accuracy", and order parameters
+        such as "Q[0,0]", too.
+    scramblings : int, default 1
+        Independent nets over which the theory is averaged.
+    numerics : Numerics, optional
+        How; the keywords from `space` to `noise_terms` are shortcuts for single settings of it. Nets have 1024 points unless an
+        `accuracy` is asked for; the only time is the end of the protocol.
+    space : str, optional
+        See `Numerics`.
+    points : int, optional
+        See `Numerics`.
+    rtol, atol : float, optional
+        See `Numerics`.
+    method, averages : str, optional
+        See `Numerics`.
+    accuracy : float, optional
+        See `Numerics`.
+    noise_terms : bool, optional
+        See `Numerics`.
+    store : str or Path, optional
+        SQLite file of finished points: made if it is missing, continued if it is there. The same call computes what is missing
+        only; so does another grid, another experiment, or a table of other observables, since all of them are kept with every
+        point. A point that other sources of the package computed is computed again, and the status says so; what you
         registered yourself has sources of your own, whose changes nothing here notices. Without a store nothing is left of an
-        interrupted sweep but the table
-    retry : compute failed points of the store again
-    shard : "i/n", every n-th point from the i-th on, for n machines with a store each; `curriculode merge` joins them
-    workers : processes, by default those of the numerics, or one a core; 1 computes in this process
-    executor : any concurrent.futures.Executor in their place, such as Dask's client.get_executor(pure=False), or a function
-        that makes one, called again if it breaks
-    progress : True or False, or a function that is told the finished fraction; by default a bar on a terminal, and elsewhere a
-        line a minute
+        interrupted sweep but the table.
+    retry : bool, default False
+        Compute failed points of the store again.
+    shard : str or (int, int), optional
+        "i/n", every n-th point from the i-th on, for n machines with a store each; `curriculode merge` joins them.
+    workers : int, optional
+        Processes, by default those of the numerics, or one a core; 1 computes in this process.
+    executor : Executor or callable, optional
+        Any concurrent.futures.Executor in their place, such as Dask's client.get_executor(pure=False), or a function that makes
+        one, called again if it breaks.
+    progress : bool or callable, optional
+        True or False, or a function that is told the finished fraction; by default a bar on a terminal, and elsewhere a line a
+        minute.
 
-    Returns one row a point, order and seed: the varied parameters, `protocol.order`, `seed`; final values by theory (`NAME`,
-    with several scramblings `NAME_standard_error`) and simulation (`NAME_simulation`, `NAME_simulation_standard_error`,
-    `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged, why it
-    failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed. `table.attrs["status"]`
-    says how many points are done.
+    Returns
+    -------
+    DataFrame
+        One row a point, order and seed: the varied parameters, `protocol.order`, `seed`; final values by theory (`NAME`, with
+        several scramblings `NAME_standard_error`) and simulation (`NAME_simulation`, `NAME_simulation_standard_error`,
+        `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged,
+        why it failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed.
+        `table.attrs["status"]` says how many points are done.
 
-    Raises `InputError` for a point that cannot exist, before the first is computed. A point that diverges, runs out of memory or
-    kills its worker is a row with `failed` set. Ctrl-C ends the sweep with the rows that are finished.
+    Raises
+    ------
+    InputError
+        For a point that cannot exist, before the first is computed.
 
+    Examples
+    --------
     >>> from curriculode import load, sweep
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 1.0})
     >>> grid = {"student.width": [2, 4], "protocol.order": ["curriculum", "random"]}

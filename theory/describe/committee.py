@@ -16,15 +16,25 @@ ActivationName = Annotated[str, AfterValidator(_known)]
 
 
 class Committee(Description):
-    """A two-layer network of K = `width` hidden units.
+    """A two-layer network f(x) = sum_k v_k g(lambda_k), lambda_k = w_k . x / sqrt(D), of K = `width` hidden units.
 
-    width : K >= 1
-    activation : erf, relu, gelu, linear, quadratic, tanh or hermite-n
-    readout : "trained" by SGD, or "fixed" at its initial value
-    weight_scale : standard deviation of the components of the initial w_k, > 0
-    readout_scale : scale of the initial v_k: a number > 0, or "1/sqrt(K)" or "1/K", which follow the width
-    readout_start : "gaussian", v_k ~ N(0, readout_scale^2), or "equal", v_k = readout_scale (the soft committee)
+    Parameters
+    ----------
+    width : int
+        K, from 1 to 10000.
+    activation : str, default "erf"
+        erf, relu, gelu, linear, quadratic, tanh, hermite-n (n = 1 to 12), or a registered one.
+    readout : {"trained", "fixed"}, default "trained"
+        Trained by SGD, or fixed at its initial value.
+    weight_scale : float, default 1.0
+        Standard deviation of the components of the initial w_k, > 0.
+    readout_scale : float or {"1/sqrt(K)", "1/K"}, default 1.0
+        Scale of the initial v_k: a number > 0, or one that follows the width.
+    readout_start : {"gaussian", "equal"}, default "gaussian"
+        v_k ~ N(0, readout_scale^2), or v_k = readout_scale (the soft committee).
 
+    Examples
+    --------
     >>> Committee(width=4, activation="gelu", readout_scale="1/sqrt(K)").v_scale
     0.5
     """

@@ -50,6 +50,24 @@ STUDY_SECTIONS = ("study", "numerics", *COMMANDS)
 class Experiment(Description):
     """What is learnt, by whom, how, and from which examples in which order.
 
+    Parameters
+    ----------
+    task : Task
+        What is learnt, such as `XorMixture` or `TeacherStudent`.
+    student : Committee
+        By whom.
+    training : OnlineSGD or BatchSlices
+        How.
+    protocol : Protocol
+        From which examples, in which order. Each level becomes one of the task's own kind.
+
+    Raises
+    ------
+    InputError
+        For parts that do not fit together.
+
+    Examples
+    --------
     >>> from curriculode import OnlineSGD, XorMixture
     >>> experiment = Experiment(task=XorMixture(), student=Committee(width=4), training=OnlineSGD(learning_rate=1.0),
     ...                         protocol=Protocol.single(duration=10.0, noise=0.4))
@@ -73,17 +91,31 @@ class Experiment(Description):
         for level, law in zip(levels, laws, strict=True):
             if not law.has_labels_of(laws[0]):
                 raise InputError(
-                    f"levels {levels[0].name!r} and {level.name!r} differ in their components, labels or teacher; a level may change "
-                    "gain and scale alone"
+                    f"levels {levels[0].name!r} and {level.name!r} differ in their components, labels or teacher; a level may "
+                    "change gain and scale alone"
                 )
         self.training.check(self.task, self.student, self.protocol)
         return self
 
     def initial(self, dimension: int, seed: int | np.random.SeedSequence = 0, number: int = 0) -> OrderParameters:
-        """Random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
+        """Draw random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
 
-        `number` counts the independent starts of one seed: run i of a simulation begins at number i.
+        Parameters
+        ----------
+        dimension : int
+            D, at least K + P inputs in every block.
+        seed : int or SeedSequence, default 0
+            Of all starts.
+        number : int, default 0
+            Counts the independent starts of one seed: run i of a simulation begins at number i.
 
+        Returns
+        -------
+        OrderParameters
+            The start.
+
+        Examples
+        --------
         >>> from curriculode import load
         >>> load("xor-curriculum").initial(dimension=1000, seed=1).Q.shape
         (4, 4)
@@ -93,9 +125,24 @@ class Experiment(Description):
         )
 
     def replace(self, changes: Mapping[str, Any]) -> "Experiment":
-        """The same experiment with other values at dotted names, such as `student.width` or `levels.hard.noise`.
+        """Return the same experiment with other values at dotted names.
 
-        None leaves a setting out again. Classes of your own stay what they are, registered or not.
+        Classes of your own stay what they are, registered or not.
+
+        Parameters
+        ----------
+        changes : mapping of str to value
+            Dotted name, such as `student.width` or `levels.hard.noise`, -> value; None leaves a setting out again.
+
+        Returns
+        -------
+        Experiment
+            The changed experiment.
+
+        Raises
+        ------
+        InputError
+            For a name that is not known, or a value that is not allowed.
         """
         if not isinstance(changes, Mapping) or not all(isinstance(name, str) for name in changes):
             raise InputError(f"changes {changes!r} are not allowed; give a mapping of dotted names, such as {{'student.width': 8}}")
@@ -121,7 +168,23 @@ class Experiment(Description):
         return type(self)._built(tables, self)
 
     def get(self, name: str) -> Any:
-        """The value at a dotted name; None for a setting that is known and left out."""
+        """Return the value at a dotted name.
+
+        Parameters
+        ----------
+        name : str
+            Such as `student.width` or `levels.hard.noise`.
+
+        Returns
+        -------
+        object
+            The value; None for a setting that is known and left out.
+
+        Raises
+        ------
+        InputError
+            For a name that is not known.
+        """
         if not isinstance(name, str):
             raise InputError(f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'")
         value: Any = self._tables(exclude_none=False)
@@ -141,18 +204,46 @@ class Experiment(Description):
         return plain(tables)
 
     def to_dict(self) -> dict[str, Any]:
-        """The tables of the TOML file, defaults included."""
+        """Return the tables of the TOML file, defaults included.
+
+        Returns
+        -------
+        dict
+            Section -> its settings.
+        """
         return self._tables(exclude_none=True)
 
     def to_toml(self) -> str:
-        """The experiment as the text of a TOML file."""
+        """Return the experiment as the text of a TOML file.
+
+        Returns
+        -------
+        str
+            The text, defaults included.
+        """
         import tomli_w
 
         return tomli_w.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any]) -> "Experiment":
-        """Build an experiment from the tables of its TOML file."""
+        """Build an experiment from the tables of its TOML file.
+
+        Parameters
+        ----------
+        tables : mapping of str to table
+            The sections task, student, training, protocol and levels.
+
+        Returns
+        -------
+        Experiment
+            The experiment.
+
+        Raises
+        ------
+        InputError
+            For a section that is missing or unknown, and for settings that are not allowed.
+        """
         return cls._built(tables)
 
     @classmethod
@@ -196,7 +287,23 @@ class Experiment(Description):
 
     @classmethod
     def from_toml(cls, text: str) -> "Experiment":
-        """Build an experiment from the text of a TOML file."""
+        """Build an experiment from the text of a TOML file.
+
+        Parameters
+        ----------
+        text : str
+            As `to_toml` writes it.
+
+        Returns
+        -------
+        Experiment
+            The experiment.
+
+        Raises
+        ------
+        InputError
+            As `from_dict`, and for what is not TOML.
+        """
         return cls.from_dict(parse_toml(text, "the experiment"))
 
 
@@ -253,10 +360,27 @@ def builtin_experiments() -> list[str]:
 
 
 def load(name: str | Path) -> Experiment:
-    """The built-in experiment called `name`, or the one in the TOML file at that path.
+    """Load the built-in experiment called `name`, or the one in the TOML file at that path.
 
     Further sections, [study] and [numerics] and those of commands, say how it is run and are left to `curriculode.Study.load`.
 
+    Parameters
+    ----------
+    name : str or Path
+        Of a built-in experiment, or of a TOML file.
+
+    Returns
+    -------
+    Experiment
+        The experiment.
+
+    Raises
+    ------
+    InputError
+        For a name that is not known, and a file that cannot be read or is no experiment.
+
+    Examples
+    --------
     >>> load("xor-curriculum").student.activation
     'gelu'
     """

@@ -72,22 +72,40 @@ def check_times(times: Any) -> int | tuple[float, ...]:
 
 
 class Numerics(Description):
-    """How a result is computed. What is None is chosen by the verb, which says so in the statistics of its result.
+    """How a result is computed.
 
-    rtol, atol : tolerances of the integrator, relative and absolute, on every order parameter, in [1e-14, 1)
-    method : a solver of scipy.integrate, or "auto", which chooses by the equations
-    averages : "auto" (each term in closed form where there is one), "closed form" (all of them, or an `InputError`), or
-        "quasi-Monte Carlo"
-    accuracy : where nets are used and `points` does not fix them, the relative standard error they may leave in the generalisation
-        error, in [1e-12, 1)
-    points : size of the nets, a power of two;  scrambling : picks another net of that size
-    estimate_error : whether the error of a fixed net is estimated, which doubles the cost
-    noise_terms : False drops the eta^2 term (the limit of small learning rates)
-    times : number of output times (start and end included), or the increasing times themselves, t = examples / D
-    spacing : "linear" or "logarithmic", where `times` is a number
-    space : of the simulation: "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves
-    workers : threads of a comparison or simulation, processes of a sweep; by default the number of cores
+    What is None is chosen by the verb, which says so in the statistics of its result.
 
+    Parameters
+    ----------
+    rtol, atol : float, optional
+        Tolerances of the integrator, relative and absolute, on every order parameter, in [1e-14, 1).
+    method : str, default "auto"
+        A solver of scipy.integrate (DOP853, RK45, RK23, LSODA, Radau or BDF), or "auto", which chooses by the equations.
+    averages : {"auto", "closed form", "quasi-Monte Carlo"}, default "auto"
+        "auto" takes each term in closed form where there is one; "closed form" all of them, or raises `InputError`.
+    accuracy : float, default 1e-3
+        Where nets are used and `points` does not fix them, the relative standard error they may leave in the generalisation
+        error, in [1e-12, 1).
+    points : int, optional
+        Size of the nets, a power of two up to 2^22.
+    scrambling : int, default 0
+        Picks another net of that size, >= 0.
+    estimate_error : bool, default True
+        Whether the error of a fixed net is estimated, which doubles the cost.
+    noise_terms : bool, default True
+        False drops the eta^2 term (the limit of small learning rates).
+    times : int or array_like of float, optional
+        Number of output times (start and end included), or the increasing times themselves, t = examples / D.
+    spacing : {"linear", "logarithmic"}, default "linear"
+        Of the output times, where `times` is a number.
+    space : {"overlap", "weight"}, default "overlap"
+        Of the simulation: "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves.
+    workers : int, optional
+        Threads of a comparison or simulation, processes of a sweep; by default the number of cores.
+
+    Examples
+    --------
     >>> Numerics(points=256).set(points=512, rtol=None).points
     512
     """
@@ -112,19 +130,55 @@ class Numerics(Description):
     workers: Annotated[int | None, _optional(lambda value: whole_number("workers", value))] = None
 
     def set(self, **settings: Any) -> "Numerics":
-        """These numerics with those settings changed that are not None."""
+        """Return these numerics with those settings changed that are not None.
+
+        Parameters
+        ----------
+        **settings : object
+            Fields of `Numerics` by name.
+
+        Returns
+        -------
+        Numerics
+            The changed numerics.
+        """
         given = {name: value for name, value in settings.items() if value is not None}
         return Numerics(**{**{name: getattr(self, name) for name in type(self).model_fields}, **given}) if given else self
 
     def to_dict(self) -> dict[str, Any]:
-        """The section [numerics] of a file: what differs from the defaults."""
+        """Return the section [numerics] of a file: what differs from the defaults.
+
+        Returns
+        -------
+        dict
+            Setting -> value.
+        """
         return {
             name: value for name, field in type(self).model_fields.items() if (value := plain(getattr(self, name))) != field.default
         }
 
     def output_times(self, duration: float, default: int) -> np.ndarray:
-        """The output times from 0 to `duration`, `default` of them where `times` is None.
+        """Return the output times from 0 to `duration`.
 
+        Parameters
+        ----------
+        duration : float
+            Of the protocol.
+        default : int
+            Number of times where `times` is None.
+
+        Returns
+        -------
+        ndarray of shape (times,)
+            Increasing times.
+
+        Raises
+        ------
+        InputError
+            For given times outside [0, duration].
+
+        Examples
+        --------
         >>> Numerics(times=3).output_times(10.0, 101)
         array([ 0.,  5., 10.])
         """

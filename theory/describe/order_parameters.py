@@ -24,10 +24,26 @@ if TYPE_CHECKING:
 class OrderParameters:
     """A state of the student.
 
-    Q : (K, K) or (blocks, K, K), symmetric
-    M : (K, P) or (blocks, K, P)
-    v : (K,)
+    Overlaps and readout are::
 
+        Q^b_kl = w_k . w_l / D,    M^b_kp = w_k . u_p / D  (both within block b),    v_k
+
+    Parameters
+    ----------
+    Q : array_like of shape (K, K) or (blocks, K, K)
+        Overlaps of units, symmetric.
+    M : array_like of shape (K, P) or (blocks, K, P)
+        Overlaps of units with references.
+    v : array_like of shape (K,)
+        Readout.
+
+    Raises
+    ------
+    InputError
+        For entries that are not finite numbers, shapes that do not fit together, and a Q that is not symmetric.
+
+    Examples
+    --------
     >>> OrderParameters(Q=[[1.0]], M=[[0.1, 0.0]], v=[0.5]).width
     1
     """
@@ -65,14 +81,29 @@ class OrderParameters:
         return int(self.v.size)
 
     def blocked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Q (blocks, K, K), M (blocks, K, P) and v (K,), always with the block axis."""
+        """Return the arrays, always with the block axis.
+
+        Returns
+        -------
+        Q : ndarray of shape (blocks, K, K)
+            Overlaps of units.
+        M : ndarray of shape (blocks, K, P)
+            Overlaps of units with references.
+        v : ndarray of shape (K,)
+            Readout.
+        """
         return (self.Q[None], self.M[None], self.v) if self.Q.ndim == 2 else (self.Q, self.M, self.v)
 
     def canonical_order(self) -> np.ndarray:
-        """An order of the hidden units, (K,), that does not depend on how they are numbered or on the sign of the readout.
+        """Return an order of the hidden units that depends neither on their numbering nor on the sign of the readout.
 
         The points of an average tell units apart by their number. Numbered this way, a permuted student gets the permuted
         result exactly, not only within the error of the averages.
+
+        Returns
+        -------
+        ndarray of int of shape (K,)
+            Numbers of the units, in that order.
         """
         Q = self.blocked()[0]
         return np.lexsort((np.einsum("bkk->k", Q), np.abs(self.v)))
@@ -86,14 +117,43 @@ class OrderParameters:
         return hash((self.Q.tobytes(), self.M.tobytes(), self.v.tobytes()))
 
     def permuted(self, order: np.ndarray) -> "OrderParameters":
-        """The same student with its hidden units in another `order`, shape (K,)."""
+        """Return the same student with its hidden units in another order.
+
+        Parameters
+        ----------
+        order : array_like of int of shape (K,)
+            Numbers of the units, in the order wanted.
+
+        Returns
+        -------
+        OrderParameters
+            The permuted state.
+
+        Raises
+        ------
+        InputError
+            Where `order` is no permutation.
+        """
         order = np.asarray(order)
         if sorted(order.tolist()) != list(range(self.width)):
             raise InputError(f"order {order.tolist()} is no permutation of the {self.width} units 0 ... {self.width - 1}")
         return OrderParameters(self.Q[..., order, :][..., :, order], self.M[..., order, :], self.v[order])
 
     def check(self, width: int, T: np.ndarray) -> None:
-        """Raise `InputError` unless this is a state of `width` units with references of overlap `T` (blocks, P, P)."""
+        """Raise `InputError` unless this is a state of `width` units with references of overlap `T`.
+
+        Parameters
+        ----------
+        width : int
+            K.
+        T : ndarray of shape (blocks, P, P)
+            Overlaps u_p . u_q / D of the references within each block.
+
+        Raises
+        ------
+        InputError
+            For another width, other numbers of blocks or references, and overlaps that no weights can have.
+        """
         Q, M, _ = self.blocked()
         blocks, references = T.shape[:2]
         if self.width != width:

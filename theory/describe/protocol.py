@@ -17,10 +17,17 @@ ORDERS: tuple[str, ...] = ("curriculum", "anti-curriculum", "random", "hard-only
 class Stage(Description):
     """A stretch of a protocol that is written out: one mixture of levels.
 
-    share : its share of the duration, in (0, 1]; the shares of a plan sum to 1
-    probability : level -> probability that an example is of it; levels left out have 0, and the rest sum to 1
-    learning_rate : eta of the weights in this stage, by default the training's; the readout's keeps its ratio to it
+    Parameters
+    ----------
+    share : float
+        Its share of the duration, in (0, 1]; the shares of a plan sum to 1.
+    probability : dict of str to float
+        Level -> probability that an example is of it; levels left out have 0, and the rest sum to 1.
+    learning_rate : float, optional
+        eta of the weights in this stage, >= 0, by default the training's; the readout's keeps its ratio to it.
 
+    Examples
+    --------
     >>> Stage(share=0.5, probability={"easy": 1.0}).learning_rate is None
     True
     """
@@ -40,7 +47,17 @@ class Stage(Description):
 
 @dataclass(frozen=True)
 class TimedStage:
-    """A stage in time: `probability` (levels,) of each level, from time `start` to `end`, at its `learning_rate` if it has one."""
+    """A stage in time.
+
+    Parameters
+    ----------
+    start, end : float
+        When it begins and ends, t = examples / D.
+    probability : ndarray of shape (levels,)
+        Of each level.
+    learning_rate : float, optional
+        Its own eta, if it has one.
+    """
 
     start: float
     end: float
@@ -51,12 +68,20 @@ class TimedStage:
 class Protocol(Description):
     """Levels from easy to hard, their shares of the examples, their order, and the duration.
 
-    order : "curriculum" (levels in the order given, easy to hard), "anti-curriculum" (reversed), "random" (all mixed),
-        "hard-only" (the last level throughout), "easy-only" (the first), or "stages": as `plan` says
-    duration : t = examples seen per input dimension, > 0
-    levels : at least one `Level`, from easy to hard; shares sum to 1
-    plan : stages one after the other, each a `Stage`; what the order "stages" follows, whatever the shares of the levels are
+    Parameters
+    ----------
+    order : str, default "curriculum"
+        "curriculum" (levels in the order given, easy to hard), "anti-curriculum" (reversed), "random" (all mixed),
+        "hard-only" (the last level throughout), "easy-only" (the first), or "stages": as `plan` says.
+    duration : float
+        t = examples seen per input dimension, > 0.
+    levels : sequence of Level
+        At least one, from easy to hard; shares sum to 1.
+    plan : sequence of Stage, optional
+        Stages one after the other; what the order "stages" follows, whatever the shares of the levels are.
 
+    Examples
+    --------
     >>> levels = [Level("easy", share=0.25, noise=0.2), Level("hard", noise=0.6)]
     >>> [(s.start, s.end) for s in Protocol(order="curriculum", duration=8.0, levels=levels).stages()]
     [(0.0, 2.0), (2.0, 8.0)]
@@ -108,8 +133,22 @@ class Protocol(Description):
 
     @classmethod
     def single(cls, duration: float, **settings: Any) -> "Protocol":
-        """A protocol of one level with the given settings: every order is then the same.
+        """Build a protocol of one level: every order is then the same.
 
+        Parameters
+        ----------
+        duration : float
+            t = examples seen per input dimension, > 0.
+        **settings : object
+            Of the level, such as `noise`.
+
+        Returns
+        -------
+        Protocol
+            Its level is called "only".
+
+        Examples
+        --------
         >>> Protocol.single(duration=100.0, noise=0.4).shares
         (1.0,)
         """
@@ -124,7 +163,23 @@ class Protocol(Description):
         return tuple(max(rest, 0.0) if level.share is None else level.share for level in self.levels)
 
     def level(self, name: str | None = None) -> Level:
-        """The level called `name`; by default the hardest, which is the last."""
+        """Return the level called `name`.
+
+        Parameters
+        ----------
+        name : str, optional
+            By default that of the hardest, which is the last.
+
+        Returns
+        -------
+        Level
+            The level.
+
+        Raises
+        ------
+        InputError
+            For a name that no level has.
+        """
         if name is None:
             return self.levels[-1]
         for level in self.levels:
@@ -133,7 +188,15 @@ class Protocol(Description):
         raise InputError(unknown("level", name, [level.name for level in self.levels]))
 
     def stages(self) -> list[TimedStage]:
-        """The stages in time, without empty ones. A level's share of a mixture is its probability there."""
+        """Return the stages in time, without empty ones.
+
+        A level's share of a mixture is its probability there.
+
+        Returns
+        -------
+        list of TimedStage
+            From t = 0 to the duration.
+        """
         shares, pure = np.array(self.shares), np.eye(len(self.levels))
         if self.order == "stages":
             lengths = [stage.share for stage in self.plan]

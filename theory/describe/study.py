@@ -32,11 +32,29 @@ _MOVED = ("times", "points")  # settings of the numerics that files of version 0
 class Study(Description):
     """An experiment with everything that a comparison of theory and simulation needs.
 
-    dimension : D;  runs : simulated runs of each cell;  starts : number of initial conditions they are spread over
-    seed : of starts and runs
-    over : dotted parameter -> list of values; the cells are all combinations
-    numerics : how it is computed
-    commands : command -> its own settings, the sections [sweep], [refine], ... of a file
+    Parameters
+    ----------
+    experiment : Experiment
+        What is learnt, by whom, how, and from which examples.
+    dimension : int, default 1000
+        D.
+    runs : int, default 32
+        Simulated runs of each cell.
+    starts : int, default 1
+        Number of initial conditions they are spread over.
+    seed : int, default 0
+        Of starts and runs.
+    over : dict of str to list, optional
+        Dotted parameter -> values; the cells are all combinations.
+    numerics : Numerics, optional
+        How it is computed.
+    commands : dict of str to dict, optional
+        Command -> its own settings, the sections [sweep], [refine], ... of a file.
+
+    Raises
+    ------
+    InputError
+        For a combination that is no experiment.
     """
 
     experiment: Experiment
@@ -57,12 +75,41 @@ class Study(Description):
 
     @classmethod
     def load(cls, name: str | Path) -> "Study":
-        """The study of the built-in experiment called `name`, or of the TOML file at that path."""
+        """Load the study of the built-in experiment called `name`, or of the TOML file at that path.
+
+        Parameters
+        ----------
+        name : str or Path
+            Of a built-in experiment, or of a TOML file.
+
+        Returns
+        -------
+        Study
+            The study.
+        """
         return cls.from_toml(experiment_text(name), f"experiment {name}")
 
     @classmethod
     def from_toml(cls, text: str, source: str = "the study") -> "Study":
-        """The study of the text of a TOML file; what it leaves out has its default."""
+        """Build the study of the text of a TOML file; what it leaves out has its default.
+
+        Parameters
+        ----------
+        text : str
+            As `to_toml` writes it.
+        source : str, optional
+            What the text is called in messages.
+
+        Returns
+        -------
+        Study
+            The study.
+
+        Raises
+        ------
+        InputError
+            For what is not TOML, and for sections and settings that are not allowed.
+        """
         tables = parse_toml(text, source)
         settings, numerics = tables.pop("study", {}), tables.pop("numerics", {})
         if not isinstance(settings, dict) or {"experiment", "self", "numerics", "commands"} & set(settings):
@@ -75,7 +122,13 @@ class Study(Description):
         return cls(experiment=Experiment.from_dict(tables), numerics=Numerics(**numerics), commands=commands, **settings)
 
     def to_toml(self) -> str:
-        """The study as the text of a TOML file, from which the same command gives the same numbers."""
+        """Return the study as the text of a TOML file, from which the same command gives the same numbers.
+
+        Returns
+        -------
+        str
+            The text.
+        """
         import tomli_w
 
         settings = {
@@ -87,7 +140,23 @@ class Study(Description):
         return tomli_w.dumps({**self.experiment.to_dict(), **sections})
 
     def set(self, **settings: Any) -> "Study":
-        """The same study with those settings changed that are not None; settings of the numerics are told by their names."""
+        """Return the same study with those settings changed that are not None.
+
+        Parameters
+        ----------
+        **settings : object
+            Fields of `Study` or of `Numerics`, told apart by their names. `runs` given alone lowers `starts` to as many.
+
+        Returns
+        -------
+        Study
+            The changed study.
+
+        Raises
+        ------
+        InputError
+            For a name that neither knows.
+        """
         given = {name: value for name, value in settings.items() if value is not None}
         for name in given:
             if name not in type(self).model_fields and name not in Numerics.model_fields:
@@ -99,7 +168,13 @@ class Study(Description):
         return Study(**{**fields, **given, "numerics": given.get("numerics", self.numerics).set(**inner)})
 
     def cells(self) -> list[tuple[dict[str, Any], Experiment]]:
-        """Every combination of the varied parameters with its experiment."""
+        """Return every combination of the varied parameters with its experiment.
+
+        Returns
+        -------
+        list of (dict, Experiment)
+            Dotted parameter -> value, and the experiment with them.
+        """
         return cells(self.experiment, self.over)
 
 

@@ -26,7 +26,17 @@ _LARGEST = 1e9
 
 
 class Rates(NamedTuple):
-    """The rates of a stage, as kernels take them: eta of the weights, eta_v of the readout (0 where it is fixed), kappa."""
+    """The rates of a stage, as kernels take them.
+
+    Parameters
+    ----------
+    eta : float
+        Of the weights.
+    eta_v : float
+        Of the readout; 0 where it is fixed.
+    kappa : float
+        Weight decay.
+    """
 
     eta: float
     eta_v: float
@@ -34,26 +44,59 @@ class Rates(NamedTuple):
 
 
 class Training(Description):
-    """How the student is trained; `kind` is its name in files."""
+    """How the student is trained; `kind` is its name in files.
+
+    Parameters
+    ----------
+    kind : str
+        Its name in files.
+    loss : str
+        l(f, y).
+    """
 
     kind: str
     loss: str
 
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
-        """Raise `InputError` for what cannot be trained in this way."""
+        """Raise `InputError` for what cannot be trained in this way.
+
+        Parameters
+        ----------
+        task : Task
+            Of the experiment.
+        student : Committee
+            Of the experiment.
+        protocol : Protocol
+            Of the experiment.
+        """
 
 
 TRAININGS: Registry[type[Training]] = Registry("training.kind")
 
 
 class OnlineSGD(Training):
-    """Online stochastic gradient descent.
+    """Online stochastic gradient descent, one fresh example a step.
 
-    learning_rate : eta >= 0, of the weights
-    readout_learning_rate : eta_v >= 0, of the readout; by default eta
-    weight_decay : kappa >= 0, of weights and trained readout
-    loss : "squared", (f-y)^2/2, or "logistic", ln(1+exp(-y f))
+    A step is::
 
+        w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
+        v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k),          e = dl/df
+
+    Parameters
+    ----------
+    kind : {"online-sgd"}
+        Its name in files.
+    loss : {"squared", "logistic"}, default "squared"
+        (f - y)^2 / 2, or ln(1 + exp(-y f)).
+    learning_rate : float
+        eta >= 0, of the weights.
+    readout_learning_rate : float, optional
+        eta_v >= 0, of the readout; by default eta.
+    weight_decay : float, default 0.0
+        kappa >= 0, of weights and trained readout.
+
+    Examples
+    --------
     >>> OnlineSGD(learning_rate=1.5).eta_v
     1.5
     """
@@ -70,7 +113,20 @@ class OnlineSGD(Training):
         return self.learning_rate if self.readout_learning_rate is None else self.readout_learning_rate
 
     def rates(self, readout_trained: bool = True, learning_rate: float | None = None) -> Rates:
-        """The rates of a stage with its own `learning_rate`, or the training's; the readout's keeps its ratio to it."""
+        """Return the rates of a stage.
+
+        Parameters
+        ----------
+        readout_trained : bool, default True
+            Whether the readout is trained; its rate is 0 otherwise.
+        learning_rate : float, optional
+            The stage's own eta, by default the training's; the readout's keeps its ratio to it.
+
+        Returns
+        -------
+        Rates
+            eta, eta_v and kappa.
+        """
         eta, eta_v = self.learning_rate, self.eta_v
         if learning_rate is not None:
             eta_v = learning_rate if self.readout_learning_rate is None else eta_v * (learning_rate / eta if eta > 0 else 1.0)
@@ -78,7 +134,22 @@ class OnlineSGD(Training):
         return Rates(eta, eta_v if readout_trained else 0.0, self.weight_decay)
 
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
-        """Raise `InputError` for a loss that the labels do not fit."""
+        """Raise `InputError` for a loss that the labels do not fit.
+
+        Parameters
+        ----------
+        task : Task
+            Of the experiment.
+        student : Committee
+            Of the experiment; any will do.
+        protocol : Protocol
+            Of the experiment; any will do.
+
+        Raises
+        ------
+        InputError
+            For the logistic loss with labels other than +1 and -1.
+        """
         if self.loss == "logistic" and not task.binary_labels:
             raise InputError(
                 'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
@@ -89,16 +160,31 @@ class OnlineSGD(Training):
 class BatchSlices(Training):
     """Batch learning in slices with elastic consolidation (Saglietti, Sarao Mannelli, Saxe 2022, 2106.08068).
 
+    Each slice s of the examples is learnt to convergence, tied to the weights of the slice before::
+
+        w_s = argmin_w  sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
+
     The slices are the stages of the protocol: `curriculum` and `anti-curriculum` learn one level a slice, `random` all
     examples in one pooled slice. For a perceptron: a sign teacher, and a linear student of width 1.
 
-    regularization : gamma_s >= 0, a number for all slices, or a list of one for each slice in the order in which they are learnt
-    coupling : gamma_{s,s-1} >= 0, a number, or a list of one for each slice after the first; an order of one slice has no use
-        for the number
-    Each may be "optimal": all its values, jointly, such that the test error on the hardest level after the last slice is
-    least (by the state evolution; minimisation at finite D takes the same values).
-    loss : "squared", (f-y)^2/2, "logistic", ln(1+exp(-y f)), or "hinge", max(0, 1 - y f)
+    Parameters
+    ----------
+    kind : {"batch-slices"}
+        Its name in files.
+    loss : {"squared", "logistic", "hinge"}, default "logistic"
+        (f - y)^2 / 2, ln(1 + exp(-y f)), or max(0, 1 - y f).
+    regularization : float, sequence of float, or "optimal"
+        gamma_s >= 0, a number for all slices, or one for each slice in the order in which they are learnt.
+    coupling : float, sequence of float, or "optimal", default 0.0
+        gamma_{s,s-1} >= 0, a number, or one for each slice after the first; an order of one slice has no use for the number.
 
+    Notes
+    -----
+    Either may be "optimal": all its values, jointly, such that the test error on the hardest level after the last slice is
+    least (by the state evolution; minimisation at finite D takes the same values).
+
+    Examples
+    --------
     >>> BatchSlices(regularization=0.1, coupling=2.0).couplings(3)
     [0.0, 2.0, 2.0]
     """
@@ -124,15 +210,62 @@ class BatchSlices(Training):
         return tuple(float(number) for number in numbers) if isinstance(value, (list, tuple)) else float(value)
 
     def regularizations(self, slices: int) -> list[float]:
-        """gamma_s of each of so many slices; NaN where it is to be optimised."""
+        """Return gamma_s of each slice.
+
+        Parameters
+        ----------
+        slices : int
+            How many there are.
+
+        Returns
+        -------
+        list of float
+            One for each; NaN where it is to be optimised.
+
+        Raises
+        ------
+        InputError
+            Where strengths are given for another number of slices.
+        """
         return _spread("regularization", self.regularization, slices, slices)
 
     def couplings(self, slices: int) -> list[float]:
-        """gamma_{s,s-1} of each of so many slices, 0 for the first; NaN where it is to be optimised."""
+        """Return gamma_{s,s-1} of each slice.
+
+        Parameters
+        ----------
+        slices : int
+            How many there are.
+
+        Returns
+        -------
+        list of float
+            One for each, 0 for the first; NaN where it is to be optimised.
+
+        Raises
+        ------
+        InputError
+            Where strengths are given for another number of slices.
+        """
         return [0.0, *_spread("coupling", self.coupling, slices - 1, slices)]
 
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
-        """Raise `InputError` for what is learnt in slices by a perceptron only."""
+        """Raise `InputError` for what is learnt in slices by a perceptron only.
+
+        Parameters
+        ----------
+        task : Task
+            Of the experiment; a teacher of one sign unit.
+        student : Committee
+            Of the experiment; one linear unit with a readout fixed at 1.
+        protocol : Protocol
+            Of the experiment; without learning rates of its stages.
+
+        Raises
+        ------
+        InputError
+            For any other, and for strengths of another number of slices.
+        """
         perceptron = isinstance(task, TeacherStudent) and task.teacher_width == 1 and task.teacher_activation == "sign"
         if not perceptron or task.A[0] != 1.0:  # type: ignore[attr-defined]
             raise InputError(

@@ -16,9 +16,20 @@ _FIXED = ("t", "run")
 
 
 class Observations(Record):
-    """Chosen observables of many runs; each is an array (runs, times) of its name.
+    """Chosen observables of many runs; each is an array (runs, times) of its name, and an item, `observations["accuracy"]`.
 
-    t : (times,);  run : (runs,) the numbers of the runs;  status : one sentence: how many runs finished
+    Made by `observe` and `load_record`; its constructor is that of `Record`.
+
+    Attributes
+    ----------
+    t : ndarray of shape (times,)
+        Examples per input dimension.
+    run : ndarray of int of shape (runs,)
+        Numbers of the runs.
+    status : str
+        One sentence: how many runs finished.
+    success : bool
+        Whether it was not interrupted.
     """
 
     kind: ClassVar[str] = "observations"
@@ -43,23 +54,84 @@ class Observations(Record):
         return self.arrays[name]
 
     def mean(self, name: str) -> np.ndarray:
-        """Mean over the runs, (times,)."""
+        """Return the mean over the runs.
+
+        Parameters
+        ----------
+        name : str
+            Of the observable.
+
+        Returns
+        -------
+        ndarray of shape (times,)
+            NaN where a run diverged.
+        """
         return self[name].mean(axis=0)
 
     def standard_error(self, name: str) -> np.ndarray:
-        """Standard error of that mean, (times,)."""
+        """Return the standard error of the mean over the runs.
+
+        Parameters
+        ----------
+        name : str
+            Of the observable.
+
+        Returns
+        -------
+        ndarray of shape (times,)
+            NaN where a run diverged.
+        """
         return self[name].std(axis=0, ddof=1) / np.sqrt(self.run.size)
 
     def covariance(self, time: int = -1) -> np.ndarray:
-        """Covariance over the runs of all observables, in their order, at the time of that index: (names, names)."""
+        """Return the covariance over the runs of all observables, in their order.
+
+        Parameters
+        ----------
+        time : int, default -1
+            Index of the time.
+
+        Returns
+        -------
+        ndarray of shape (names, names)
+            In the order of `values`.
+        """
         return np.atleast_2d(np.cov(np.array([value[:, time] for value in self.values.values()])))
 
     def quantile(self, name: str, q: float | Sequence[float]) -> np.ndarray:
-        """Quantiles over the runs, shape of `q` and then (times,)."""
+        """Return quantiles over the runs.
+
+        Parameters
+        ----------
+        name : str
+            Of the observable.
+        q : float or sequence of float
+            In [0, 1].
+
+        Returns
+        -------
+        ndarray
+            Of the shape of `q` and then (times,).
+        """
         return np.quantile(self[name], q, axis=0)
 
     def frequencies(self, name: str, outcomes: Sequence[float], time: int = -1) -> "pd.DataFrame":
-        """How often each outcome of a whole-number observable was met, with its 95 % confidence interval (Wilson)."""
+        """Return how often each outcome of a whole-number observable was met, with its 95 % confidence interval (Wilson).
+
+        Parameters
+        ----------
+        name : str
+            Of the observable.
+        outcomes : sequence of float
+            Which to count.
+        time : int, default -1
+            Index of the time.
+
+        Returns
+        -------
+        DataFrame
+            One row an outcome: the outcome, `runs` that met it, `frequency`, `low` and `high`.
+        """
         import pandas as pd
 
         n = self.run.size
@@ -68,7 +140,13 @@ class Observations(Record):
         return pd.DataFrame({name: list(outcomes), "runs": count, "frequency": count / n, "low": low, "high": high})
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row a time and observable: mean, standard error, scatter, and the quantiles 5, 25, 50, 75 and 95 %."""
+        """Return mean, standard error, scatter and quantiles as a table.
+
+        Returns
+        -------
+        DataFrame
+            One row a time and observable; the quantiles are 5, 25, 50, 75 and 95 %.
+        """
         import pandas as pd
 
         parts = []

@@ -1,9 +1,9 @@
 """The record of a result: named arrays with named dimensions, and everything that is needed to make them again.
 
-A record is a file of its own, `record.save("x.npz")` and `load_record("x.npz")`: a zip archive of one .npy file an array, as numpy
-writes it, and `record.json`'s text as the array "record": format, kind, experiment, numerics, seed, dimension, status,
-success, statistics, environment, and the shapes of the arrays. Nothing in it is code. Its checksums tell a damaged file, and it is moved into its place when
-complete.
+A record is a file of its own, `record.save("x.npz")` and `load_record("x.npz")`: a zip archive of one .npy file an array, as
+numpy writes it, and a text in JSON as the array "record": format, kind, experiment, numerics, seed, dimension, status, success,
+statistics, environment, and the shapes of the arrays. Nothing in it is code. Its checksums tell a damaged file, and it is moved
+into its place when complete.
 """
 
 import json
@@ -34,11 +34,35 @@ _KINDS: dict[str, type["Record"]] = {}
 class Record:
     """A result.
 
-    experiment, numerics : what was computed, and how
-    arrays : name -> array, read-only; each is an attribute as well, `record.t`
-    status : one sentence on how it ended;  success : whether it is what was asked for
-    seed : of starts and runs, where there is one;  dimension : D, where it is finite
-    statistics : numbers about the computation;  environment : versions and platform
+    Parameters
+    ----------
+    experiment : Experiment
+        What was computed.
+    numerics : Numerics
+        How.
+    arrays : mapping of str to ndarray
+        Name -> array, read-only; each is an attribute as well, `record.t`.
+    status : str
+        One sentence on how it ended.
+    success : bool, default True
+        Whether it is what was asked for.
+    seed : int or SeedSequence, optional
+        Of starts and runs, where there is one.
+    dimension : int, optional
+        D, where it is finite.
+    statistics : mapping of str to value, optional
+        Numbers about the computation.
+    environment : mapping of str to str, optional
+        Versions and platform, by default those of this process.
+
+    Attributes
+    ----------
+    kind : str
+        Name of the class in files.
+    dimensions : mapping of str to tuple of str
+        The dimensions of each array; "block" is left out where there is one block.
+    other : tuple of str
+        The dimensions of an array that is not listed.
     """
 
     experiment: Experiment
@@ -91,15 +115,38 @@ class Record:
     __hash__ = None  # type: ignore[assignment]
 
     def replace(self, **changes: Any) -> Self:
-        """The same record with other fields; `arrays` are added to those that are there."""
+        """Return the same record with other fields.
+
+        Parameters
+        ----------
+        **changes : object
+            Fields by name; `arrays` are added to those that are there.
+
+        Returns
+        -------
+        Record
+            One of the same class.
+        """
         held = {each.name: getattr(self, each.name) for each in fields(self)}
         if "arrays" in changes:
             changes["arrays"] = {**self.arrays, **changes["arrays"]}
         return type(self)(**{**held, **changes})
 
     def dims(self, name: str) -> tuple[str, ...]:
-        """Names of the dimensions of an array.
+        """Return the names of the dimensions of an array.
 
+        Parameters
+        ----------
+        name : str
+            Of the array.
+
+        Returns
+        -------
+        tuple of str
+            One for each axis.
+
+        Examples
+        --------
         >>> from curriculode import load, integrate
         >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
         >>> integrate(experiment, experiment.initial(dimension=1000)).dims("M")
@@ -109,7 +156,18 @@ class Record:
         return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
 
     def to_xarray(self) -> "xarray.Dataset":
-        """The arrays as an xarray.Dataset with named dimensions and the settings as attributes; needs xarray."""
+        """Return the arrays with named dimensions and the settings as attributes; needs xarray.
+
+        Returns
+        -------
+        xarray.Dataset
+            Times and runs are its coordinates.
+
+        Raises
+        ------
+        InputError
+            Where xarray is not installed.
+        """
         try:
             import xarray
         except ImportError:
@@ -142,7 +200,25 @@ class Record:
         }
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the record to a file, .npz by custom; `InputError` if it exists and `overwrite` is not set."""
+        """Write the record to a file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Name of the file, .npz by custom.
+        overwrite : bool, default False
+            Whether it may exist.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If it exists and `overwrite` is not set, or cannot be written.
+        """
         target = _path(path)
         if target.exists() and not overwrite:
             raise InputError(f"{target} exists; give another name, or overwrite=True")
@@ -159,9 +235,26 @@ class Record:
         return target
 
     def plot(self, quantity: str | None = None, ax: Any = None, **options: Any) -> Any:
-        """Draw an observable, "accuracy" or an order parameter such as "Q[0,0]" against time; returns the axes.
+        """Draw a quantity against time.
 
-        Without a quantity, an overview on axes of its own.
+        Parameters
+        ----------
+        quantity : str, optional
+            An observable, "accuracy" or an order parameter such as "Q[0,0]"; by default an overview is drawn.
+        ax : Axes, optional
+            Where to draw, by default on axes of its own; those of an overview are several.
+        **options : object
+            `color`, `label` and others of matplotlib's lines; `runs`, the number of runs drawn as thin lines.
+
+        Returns
+        -------
+        Axes
+            What was drawn on; an array of them for an overview.
+
+        Raises
+        ------
+        InputError
+            For a quantity that the record has not.
         """
         from importlib import import_module  # pictures live a floor above, which this one must not import: loaded by name
 
@@ -196,8 +289,25 @@ class Record:
 
 
 def load_record(path: str | Path) -> Record:
-    """The record in a file that `save` wrote; `InputError` for anything else, a truncated or a damaged file.
+    """Read the record in a file that `Record.save` wrote.
 
+    Parameters
+    ----------
+    path : str or Path
+        Name of the file.
+
+    Returns
+    -------
+    Trajectory, Ensemble or Observations
+        What was saved.
+
+    Raises
+    ------
+    InputError
+        For anything else, a truncated or a damaged file.
+
+    Examples
+    --------
     >>> import tempfile, pathlib
     >>> from curriculode import load, integrate
     >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
@@ -226,8 +336,8 @@ def load_record(path: str | Path) -> Record:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         given = header.get("format") if isinstance(header, dict) else None
         raise InputError(
-            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version that "
-            "made it"
+            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version "
+            "that made it"
         )
     if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
         raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")

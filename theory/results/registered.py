@@ -55,11 +55,31 @@ def register_observable(
 ) -> Any:
     """Make an observable of your own known by its name; without a `function`, a decorator.
 
-    function : of a state (`OrderParameters` with Q, M, v), or of a state and its experiment, to a number
-    tasks : kinds of task it is for, by default all;  tested : whether `compare` tests theory by it;  label : for axes
+    Parameters
+    ----------
+    name : str
+        A new one, of letters, digits and underscores.
+    function : callable, optional
+        Of a state (`OrderParameters` with Q, M, v), or of a state and its experiment, to a number.
+    tasks : str or sequence of str, optional
+        Kinds of task it is for, by default all.
+    tested : bool, default True
+        Whether `compare` tests theory by it (not where it jumps).
+    label : str, optional
+        For axes, by default the name.
 
-    Raises `InputError` for what is no function and for a name that is taken.
+    Returns
+    -------
+    callable
+        The function; without one, the decorator.
 
+    Raises
+    ------
+    InputError
+        For what is no function and for a name that is taken.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> _ = register_observable("largest_weight", lambda state: np.sqrt(np.diagonal(state.Q, axis1=-2, axis2=-1)).max(),
     ...                         tasks="xor-mixture", label="largest length of a unit")

@@ -40,7 +40,16 @@ def entry_names(blocks: int, width: int, references: int, pairs: bool = True) ->
 class StateRecord(Record):
     """A record of order parameters; the leading axes of each array are times, or runs and times.
 
-    t : (times,), Q : (..., [blocks,] K, K), M : (..., [blocks,] K, P), v : (..., K)
+    Attributes
+    ----------
+    t : ndarray of shape (times,)
+        Examples per input dimension.
+    Q : ndarray of shape (..., [blocks,] K, K)
+        Overlaps of units.
+    M : ndarray of shape (..., [blocks,] K, P)
+        Overlaps of units with references.
+    v : ndarray of shape (..., K)
+        Readout.
     """
 
     kind: ClassVar[str] = "states"
@@ -85,11 +94,30 @@ class StateRecord(Record):
         return nearest
 
     def errors(self, level: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Generalisation error E[l(f, y)] and classification error P(sign f != y) at a `level`, by default the hardest."""
+        """Return the generalisation error E[l(f, y)] and the classification error P(sign f != y) at a level.
+
+        Parameters
+        ----------
+        level : str, optional
+            Its name, by default that of the hardest.
+
+        Returns
+        -------
+        generalization : ndarray
+            E[l(f, y)], leading axes as in `v`.
+        classification : ndarray
+            P(sign f != y), leading axes as in `v`.
+        """
         return errors(self.experiment, level, *self.blocked, self.numerics, self._scrambling)
 
     def level_errors(self) -> dict[str, np.ndarray]:
-        """Classification error at each level by its name."""
+        """Return the classification error at each level.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Name of the level -> P(sign f != y), leading axes as in `v`.
+        """
         return {level.name: self.errors(level.name)[1] for level in self.experiment.protocol.levels}
 
     @cached_property
@@ -103,7 +131,7 @@ class StateRecord(Record):
 
     @property
     def classification_error(self) -> np.ndarray:
-        """P(sign f != y) at the hardest level."""
+        """P(sign f != y) at the hardest level, leading axes as in `v`."""
         return self._hardest[1]
 
     @cached_property
@@ -112,18 +140,22 @@ class StateRecord(Record):
 
     @cached_property
     def cosines(self) -> np.ndarray:
-        """Cosines of units with references, (..., K, P)."""
+        """Cosines M_kp / sqrt(Q_kk T_pp) of units with references, over all blocks together, (..., K, P)."""
         Q, M, _ = self.blocked
         return cosines(Q, M, self._references)
 
     @cached_property
     def covered_clusters(self) -> np.ndarray:
-        """Number of clusters covered, 0..4."""
+        """Number of clusters of the XOR mixture that some unit covers, 0..4, leading axes as in `v`.
+
+        Unit k covers the cluster (p, sign M_kp) of its cosine of largest size where that exceeds 1/2 and sign v_k is the
+        cluster's label.
+        """
         return covered_clusters(*self.blocked, self._references)
 
     @cached_property
     def specialization(self) -> np.ndarray:
-        """Mean |cosine| of the pairs of student and teacher units in their best assignment, 0..1."""
+        """Mean size of the cosines of student and teacher units in their best assignment, 0..1."""
         return specialization(self.cosines)[0]
 
     @cached_property
@@ -133,11 +165,31 @@ class StateRecord(Record):
 
     @cached_property
     def escape_time(self) -> np.ndarray:
-        """When the symmetric plateau is left, see `curriculode.theory.results.observables.escape_time`; (runs,) for an ensemble."""
+        """When the symmetric plateau is left (Saad & Solla 1995); (runs,) for an ensemble.
+
+        The specialisation comes halfway from 1 / sqrt M, its most on the plateau, to 1 for the last time. NaN where it never does,
+        and for a teacher of one unit.
+        """
         return escape_time(self.t, self.specialization, self._references.shape[-1])
 
     def observable(self, name: str) -> np.ndarray:
-        """A scalar observable, "accuracy", or an order parameter such as "Q[0,0]", by name; leading axes as in `v`."""
+        """Return a scalar observable or an order parameter by name.
+
+        Parameters
+        ----------
+        name : str
+            Of an observable of the task or one registered for it, "accuracy", or an order parameter such as "Q[0,0]".
+
+        Returns
+        -------
+        ndarray
+            Leading axes as in `v`.
+
+        Raises
+        ------
+        InputError
+            For a name that is not known.
+        """
         if name == "accuracy":
             return 1.0 - self.observable("classification_error")
         if name in observable_names(self.experiment.task):
@@ -151,11 +203,28 @@ class StateRecord(Record):
         return entries[name]
 
     def observables(self) -> dict[str, np.ndarray]:
-        """The scalar observables of the task by name, those registered for it among them."""
+        """Return the scalar observables of the task, those registered for it among them.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Name -> values, leading axes as in `v`.
+        """
         return {name: self.observable(name) for name in observable_names(self.experiment.task)}
 
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
-        """Each order parameter by name, see `entry_names`."""
+        """Return each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`.
+
+        Parameters
+        ----------
+        pairs : bool, default True
+            False sums up the overlaps of each unit with the others as `Q[k,rest]`.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Name -> values, leading axes as in `v`.
+        """
         Q, M, v = self.blocked
         blocks, K, P = M.shape[-3:]
         upper = [Q[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(k, K if pairs else k + 1)]
@@ -169,12 +238,25 @@ class StateRecord(Record):
 class Trajectory(StateRecord):
     """The theory of an experiment from one start: mean-field dynamics, or the overlaps after each slice of batch learning.
 
-    t : (times,)  examples per input dimension; of batch learning the ends of the slices
-    Q : (times, [blocks,] K, K), M : (times, [blocks,] K, P), v : (times, K)
-    success : whether the end of the protocol was reached
-    status : one sentence on how it ended and, where it failed, what to do
-    statistics : solver, steps, evaluations, seconds, and the averages with their standard errors (`averages`); of batch
-        learning passes, residual (the certificate), quadrature and the strengths used (`regularization`, `coupling`)
+    Made by `integrate`, `state_evolution` and `load_record`; its constructor is that of `Record`.
+
+    Attributes
+    ----------
+    t : ndarray of shape (times,)
+        Examples per input dimension; of batch learning the ends of the slices.
+    Q : ndarray of shape (times, [blocks,] K, K)
+        Overlaps of units.
+    M : ndarray of shape (times, [blocks,] K, P)
+        Overlaps of units with references.
+    v : ndarray of shape (times, K)
+        Readout.
+    success : bool
+        Whether the end of the protocol was reached.
+    status : str
+        One sentence on how it ended and, where it failed, what to do.
+    statistics : mapping of str to value
+        Solver, steps, evaluations, seconds, and the averages with their standard errors (`averages`); of batch learning passes,
+        residual (the certificate), quadrature and the strengths used (`regularization`, `coupling`).
     """
 
     kind: ClassVar[str] = "trajectory"
@@ -184,7 +266,23 @@ class Trajectory(StateRecord):
         return self.numerics.scrambling
 
     def state(self, t: float | None = None) -> OrderParameters:
-        """The order parameters at a recorded time, by default the last: a start to go on from."""
+        """Return the order parameters at a recorded time: a start to go on from.
+
+        Parameters
+        ----------
+        t : float, optional
+            One of the recorded times, by default the last.
+
+        Returns
+        -------
+        OrderParameters
+            The state.
+
+        Raises
+        ------
+        InputError
+            For a time that was not recorded.
+        """
         if not self.t.size:
             raise InputError("the trajectory has no recorded time")
         return self._state((self._time(t),))
@@ -206,9 +304,18 @@ class Trajectory(StateRecord):
         return np.where(np.ptp(others, axis=0) == 0.0, 0.0, np.std(others, axis=0, ddof=1))
 
     def to_frame(self, order_parameters: bool = True) -> "pd.DataFrame":
-        """One row a time: t, the observables, and (unless told otherwise) every order parameter.
+        """Return the trajectory as a table.
 
-        Of batch learning also the strengths of each slice and the test error at each level.
+        Parameters
+        ----------
+        order_parameters : bool, default True
+            Whether every order parameter is a column.
+
+        Returns
+        -------
+        DataFrame
+            One row a time: t, the observables and the order parameters; of batch learning also the strengths of each slice and
+            the test error at each level.
         """
         import pandas as pd
 
@@ -226,13 +333,28 @@ class Trajectory(StateRecord):
 class Ensemble(StateRecord):
     """Runs of an experiment at finite D.
 
-    t : (times,)  examples per input dimension, whole numbers of steps over D; of batch learning the ends of the slices
-    Q : (runs, times, [blocks,] K, K), M : (runs, times, [blocks,] K, P), v : (runs, times, K)
-    start_Q, start_M, start_v : the start of each run, runs first (not of batch learning, whose minima have none)
-    run : (runs,) its number, which fixes its random numbers
-    distance : (runs, times) of batch learning alone: certified root mean square distance of the weights from the minimiser
-    status : one sentence: how many runs finished, were interrupted or diverged
-    success : whether all runs finished, and were not interrupted
+    Made by `simulate`, `minimize` and `load_record`; its constructor is that of `Record`.
+
+    Attributes
+    ----------
+    t : ndarray of shape (times,)
+        Examples per input dimension, whole numbers of steps over D; of batch learning the ends of the slices.
+    Q : ndarray of shape (runs, times, [blocks,] K, K)
+        Overlaps of units.
+    M : ndarray of shape (runs, times, [blocks,] K, P)
+        Overlaps of units with references.
+    v : ndarray of shape (runs, times, K)
+        Readout.
+    start_Q, start_M, start_v : ndarray
+        The start of each run, runs first (not of batch learning, whose minima have none).
+    run : ndarray of int of shape (runs,)
+        Its number, which fixes its random numbers.
+    distance : ndarray of shape (runs, times)
+        Of batch learning alone: certified root mean square distance of the weights from the minimiser.
+    status : str
+        One sentence: how many runs finished, were interrupted or diverged.
+    success : bool
+        Whether all runs finished, and were not interrupted.
     """
 
     kind: ClassVar[str] = "ensemble"
@@ -257,21 +379,40 @@ class Ensemble(StateRecord):
 
     @property
     def starts(self) -> tuple[OrderParameters, ...]:
-        """The start of each run."""
+        """The start of each run; none of batch learning."""
         if "start_Q" not in self.arrays:
             return ()
         return tuple(OrderParameters(*state) for state in zip(self.start_Q, self.start_M, self.start_v, strict=True))
 
     def state(self, t: float | None = None, run: int = 0) -> OrderParameters:
-        """The order parameters of one run, the `run`-th of the ensemble, at a recorded time, by default the last."""
+        """Return the order parameters of one run at a recorded time.
+
+        Parameters
+        ----------
+        t : float, optional
+            One of the recorded times, by default the last.
+        run : int, default 0
+            Which of the ensemble's runs, counted from 0.
+
+        Returns
+        -------
+        OrderParameters
+            The state.
+
+        Raises
+        ------
+        InputError
+            For a time that was not recorded, and a run that there is not.
+        """
         if not 0 <= run < self.run.size:
             raise InputError(f"run = {run!r} is not allowed; the ensemble has the runs 0 ... {self.run.size - 1}")
         return self._state((run, self._time(t)))
 
     @cached_property
     def finite(self) -> np.ndarray:
-        """Which runs count, (runs,) of bool: finite to the end, and no further than 10^8 times their start, as in theory; of batch
-        learning those that came within the tolerance of every minimum.
+        """Which runs count, (runs,) of bool: finite to the end, and no further than 10^8 times their start, as in theory.
+
+        Of batch learning those that came within the tolerance of every minimum.
         """
         runs = self.v.shape[0]
         parts = [np.abs(part).reshape(runs, -1).max(axis=1, initial=0.0) for part in (self.Q, self.M, self.v)]
@@ -282,9 +423,18 @@ class Ensemble(StateRecord):
         return largest < DIVERGED * np.maximum(1.0, np.max(begins, axis=0))
 
     def to_frame(self, order_parameters: bool = False) -> "pd.DataFrame":
-        """One row a run and time: run, t, the observables, and on request every order parameter.
+        """Return the ensemble as a table.
 
-        Of batch learning also the test error at each level and the distance from the minimum.
+        Parameters
+        ----------
+        order_parameters : bool, default False
+            Whether every order parameter is a column.
+
+        Returns
+        -------
+        DataFrame
+            One row a run and time: run, t, the observables and the order parameters; of batch learning also the test error at
+            each level and the distance from the minimum.
         """
         import pandas as pd
 
@@ -297,7 +447,13 @@ class Ensemble(StateRecord):
         return pd.DataFrame({**columns, **{name: value.reshape(-1) for name, value in values.items()}})
 
     def summary(self) -> "pd.DataFrame":
-        """One row a time: mean, standard error and scatter over the finite runs of each observable."""
+        """Return mean, standard error and scatter over the finite runs of each observable.
+
+        Returns
+        -------
+        DataFrame
+            One row a time: t, and for each observable `NAME`, `NAME_standard_error` and `NAME_scatter`.
+        """
         import pandas as pd
 
         columns: dict[str, np.ndarray] = {"t": self.t}

@@ -52,28 +52,64 @@ def integrate(
 ) -> Trajectory:
     """Integrate the mean-field equations of `experiment` from `start` to the end of its protocol.
 
-    numerics : how, see `Numerics`; the keywords that follow are shortcuts for single settings of it
-    rtol, atol : by default 1e-6 and a hundredth of rtol, and for nets that meet an `accuracy` a tenth of it (1e-4 at most):
-        `statistics` tells those used
-    times : by default 101
-    method : "auto" is DOP853; RK45 for rtol above 1e-5; RK23 for units with kinks averaged by nets, with a tolerance no smaller than a
-        tenth of a point's weight; LSODA for closed forms with few order parameters, whose long plateaus it crosses best
-    accuracy : nets grow until it is met at every time, relative to the largest error on the trajectory, up to 2^16 points; else the
-        status says what was reached
-    points : a fixed size of the nets in place of an accuracy
-    progress : called with the time reached after each step
-
-    The error that is told is of the averages and of the integrator together. That of the nets is what adds up along the trajectory:
-    four more trajectories with independent nets of a quarter of the points scatter with a standard deviation at least twice that of
-    the full net, since a scrambled net converges no slower than Monte Carlo. The integrator's is the difference to one more trajectory
-    of such a net at a tolerance ten times as large. `statistics["averages"]` holds `standard_error` at the times `t`,
-    `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and `classification_standard_error`. That observable
-    is a step function averaged by a net in nearly every experiment; where the equations themselves are exact,
-    `Trajectory.classification_standard_error` is its error.
-
     Never raises on a solution that diverges: the trajectory then ends there, `success` is False and `status` says why.
-    Raises `InputError` for a start that does not fit the experiment or is not physical.
 
+    Parameters
+    ----------
+    experiment : Experiment
+        With `OnlineSGD` as its training.
+    start : OrderParameters
+        The state at t = 0, such as `experiment.initial(dimension=1000)`.
+    numerics : Numerics, optional
+        How; the keywords from `rtol` to `estimate_error` are shortcuts for single settings of it.
+    rtol, atol : float, optional
+        By default 1e-6 and a hundredth of rtol, and for nets that meet an `accuracy` a tenth of it (1e-4 at most):
+        `statistics` tells those used.
+    times : int or array_like of float, optional
+        By default 101.
+    spacing : str, optional
+        See `Numerics`.
+    method : str, optional
+        "auto" is DOP853; RK45 for rtol above 1e-5; RK23 for units with kinks averaged by nets, with a tolerance no smaller
+        than a tenth of a point's weight; LSODA for closed forms with few order parameters, whose long plateaus it crosses
+        best.
+    averages : str, optional
+        See `Numerics`.
+    accuracy : float, optional
+        Nets grow until it is met at every time, relative to the largest error on the trajectory, up to 2^16 points; else the
+        status says what was reached. By default 1e-3.
+    points : int, optional
+        A fixed size of the nets in place of an accuracy.
+    scrambling : int, optional
+        See `Numerics`.
+    noise_terms, estimate_error : bool, optional
+        See `Numerics`.
+    progress : callable, optional
+        Called with the time reached after each step.
+
+    Returns
+    -------
+    Trajectory
+        Order parameters at the output times. `statistics["averages"]` holds `standard_error` at the times `t`,
+        `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and `classification_standard_error`.
+
+    Raises
+    ------
+    InputError
+        For an experiment that learns in batches, and for a start that does not fit it or is not physical.
+
+    Notes
+    -----
+    The error that is told is of the averages and of the integrator together. That of the nets is what adds up along the
+    trajectory: four more trajectories with independent nets of a quarter of the points scatter with a standard deviation at
+    least twice that of the full net, since a scrambled net converges no slower than Monte Carlo. The integrator's is the
+    difference to one more trajectory of such a net at a tolerance ten times as large.
+
+    The classification error is a step function averaged by a net in nearly every experiment; where the equations themselves
+    are exact, `Trajectory.classification_standard_error` is its error.
+
+    Examples
+    --------
     >>> from curriculode import load, integrate
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 1.0})
     >>> trajectory = integrate(experiment, experiment.initial(dimension=1000), accuracy=0.01)
@@ -128,8 +164,8 @@ def integrate_setting(
             return trajectory
         if 4 * points > _MOST_UNASKED:
             return trajectory.replace(
-                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not {numerics.accuracy:.1e}: "
-                f"ask for points = {4 * points} or more, or for less accuracy"
+                status=f"{trajectory.status}; the averages reach a relative accuracy of {reached:.1e}, not "
+                f"{numerics.accuracy:.1e}: ask for points = {4 * points} or more, or for less accuracy"
             )
         points *= 4
 

@@ -15,18 +15,35 @@ from curriculode.theory.results.states import Trajectory
 
 
 def state_evolution(experiment: Experiment, *, tolerance: float = 1e-10, most: int = 2000) -> Trajectory:
-    """The overlaps after each slice of batch learning, in the limit D -> infinity (equations: `slice_equations.py`; 2106.08068).
+    """Solve for the overlaps after each slice of batch learning, in the limit D -> infinity (2106.08068).
 
-    experiment : with `BatchSlices` as its training; the slices are the stages of its protocol
-    tolerance : of the fixed points: largest change of V, R, Q, relative for the positive ones, in one undamped pass through the
-        equations, in (0, 1e-3]
-    most : passes allowed for a slice, >= 1
+    The equations are those of `curriculode.theory.batch.slice_equations`. A fixed point that is not reached is no error:
+    `success` is False and `status` says which slice and what to do.
 
-    Strengths that are "optimal" are chosen first, see `BatchSlices`. `statistics` holds for each slice the passes and the
-    residual at the end, and the change of the equations when the averages are taken with fewer nodes (`quadrature`).
-    A fixed point that is not reached is no error: `success` is False and `status` says which slice and what to do.
-    Raises `InputError` for an experiment that learns online, and where the minimum of a slice is not unique.
+    Parameters
+    ----------
+    experiment : Experiment
+        With `BatchSlices` as its training; the slices are the stages of its protocol. Strengths that are "optimal" are chosen
+        first.
+    tolerance : float, default 1e-10
+        Of the fixed points: largest change of V, R, Q, relative for the positive ones, in one undamped pass through the
+        equations, in (0, 1e-3].
+    most : int, default 2000
+        Passes allowed for a slice, >= 1.
 
+    Returns
+    -------
+    Trajectory
+        One time a slice. `statistics` holds for each slice the passes and the residual at the end, and the change of the
+        equations when the averages are taken with fewer nodes (`quadrature`).
+
+    Raises
+    ------
+    InputError
+        For an experiment that learns online, and where the minimum of a slice is not unique.
+
+    Examples
+    --------
     >>> from curriculode import load, state_evolution
     >>> trajectory = state_evolution(load("batch-perceptron"))
     >>> trajectory.success, trajectory.Q.shape

@@ -27,8 +27,8 @@ class Blocks:
         fractions, T = (np.ascontiguousarray(value, dtype=float) for value in (self.fractions, self.T))
         if fractions.ndim != 1 or T.ndim != 3 or T.shape[0] != fractions.size or T.shape[1] != T.shape[2]:
             raise InputError(
-                f"block fractions {fractions.shape} and overlaps of references {T.shape} do not fit together; allowed: (blocks,) and "
-                "(blocks, P, P)"
+                f"block fractions {fractions.shape} and overlaps of references {T.shape} do not fit together; allowed: (blocks,) "
+                "and (blocks, P, P)"
             )
         if not (fractions > 0).all() or abs(fractions.sum() - 1.0) > 1e-9:
             raise InputError(f"block fractions {fractions.tolist()} are not allowed; they must be above 0 and sum to 1")

@@ -32,7 +32,19 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Teacher:
-    """Labels from the reference fields: y = sum_p A_p g(nu_p), or its sign, plus noise of standard deviation `noise`."""
+    """Labels from the reference fields: y = sum_p A_p g(nu_p), or its sign, plus noise.
+
+    Parameters
+    ----------
+    activation : int, optional
+        Code of g; by default there is no teacher.
+    readout : ndarray of shape (P,), optional
+        A_p.
+    sign : bool, default False
+        Whether the label is the sign of the sum.
+    noise : float, default 0.0
+        Standard deviation of the noise.
+    """
 
     activation: int = NO_TEACHER
     readout: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -49,13 +61,27 @@ class Teacher:
 class ExampleLaw:
     """The Gaussian mixture of one level.
 
-    probability : (components,)                     pi_c, sums to 1
-    gain        : (components, references, blocks)  a_cpb
-    scale       : (blocks,)                         s_b >= 0
-    label       : (components,)                     y_c, where there is no teacher
-    teacher     : how the label follows from the reference fields, where there is one
+    With probability pi_c the example belongs to component c, and in each block b of the inputs::
 
-    Raises `InputError` where shapes do not fit together, probabilities do not sum to 1, or scales are negative.
+        x_b = sum_p a_{cpb} u_{p,b} / sqrt(D) + s_b z_b,      z ~ N(0, 1).
+
+    Parameters
+    ----------
+    probability : array_like of shape (components,)
+        pi_c, sums to 1.
+    gain : array_like of shape (components, P, blocks)
+        a_cpb of each reference.
+    scale : array_like of shape (blocks,)
+        s_b >= 0.
+    label : array_like of shape (components,)
+        y_c, where there is no teacher.
+    teacher : Teacher, optional
+        How the label follows from the reference fields, where there is one.
+
+    Raises
+    ------
+    InputError
+        Where shapes do not fit together, probabilities do not sum to 1, or scales are negative.
     """
 
     probability: np.ndarray
@@ -81,7 +107,8 @@ class ExampleLaw:
             raise InputError(f"the scales of the blocks, {self.scale.tolist()}, must be >= 0")
         if self.teacher.exists and self.teacher.readout.shape != (self.gain.shape[1],):
             raise InputError(
-                f"the teacher has a readout of {self.teacher.readout.size} numbers for {self.gain.shape[1]} references; give one each"
+                f"the teacher has a readout of {self.teacher.readout.size} numbers for {self.gain.shape[1]} references; give one "
+                "each"
             )
 
     def _unfit(self) -> None:
@@ -98,7 +125,20 @@ class ExampleLaw:
         return Labels(self.label, teacher.activation, teacher.readout, teacher.sign, teacher.noise)
 
     def has_labels_of(self, other: "ExampleLaw") -> bool:
-        """Whether another level has the same components, labels and teacher: a level may change gain and scale alone."""
+        """Return whether another level has the same components, labels and teacher.
+
+        A level may change gain and scale alone.
+
+        Parameters
+        ----------
+        other : ExampleLaw
+            Of the other level.
+
+        Returns
+        -------
+        bool
+            Whether it has.
+        """
         same = (np.array_equal(getattr(self, name), getattr(other, name)) for name in ("probability", "label"))
         mine, theirs = self.teacher, other.teacher
         alike = (mine.activation, mine.sign, mine.noise) == (theirs.activation, theirs.sign, theirs.noise)

@@ -14,13 +14,26 @@ if TYPE_CHECKING:
 class Level(Description):
     """One degree of difficulty.
 
-    name : how it is called in tables and files
-    share : its share of the examples, in [0, 1]; one level of a protocol may leave it out and gets the rest
-    settings : those of the task. XOR mixture: `noise`, the standard deviation of the clouds, >= 0, and `fading`, the gain of the
-        centroids on the faded fraction of the inputs, >= 1; teacher-student: `irrelevant_variance` of the irrelevant inputs, >= 0
-
     In an experiment each level becomes one of the task's own kind (`task.level_type`).
 
+    Parameters
+    ----------
+    name : str
+        How it is called in tables and files.
+    share : float, optional
+        Its share of the examples, in [0, 1]; one level of a protocol may leave it out and gets the rest.
+    **settings : object
+        Those of the task. XOR mixture: `noise`, the standard deviation of the clouds, >= 0, and `fading`, the gain of the
+        centroids on the faded fraction of the inputs, >= 1; teacher-student: `irrelevant_variance` of the irrelevant
+        inputs, >= 0.
+
+    Raises
+    ------
+    InputError
+        For settings that no task knows, or that none of those that know them allow.
+
+    Examples
+    --------
     >>> Level("easy", share=0.1, noise=0.2).settings
     {'noise': 0.2}
     """
@@ -62,7 +75,25 @@ class Level(Description):
         raise InputError(str(mistake).replace(fitting[0].__name__, "Level", 1))
 
     def of(self, task: "Task | type[Task]", kind: str = "") -> "Level":
-        """This level as one of the task's own kind; `InputError` for settings that it does not know."""
+        """Return this level as one of the task's own kind.
+
+        Parameters
+        ----------
+        task : Task or type
+            The task, or its class.
+        kind : str, optional
+            What the task is called in messages, by default its own kind.
+
+        Returns
+        -------
+        Level
+            One of `task.level_type`.
+
+        Raises
+        ------
+        InputError
+            For settings that the task does not know.
+        """
         own = task.level_type
         if type(self) is own:
             return self

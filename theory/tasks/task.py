@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 class Task(Description):
     """What is to be learnt.
 
-    A subclass has settings (fields), and
+    A subclass has settings (fields), `kind` with a default, and its own `reference_overlap` and `example_law`; where the
+    defaults do not fit, `block_fractions`, `binary_labels`, `reference_names` and `definitions`.
 
-    kind : its name in files;  level_type : a subclass of `Level` with the settings of one degree of difficulty, each with a default
-    observable_names : scalar observables that mean something for it, beside those registered for all
-    reference_names : of the P reference vectors, for legends
-    block_fractions() : phi_b, (blocks,), sums to 1;  reference_overlap() : T^b_pq = u_p . u_q / D within block b, (blocks, P, P)
-    example_law(level) : the `ExampleLaw` of a level; levels may differ in gain and scale
+    Parameters
+    ----------
+    kind : str
+        Its name in files.
+
+    Attributes
+    ----------
+    level_type : type
+        A subclass of `Level` with the settings of one degree of difficulty, each with a default.
+    observable_names : tuple of str
+        Scalar observables that mean something for it, beside those registered for all.
     """
 
     kind: str
@@ -34,19 +41,42 @@ class Task(Description):
 
     @property
     def reference_names(self) -> tuple[str, ...]:
-        """Names of the references."""
+        """Names of the P reference vectors, for legends."""
         return tuple(str(p) for p in range(self.reference_overlap().shape[-1]))
 
     def block_fractions(self) -> np.ndarray:
-        """Fraction phi_b of the inputs in each block, (blocks,)."""
+        """Return the fraction phi_b of the inputs in each block.
+
+        Returns
+        -------
+        ndarray of shape (blocks,)
+            Sums to 1; by default there is one block.
+        """
         return np.ones(1)
 
     def reference_overlap(self) -> np.ndarray:
-        """T^b, (blocks, P, P)."""
+        """Return the overlaps T^b_pq = u_p . u_q / D of the references within each block b.
+
+        Returns
+        -------
+        ndarray of shape (blocks, P, P)
+            Symmetric and positive semi-definite.
+        """
         raise NotImplementedError
 
     def example_law(self, level: Any) -> "ExampleLaw":
-        """Law of the examples of `level`, one of `level_type`."""
+        """Return the law of the examples of a level; levels may differ in gain and scale.
+
+        Parameters
+        ----------
+        level : Level
+            One of `level_type`.
+
+        Returns
+        -------
+        ExampleLaw
+            The law.
+        """
         raise NotImplementedError
 
     @property
@@ -55,7 +85,13 @@ class Task(Description):
         return True
 
     def definitions(self) -> list[str]:
-        """What the symbols of the equations are in this task, a line each."""
+        """Return what the symbols of the equations are in this task.
+
+        Returns
+        -------
+        list of str
+            A line each.
+        """
         return []
 
 
@@ -66,9 +102,20 @@ AnyTask = TypeVar("AnyTask", bound=Task)
 def register_task(task: type[AnyTask]) -> type[AnyTask]:
     """Make a task of your own known by its `kind`, in files and on the command line; usable as a decorator.
 
-    task : a subclass of `Task` whose `kind` has a default
+    Parameters
+    ----------
+    task : type
+        A subclass of `Task` whose `kind` has a default.
 
-    Raises `InputError` for what is no such class, and for a kind that exists.
+    Returns
+    -------
+    type
+        The same class.
+
+    Raises
+    ------
+    InputError
+        For what is no such class, and for a kind that exists.
     """
     if not isinstance(task, type) or not issubclass(task, Task):
         raise InputError(f"register_task({task!r}) is not allowed; give a subclass of curriculode.Task")

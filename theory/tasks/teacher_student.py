@@ -42,14 +42,34 @@ class TeacherStudentLevel(Level):
 class TeacherStudent(Task):
     """A teacher committee on the relevant inputs.
 
-    teacher_width : M >= 1
-    teacher_activation : as for the student, or "sign" (the perceptron teacher)
-    relevant_fraction : rho in (0, 1]; below 1 the inputs form two blocks (relevant, irrelevant)
-    label_noise : standard deviation of the noise on the label, >= 0; none on sign labels
-    teacher_overlap : T_mn = u_m . u_n / D, a positive definite M x M matrix; by default the identity
-    teacher_readout : A_m: a number for all, a list of M numbers, or "1/sqrt(M)" or "1/M"
-    label : "value" (regression) or "sign" of the teacher's output (classification)
+    The label is::
 
+        y = sum_m A_m g_T(nu_m) + label_noise N(0, 1),    nu_m = u_m . x / sqrt(D),    or  y = sign(sum_m A_m g_T(nu_m))
+
+    Saad & Solla 1995 (PRE 52, 4225); with irrelevant inputs and a sign teacher, the curriculum perceptron: Saglietti, Sarao
+    Mannelli, Saxe 2022 (2106.08068).
+
+    Parameters
+    ----------
+    kind : {"teacher-student"}
+        Its name in files.
+    teacher_width : int
+        M >= 1.
+    teacher_activation : str, default "erf"
+        As for the student, or "sign" (the perceptron teacher).
+    relevant_fraction : float, default 1.0
+        rho in (0, 1]; below 1 the inputs form two blocks (relevant, irrelevant).
+    label_noise : float, default 0.0
+        Standard deviation of the noise on the label, >= 0; none on sign labels.
+    teacher_overlap : array_like of shape (M, M), optional
+        T_mn = u_m . u_n / D, positive definite; by default the identity.
+    teacher_readout : float, sequence of float, or {"1/sqrt(M)", "1/M"}, default 1.0
+        A_m: a number for all, or M numbers.
+    label : {"value", "sign"}, default "value"
+        The teacher's output (regression) or its sign (classification).
+
+    Examples
+    --------
     >>> TeacherStudent(teacher_width=2, relevant_fraction=0.5).block_fractions()
     array([0.5, 0.5])
     """
@@ -125,17 +145,45 @@ class TeacherStudent(Task):
         return tuple(f"teacher {m}" for m in range(self.teacher_width))
 
     def block_fractions(self) -> np.ndarray:
-        """Fraction phi_b of the inputs in each block, (blocks,)."""
+        """Return the fraction phi_b of the inputs in each block.
+
+        Returns
+        -------
+        ndarray of shape (blocks,)
+            (rho, 1 - rho), those above 0.
+        """
         split = np.array([self.relevant_fraction, 1.0 - self.relevant_fraction])
         return split[split > 0]
 
     def reference_overlap(self) -> np.ndarray:
-        """T^b, (blocks, M, M): the teacher's on the relevant block, zero on the irrelevant one."""
+        """Return the overlaps T^b of the teacher units within each block.
+
+        Returns
+        -------
+        ndarray of shape (blocks, M, M)
+            The teacher's on the relevant block, zero on the irrelevant one.
+        """
         T = np.eye(self.teacher_width) if self.teacher_overlap is None else np.array(self.teacher_overlap, dtype=float)
         return np.stack([T, np.zeros_like(T)][: self.block_fractions().size])
 
     def example_law(self, level: Any) -> ExampleLaw:
-        """Law of the examples of `level`: one component of mean zero."""
+        """Return the law of the examples of a level: one component of mean zero.
+
+        Parameters
+        ----------
+        level : Level
+            With `irrelevant_variance` where there are irrelevant inputs.
+
+        Returns
+        -------
+        ExampleLaw
+            The law.
+
+        Raises
+        ------
+        InputError
+            For a variance that is needed and missing, or given and of no use.
+        """
         blocks = self.block_fractions().size
         if blocks == 2 and level.irrelevant_variance is None:
             raise InputError(f"level {level.name!r} needs 'irrelevant_variance' (>= 0), the variance of the irrelevant inputs")
@@ -160,7 +208,13 @@ class TeacherStudent(Task):
         )
 
     def definitions(self) -> list[str]:
-        """Label, fields and blocks in words."""
+        """Return label, fields and blocks in words.
+
+        Returns
+        -------
+        list of str
+            A line each.
+        """
         output = f"sum_m A_m {self.teacher_activation}(ν_m)"
         label = f"sign({output})" if self.label == "sign" else output
         noise = f" + {self.label_noise:g} N(0, 1)" if self.label_noise else ""

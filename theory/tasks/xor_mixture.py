@@ -30,12 +30,27 @@ class XorLevel(Level):
 
 @register_task
 class XorMixture(Task):
-    """The XOR-like Gaussian mixture.
+    """The XOR-like Gaussian mixture: four clouds at +mu_a, -mu_a (label +1) and +mu_b, -mu_b (label -1).
 
-    separation : |mu|^2 / D of each centroid, > 0
-    faded_fraction : fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 the
-        inputs form two blocks (amplified, plain)
+    An example is::
 
+        x = gain * (+-mu_p) / sqrt(D) + sigma z,      mu_a . mu_b = 0,   |mu_p|^2 / D = separation,   z ~ N(0, 1)
+
+    Refinetti, Goldt, Krzakala, Zdeborova (2102.11742); Ben Arous, Gheissari, Jagannath (2206.04030); Sarao Mannelli,
+    Ivashynka, Saxe, Saglietti (2406.01589).
+
+    Parameters
+    ----------
+    kind : {"xor-mixture"}
+        Its name in files.
+    separation : float, default 1.0
+        mu . mu / D of each centroid, > 0.
+    faded_fraction : float, default 0.0
+        Fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 the inputs form two
+        blocks (amplified, plain).
+
+    Examples
+    --------
     >>> XorMixture(separation=2.0).reference_overlap()
     array([[[2., 0.],
             [0., 2.]]])
@@ -54,16 +69,44 @@ class XorMixture(Task):
         return ("a", "b")
 
     def block_fractions(self) -> np.ndarray:
-        """Fraction phi_b of the inputs in each block, shape (blocks,)."""
+        """Return the fraction phi_b of the inputs in each block.
+
+        Returns
+        -------
+        ndarray of shape (blocks,)
+            The faded fraction and the rest, those above 0.
+        """
         split = np.array([self.faded_fraction, 1.0 - self.faded_fraction])
         return split[split > 0]
 
     def reference_overlap(self) -> np.ndarray:
-        """T^b_pq = u_p . u_q / D within block b, shape (blocks, 2, 2)."""
+        """Return the overlaps T^b_pq = u_p . u_q / D of the centroids within each block b.
+
+        Returns
+        -------
+        ndarray of shape (blocks, 2, 2)
+            Diagonal.
+        """
         return self.block_fractions()[:, None, None] * self.separation * np.eye(2)
 
     def example_law(self, level: Any) -> ExampleLaw:
-        """Law of the examples of `level`; components are +a, -a, +b, -b."""
+        """Return the law of the examples of a level; components are +a, -a, +b, -b.
+
+        Parameters
+        ----------
+        level : Level
+            With `noise`, and `fading` where a fraction of the inputs is faded.
+
+        Returns
+        -------
+        ExampleLaw
+            The law.
+
+        Raises
+        ------
+        InputError
+            For a level without noise, and for a fading that acts on no inputs.
+        """
         if level.noise is None:
             raise InputError(f"level {level.name!r} of an XOR mixture needs 'noise', the standard deviation of each cloud (>= 0)")
         gain_on_block = np.array([1.0 if level.fading is None else level.fading, 1.0])
@@ -82,7 +125,13 @@ class XorMixture(Task):
         )
 
     def definitions(self) -> list[str]:
-        """Fields and blocks in words."""
+        """Return fields and blocks in words.
+
+        Returns
+        -------
+        list of str
+            A line each.
+        """
         lines = [
             f"fields of the components ±a (y = 1) and ±b (y = -1): E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
             f"|u_p|²/D = {self.separation:g}; s is the level's noise"

@@ -127,8 +127,20 @@ def evaluate_curved(code, x, g, dg, d2g):
 class Activation:
     """An activation by name, its code in the kernels, and what the averages need to know of it.
 
-    kinks : (place, jump of g' there) of each; g'' has a delta function of that weight
-    odd : whether g(-x) = -g(x);  module : where a user's own is written
+    Parameters
+    ----------
+    name : str
+        Its name in files.
+    code : int
+        That of the kernels.
+    formula : str
+        g(x) in words.
+    kinks : tuple of (float, float), optional
+        Place and jump of g' there of each; g'' has a delta function of that weight.
+    odd : bool, default False
+        Whether g(-x) = -g(x).
+    module : str, optional
+        Where a user's own is written.
     """
 
     name: str
@@ -154,7 +166,18 @@ class Activation:
         return self._evaluate(x)[0]
 
     def derivative(self, x: ArrayLike) -> np.ndarray:
-        """Derivative g'(x), elementwise."""
+        """Return the derivative g'(x), elementwise.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Of any shape.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of x.
+        """
         return self._evaluate(x)[1]
 
     def _evaluate(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -190,14 +213,36 @@ def register_activation(
 ) -> Activation:
     """Make an activation of your own known by `name`, to students and teachers alike, in files and on the command line.
 
-    g, derivative, second_derivative : functions of one number, in Python or compiled by `numba.njit`; the last, where it is left
-        out, is a difference of `derivative` (to about 1e-12)
-    kinks : {place: jump of g' there} where g has kinks, as {0.0: 0.9} of max(x, x / 10); second_derivative is that between them
-    formula : in words, for tables;  odd : whether g(-x) = -g(x)
+    Its averages are those of quasi-Monte Carlo nets. The same module may register a name again.
 
-    Its averages are those of quasi-Monte Carlo nets. The same module may register a name again. Raises `InputError` where functions
-    cannot be compiled, are not finite on [-6, 6], or where derivatives are not those of g.
+    Parameters
+    ----------
+    name : str
+        As in `Committee(activation=name)`.
+    g, derivative : callable
+        Functions of one number, in Python or compiled by `numba.njit`.
+    second_derivative : callable, optional
+        Another; where it is left out, a difference of `derivative` (to about 1e-12).
+    kinks : mapping of float to float, optional
+        Place -> jump of g' there, where g has kinks, as {0.0: 0.9} of max(x, x / 10); `second_derivative` is needed then, and is
+        that between them.
+    formula : str, optional
+        In words, for tables.
+    odd : bool, default False
+        Whether g(-x) = -g(x).
 
+    Returns
+    -------
+    Activation
+        The activation, a function of arrays.
+
+    Raises
+    ------
+    InputError
+        Where functions cannot be compiled, are not finite on [-6, 6], or where derivatives are not those of g.
+
+    Examples
+    --------
     >>> import math
     >>> softplus = register_activation("my-softplus", lambda x: math.log1p(math.exp(x)), lambda x: 1 / (1 + math.exp(-x)))
     >>> float(softplus(0.0)) == math.log(2)
