@@ -1,11 +1,14 @@
 """Shared pieces of the tests. CURRICULODE_TEST_SEED shifts every seed, so that the suite can be looped over seeds."""
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 import curriculode as cu
+
+from . import registrations
 
 SEED = int(os.environ.get("CURRICULODE_TEST_SEED", "0"))
 
@@ -13,6 +16,13 @@ SEED = int(os.environ.get("CURRICULODE_TEST_SEED", "0"))
 @pytest.fixture
 def seed() -> int:
     return SEED
+
+
+@pytest.fixture(autouse=True)
+def _registrations() -> Iterator[None]:
+    """No test knows what another registered."""
+    with registrations.kept():
+        yield
 
 
 @pytest.fixture
