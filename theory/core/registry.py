@@ -100,7 +100,7 @@ def import_outside(modules: tuple[str, ...]) -> None:
     for name in modules:
         if name == "__main__":
             raise InputError(
-                "something is registered in the script or notebook itself, which other processes cannot import; move it to a module "
-                "of its own and import that, or use workers = 1"
+                "something is registered in the script or notebook itself, which other processes cannot import; move it to a "
+                "module of its own and import that, or use workers = 1"
             )
         importlib.import_module(name)

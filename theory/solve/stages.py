@@ -73,7 +73,12 @@ class Solver:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it complains of is told by the other way
             states, told = odeint(
-                rate, y, stops, tfirst=True, rtol=self.rtol, atol=self.atol, tcrit=[stage.end], mxstep=_MOST_BETWEEN, full_output=True
+                rate,
+                y,
+                stops,
+                tfirst=True,
+                full_output=True,
+                **{"rtol": self.rtol, "atol": self.atol, "tcrit": [stage.end], "mxstep": _MOST_BETWEEN},
             )
         if told["message"] != "Integration successful." or not np.abs(states).max() < self.limit:
             return self._stepwise(stage, y, times, solution)
