@@ -33,9 +33,9 @@ from curriculode.theory.tasks.blocks import Blocks
 
 _TIMES = 21
 _POINTS = 1024
-_EXTRA_NETS = 6  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
+_EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
-_STARTS_CHANGED = 4  # most starts whose sensitivity is computed
+_STARTS_CHANGED = 3  # most starts whose sensitivity is computed
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
 

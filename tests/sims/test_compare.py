@@ -37,11 +37,23 @@ CASES = [
 ]
 
 
+# Overlap space costs the same at any D, and the verdict sharpens with it; weight space is the witness.
+SPACES = [("overlap", 4000), pytest.param("weight", 400, marks=pytest.mark.slow)]
+
+
 @pytest.mark.parametrize("changes", CASES, ids=range(len(CASES)))
-@pytest.mark.parametrize("space", ["overlap", "weight"])
-def test_theory_agrees_with_simulation(xor: cu.Experiment, changes: dict, space: str, seed: int) -> None:
-    comparison = compare(xor.replace(changes), dimension=400, runs=48, seed=seed, times=9, space=space)
+@pytest.mark.parametrize(("space", "dimension"), SPACES)
+def test_theory_agrees_with_simulation(
+    xor: cu.Experiment, changes: dict, space: str, dimension: int, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """And would not agree with a theory whose rates are wrong by a fifth, where it has to say anything of them."""
+    settings = dict(dimension=dimension, runs=48, seed=seed, times=9, points=512, space=space)
+    comparison = compare(xor.replace(changes), **settings)
     assert comparison.agrees, comparison.verdict()
+    if dimension == 4000 and changes.get("student.width") != 1:  # one odd unit learns nothing of XOR at any rate
+        assert min(comparison.cells[0].found.values()) < 0.12
+        wrong_theory(monkeypatch, "eta", 1.2)
+        assert not compare(xor.replace(changes), **settings).agrees
     table = comparison.to_frame()
     # The errors are quadratic in the fluctuations, and where they are stationary their mean shift is as large as their scatter.
     tested = table[table["quantity"].str.contains(r"\[") & (table["t"] > 0)]
@@ -50,6 +62,7 @@ def test_theory_agrees_with_simulation(xor: cu.Experiment, changes: dict, space:
     assert np.sqrt(np.mean(z**2)) < 2.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CASES, ids=range(len(CASES)))
 def test_deviations_shrink_with_dimension(xor: cu.Experiment, changes: dict, seed: int) -> None:
     """From a matched start the scatter falls as D^(-1/2), by 4 from D = 400 to 6400, and the mean deviation falls with it."""
@@ -78,8 +91,8 @@ TEACHERS = [
 
 
 @pytest.mark.parametrize("changes", TEACHERS, ids=range(len(TEACHERS)))
-@pytest.mark.parametrize("space", ["overlap", "weight"])
-def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, seed: int) -> None:
+@pytest.mark.parametrize(("space", "dimension"), SPACES)
+def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, dimension: int, seed: int) -> None:
     experiment = cu.Experiment(
         task=cu.TeacherStudent(teacher_width=2, relevant_fraction=0.4),
         student=cu.Committee(width=3, activation="erf"),
@@ -88,7 +101,7 @@ def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, se
             duration=8.0, levels=[cu.Level("easy", share=0.4, irrelevant_variance=0.1), cu.Level("hard", irrelevant_variance=1.0)]
         ),
     ).replace(changes)
-    comparison = compare(experiment, dimension=400, runs=48, seed=seed, times=6, space=space)
+    comparison = compare(experiment, dimension=dimension, runs=48, seed=seed, times=6, points=512, space=space)
     assert comparison.agrees, comparison.verdict()
     table = comparison.to_frame()
     z = table.loc[table["quantity"].str.contains(r"\[") & (table["t"] > 0), "deviation_in_standard_errors"].to_numpy()
@@ -172,7 +185,7 @@ def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
     experiment = xor.replace({"protocol.duration": 4.0})
     right = compare(experiment, **settings)
     assert right.agrees, right.verdict()
-    if starts <= 4:  # of more, the sensitivity of four stands for all, with its error
+    if starts <= 3:  # of more, the sensitivity of three stands for all, with its error
         assert right.cells[0].found["learning_rate"] < 0.1
     wrong_theory(monkeypatch, "eta", 1.1)
     assert not compare(experiment, **settings).agrees
@@ -287,7 +300,7 @@ def test_cells_starts_and_table(xor: cu.Experiment) -> None:
     start = cell.experiment.initial(100, 0, 1)
     assert np.array_equal(cell.theory[1][0].Q[0], start.Q)
     assert np.array_equal(cell.ensemble.Q[4, 0].round(12), start.Q.round(12))
-    theory = np.mean([trajectory.classification_error[-1] for scramblings in cell.theory for trajectory in scramblings])
+    theory = np.mean([np.mean([trajectory.classification_error[-1] for trajectory in nets]) for nets in cell.theory])
     assert summary["accuracy_theory"][0] == pytest.approx(1 - theory, abs=1e-12)
 
 

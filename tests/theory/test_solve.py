@@ -118,10 +118,10 @@ def test_names_of_the_state(xor: cu.Experiment) -> None:
 def test_the_error_that_is_told_covers_the_integrator(xor: cu.Experiment, activation: str) -> None:
     """Against the same net at a tolerance that leaves nothing: what the integrator adds is within what is told of it."""
     case = xor.replace({"student.activation": activation})
-    for seed in range(3):
+    for seed in range(2):
         start = case.initial(dimension=400, seed=seed)
-        rough = cu.integrate(case, start, points=1024, times=9)
-        fine = cu.integrate(case, start, points=1024, times=9, rtol=1e-9, method="DOP853", estimate_error=False)
+        rough = cu.integrate(case, start, points=256, times=9)
+        fine = cu.integrate(case, start, points=256, times=9, rtol=1e-7, method="DOP853", estimate_error=False)
         report = rough.statistics["averages"]
         difference = np.abs(rough.generalization_error - fine.generalization_error)
         assert (difference <= 3 * report["integrator_error"] + 1e-9).all(), (difference, report["integrator_error"])

@@ -81,7 +81,7 @@ def test_closed_forms_against_quadrature(name: str) -> None:
 @pytest.mark.parametrize(("K", "M"), [(1, 1), (3, 2)])
 @pytest.mark.parametrize("teacher", ["erf", "sign"])
 def test_closed_forms_against_nets(teacher: str, K: int, M: int) -> None:
-    """Sixteen scramblings of 2^13 points, within five of their standard errors; for a sign teacher the label jumps."""
+    """Sixteen scramblings of 2^11 points, within five of their standard errors; for a sign teacher the label jumps."""
     case = experiment(K=K, M=M, task__teacher_activation=teacher)
     law, engine = engines(case)
     start = case.initial(dimension=40, seed=2)
@@ -92,7 +92,7 @@ def test_closed_forms_against_nets(teacher: str, K: int, M: int) -> None:
     samples: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for scrambling in range(16):
         out = FieldAverages.empty(1, K, M)
-        QuasiMonteCarlo(case.student.g, "squared", K, M, 2**13, scrambling).averages(law, start.v, out)
+        QuasiMonteCarlo(case.student.g, "squared", K, M, 2**11, scrambling).averages(law, start.v, out)
         for name in names:
             samples[name].append(getattr(out, name))
     for name in names:

@@ -27,7 +27,7 @@ from curriculode.theory.solve.stages import Solver
 _TIMES = 101
 _PILOTS = 4  # nets of a quarter of the points whose scatter bounds the error
 _LOOSER = 10.0  # how much larger the tolerance is of the run that tells the integrator's own error
-_CAUTION = 3.0  # an integrator's error follows its tolerance roughly
+_CAUTION = 10.0  # an integrator's error follows its tolerance roughly, on the staircases of kinked units above all
 _MOST_UNASKED = 2**16  # points; a larger net must be asked for
 _PARALLEL_WIDTH = 32  # from here on an integration is long enough, and all compiled, to be run beside others
 
