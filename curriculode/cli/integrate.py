@@ -64,8 +64,8 @@ def _tell_averages(trajectory: "Trajectory") -> None:
     print("averages: " + ", ".join(f"{term} by {way}" for term, way in averages["ways"].items()))
     if "accuracy" in averages:
         print(
-            f"nets of {averages['points']} points and the integrator leave a relative standard error of {averages['accuracy']:.1e} in "
-            "the generalisation error"
+            f"nets of {averages['points']} points and the integrator leave a relative standard error of {averages['accuracy']:.1e} "
+            "in the generalisation error"
         )
     if len(error := trajectory.classification_standard_error) and error.max() > 0:
         print(f"standard error of the classification error: at most {error.max():.1e}")
