@@ -33,7 +33,7 @@ def test_compare_writes_table_picture_and_settings(command: Command, tmp_path: P
 
 
 def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -> None:
-    result = command("compare", *QUICK, "--runs", "4", "-s", "student.width=2", "--json")
+    result = command("compare", *QUICK, "--runs", "4", "--json")
     content = json.loads(result.out)
     assert content["agrees"] is True
     assert len(content["cells"]) == 3
@@ -60,7 +60,7 @@ def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> Non
     arguments = ["integrate", *QUICK, "--out", "out"]
     command(*arguments)
     command(*arguments)  # the same command and experiment may renew its files
-    refused = command(*arguments, "-s", "student.width=3", status=2)
+    refused = command(*arguments, "-s", "student.activation=erf", status=2)
     assert "was not made by this command with these settings; use --force" in refused.err
     picture = tmp_path / "out" / "xor-curriculum-integrate.csv"
     picture.write_text("my own notes")
@@ -75,10 +75,11 @@ def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> Non
 
 def test_disagreement_has_exit_status_one(command: Command) -> None:
     wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=30.0"]
-    options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=4"]
+    options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=2"]
+    wild += ["-s", "protocol.duration=4.0"]
     result = command("compare", *options, *wild, status=1)
     assert "cannot be compared to the end" in result.out
-    assert "diverged" in command("integrate", "--dimension", "60", *wild, "--points", "64", status=1).out
+    assert "diverged" in command("integrate", *options[:2], *wild, "-s", "student.width=2", "--points", "64", status=1).out
 
 
 BAD = [
@@ -105,7 +106,7 @@ BAD = [
     (["integrate", "--points", "1000"], "needs a power of two"),
     (["integrate", "--method", "Euler"], "method 'Euler' is unknown"),
     (["integrate", "--rtol", "0"], "a tolerance lies between 1e-14 and 1"),
-    (["experiments", "nope"], "is not built in; allowed: "),
+    (["experiments", "nope"], "built-in experiment 'nope' is unknown; allowed: "),
 ]
 
 

@@ -26,14 +26,14 @@ def test_integrate(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "curriculode-out").iterdir()) == [".curriculode.json", *written]
 
 
+RANGES = ["--x", "levels.hard.noise=0.2:0.8", "--y", "training.learning_rate=0.5:4"]
 OTHERS = {
     "compare": [*TINY, "--times", "3", "--runs", "4", "--starts", "2", "--over", "student.width=1"],
     "simulate": [*TINY, "--times", "3", "--runs", "4"],
     "sweep": [*TINY, "--over", "student.width=1,2", "--workers", "2", "--store", "a.sqlite", "--csv", "table.csv"],
     "merge": ["all.sqlite", "a.sqlite"],
     "diagram": ["table.csv", "--x", "student.width", "--y", "levels.hard.noise"],
-    "refine": [*TINY, "--workers", "1", "--x", "levels.hard.noise=0.2:0.8", "--y", "training.learning_rate=0.5:4", "--level", "0.5"]
-    + ["--budget", "25"],
+    "refine": [*TINY, *("--workers", "1", "--level", "0.5", "--budget", "25"), *RANGES],
     "figure": ["--list"],
     "equations": [],
     "experiments": [],

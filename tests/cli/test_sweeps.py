@@ -101,12 +101,12 @@ def test_ctrl_c_and_resume(tmp_path: Path) -> None:
 
 def test_refine_writes_table_and_picture(command: Command, tmp_path: Path) -> None:
     ranges = ["--x", "levels.hard.noise=0.2:0.8", "--y", "training.learning_rate=0.5:4:log"]
-    command = ["refine", *QUICK, *ranges, "--value", "generalization_error", "--level", "0.5", "--budget", "40", "--finest", "2"]
-    assert " places; " in command(*command).out
+    words = ["refine", *QUICK, *ranges, "--value", "generalization_error", "--level", "0.5", "--budget", "40", "--finest", "2"]
+    assert " places; " in command(*words).out
     table = pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-refine.csv")
     assert 25 <= len(table) <= 40
     assert (tmp_path / "curriculode-out" / "xor-curriculum-refine.pdf").exists()
-    assert json.loads(command(*command, "--json").out)["places"] == len(table)
+    assert json.loads(command(*words, "--json").out)["places"] == len(table)
 
 
 BAD = [
