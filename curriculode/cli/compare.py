@@ -46,7 +46,7 @@ def compare(
 
     _ = request.is_batch
     request = request.with_options(quantity=quantity)
-    shown, study = request.option("quantity", "accuracy"), request.study
+    shown, study = request.option("quantity", "accuracy", str), request.study
     if shown != "accuracy" and shown not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", shown, ["accuracy", *allowed]))
     files = Files(request)

@@ -23,7 +23,7 @@ def integrate(request: Request) -> int:
     from curriculode.theory.solve.integrate import integrate
     from curriculode.theory.solve.state_evolution import state_evolution
 
-    batch, study = request.is_batch, request.study
+    batch, study = request.is_batch, request.with_options().study
     files = Files(request)
     if batch:
         trajectory = state_evolution(study.experiment)

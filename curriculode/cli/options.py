@@ -128,18 +128,28 @@ class Request:
         """The same request with options of its own command: those given, else those of the file's section of that name."""
         from dataclasses import replace
 
+        from curriculode.theory.describe.experiment import COMMANDS
+
         section = dict(self.study.commands.get(self.command, {}))
+        if section and not options:
+            raise InputError(f"section [{self.command}]: {self.command} has no settings of its own; leave the section out")
         for name in section:
             if name not in options:
                 from curriculode.theory.core.description import unknown
 
                 raise InputError(unknown(f"section [{self.command}]: setting", name, list(options)))
         section |= {name: value for name, value in options.items() if value is not None}
-        return replace(self, study=self.study.set(commands={**self.study.commands, self.command: section}))
+        commands = {**self.study.commands, self.command: section}
+        in_order = {name: commands[name] for name in COMMANDS if name in commands}  # as a file that is read has them
+        return replace(self, study=self.study.set(commands=in_order))
 
-    def option(self, name: str, default: Any) -> Any:
-        """An option of the command's own."""
-        return self.study.commands.get(self.command, {}).get(name, default)
+    def option(self, name: str, default: Any, kind: type | tuple[type, ...] = object) -> Any:
+        """An option of the command's own; `kind` is what a file may hold there, where nobody else checks it."""
+        value = self.study.commands.get(self.command, {}).get(name, default)
+        if value is not default and not isinstance(value, kind):
+            give = {bool: "true or false", str: "a text"}.get(kind, "a list of names")  # type: ignore[arg-type]
+            raise InputError(f"section [{self.command}]: {name} = {value!r} is not allowed; give {give}")
+        return value
 
 
 def takes(*shared: str, changes: bool = True, over: bool = False, outputs: tuple[str, ...] = tuple(_OUTPUTS)) -> Callable:

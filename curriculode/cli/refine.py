@@ -49,12 +49,13 @@ def refine(
     request = request.with_options(
         x=x, y=y, value=value, level=level, gap=gap, budget=budget, finest=finest, seeds=seeds, runs=runs
     )
-    ranges = [request.option(name, None) for name in ("x", "y")]
+    ranges = [request.option(name, None, str) for name in ("x", "y")]
     if None in ranges:
         raise InputError("refine needs two ranges; give --x NAME=a:b and --y NAME=a:b, such as --x levels.hard.noise=0.2:0.8")
     across, up = parse.extent(ranges[0], "--x"), parse.extent(ranges[1], "--y")
-    orders = None if request.option("gap", None) is None else parse.names(request.option("gap", ""))
-    column, crossed, study = request.option("value", "classification_error"), request.option("level", None), request.study
+    gap = request.option("gap", None, str)
+    orders = None if gap is None else parse.names(gap)
+    column, crossed, study = request.option("value", "classification_error", str), request.option("level", None), request.study
     names = [*table_names(request.stem, ".csv"), *(f"{request.stem}.{suffix}" for suffix in ("png", "pdf", "toml"))]
     outputs = Outputs(request.out, "refine", request.settings(), names, request.force)
     table = refine(

@@ -15,7 +15,7 @@ def simulate(request: Request) -> int:
     from curriculode.sims.runs.minimize import minimize
     from curriculode.sims.runs.simulate import simulate
 
-    batch, study = request.is_batch, request.study
+    batch, study = request.is_batch, request.with_options().study
     files = Files(request)
     ensemble = (minimize if batch else simulate)(
         study.experiment,

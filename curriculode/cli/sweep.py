@@ -68,13 +68,13 @@ def sweep(
     chosen = None if observables is None else parse.names(observables)
     request = request.with_options(zip=paired, seeds=seeds, runs=runs, theory=theory, observables=chosen, scramblings=scramblings)
     study, grid = request.study, request.study.over
-    zipped = {key: values for key, values in grid.items() if request.option("zip", False) and key != "protocol.order"}
+    zipped = {key: values for key, values in grid.items() if request.option("zip", False, bool) and key != "protocol.order"}
     plan = planned(
         study.experiment,
         {key: values for key, values in grid.items() if key not in zipped},
         zip=zipped,
         seeds=request.option("seeds", 1),
-        observables=request.option("observables", None),
+        observables=request.option("observables", None, (str, list)),
         shard=shard,
         numerics=study.numerics,
         dimension=study.dimension,

@@ -23,7 +23,7 @@ Command = Callable[..., Said]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """`command(*arguments, status=0)`: what `curriculode ARGUMENTS` says, from the folder `tmp_path`; it must leave with `status`."""
+    """`command(*arguments, status=0)`: what `curriculode ARGUMENTS` says from the folder `tmp_path`, leaving with `status`."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str, status: int | None = 0) -> Said:
