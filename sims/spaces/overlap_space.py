@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curriculode.sims.spaces.arithmetic import fma, part
+from curriculode.sims.spaces.arithmetic import fma, in_state, part, states_of
 from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
 from curriculode.sims.spaces.learning import Answers, References, Units, learn, respond
 from curriculode.sims.spaces.model import Model
@@ -92,8 +92,8 @@ class OverlapSpace:
         self.model, self.runs = model, len(starts)
         # Idle lanes draw nothing and hold zeros; they only make the loops as long as the processor's vectors.
         lanes = 1 if self.runs == 1 else next(size for size in _LANES if self.runs <= size)
-        # One run is a type of its own, for which the kernels are compiled without loops over runs.
-        self.rngs = tuple(rngs) if lanes == 1 else tuple(rngs + [rngs[0]] * (_LANES[-1] - self.runs))
+        # A single run has no array of states, for which the kernels are compiled without loops over runs.
+        self.rngs, self._states = rngs, states_of(rngs) if lanes > 1 else None
         T = model.setting.blocks.T
         blocks, K, P = model.setting.shape
         # How many new directions between two rotations: measured to balance draws against rotations for K = 4 to 32.
@@ -129,7 +129,7 @@ class OverlapSpace:
         """Take `steps` steps at these rates, of examples from the numbers of each level still `remaining`, (runs, levels)."""
         m = self.model
         state = (self.basis, self.coordinates, self.units, self._scratch)
-        _advance(self.rngs, remaining, steps, m.examples, m.student, m.steps(rates), *state)
+        _advance(self.rngs[0], self._states, remaining, steps, m.examples, m.student, m.steps(rates), *state)
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,) of one of the runs."""
@@ -142,7 +142,7 @@ class OverlapSpace:
 
 
 @kernel
-def _advance(rngs, remaining, count, examples, student, steps, basis, coordinates, units, scratch):
+def _advance(only_rng, states, remaining, count, examples, student, steps, basis, coordinates, units, scratch):
     """`count` steps of online SGD in coordinates, the run last in every array.
 
     What the tuples hold is taken out once, and all draws are made here: references to what is handed on are counted, which costs
@@ -161,14 +161,14 @@ def _advance(rngs, remaining, count, examples, student, steps, basis, coordinate
     U, mean, sizes, gamma = basis
     runs, P = remaining.shape[0], U.shape[1]
     blocks, capacity, K, _ = A.shape
-    lanes = 1 if len(rngs) == 1 else A.shape[3]
+    lanes = 1 if states is None else A.shape[3]
     only = common_level(remaining, count)
     for _ in range(count):
         for b in range(blocks):
             known = directions[b]
             rows = known + 1 if known < sizes[b] else known
             for run in range(runs):
-                rng = rngs[run]
+                rng = only_rng if states is None else in_state(only_rng, states[run])
                 if b == 0:
                     level[run] = only if only >= 0 else draw_level(rng, remaining[run])
                     component[run], ticket[run] = draw_component(rng, cumulative)
@@ -183,7 +183,8 @@ def _advance(rngs, remaining, count, examples, student, steps, basis, coordinate
                 _norm_of_rest(sizes[b] - known, d, c, xi, b, known, ticket, norm, lanes)
                 for run in range(runs):
                     if norm[run] < 0.0:
-                        norm[run] = _norm_of_rest_slowly(rngs[run], d, c, xi[b, known, run], ticket[run])
+                        rng = only_rng if states is None else in_state(only_rng, states[run])
+                        norm[run] = _norm_of_rest_slowly(rng, d, c, xi[b, known, run], ticket[run])
                 for run in range(lanes):
                     xi[b, known, run] = norm[run]
             _shape(xi, b, rows, s, mean, level, component, runs, lanes)
@@ -195,7 +196,8 @@ def _advance(rngs, remaining, count, examples, student, steps, basis, coordinate
             teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
             if noise > 0.0:
                 for run in range(runs):
-                    y[run] += noise * rngs[run].standard_normal()
+                    rng = only_rng if states is None else in_state(only_rng, states[run])
+                    y[run] += noise * rng.standard_normal()
         learn(loss, rate, rate_v, keep_v, v, g, dg, push, f, y, e, lanes)
         for b in range(blocks):
             grows = directions[b] < sizes[b]

@@ -5,22 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.linear_algebra import fill
 from curriculode.theory.tasks import ExampleLaw
-from curriculode.theory.tasks.example_law import Labels
-
-
-class Law(NamedTuple):
-    """The law of fields and labels as kernels take it; see `FieldLaw` and `Labels` for the shapes.
-
-    A call from Python is quickest with arrays one by one, so that kernels are handed `FieldLaw.numbers` and put them together.
-    """
-
-    labels: Labels
-    probability: np.ndarray
-    mean: np.ndarray
-    reference_mean: np.ndarray
-    covariance: np.ndarray
-    precision: np.ndarray
 
 
 class FieldLaw:
@@ -77,18 +63,12 @@ class FieldAverages(NamedTuple):
 
 
 @kernel
-def law_of(numbers):
-    """The `Law` of `FieldLaw.numbers`."""
-    return Law(Labels(*numbers[:5]), *numbers[5:10])
-
-
-@kernel
 def field_law(gain, scale, Q, M, mean, covariance, R):
     """Mean (components, K), and covariance (R + K, R + K) but for the block of the R references among themselves."""
     components, references, blocks = gain.shape
     width = M.shape[1]
-    mean[:] = 0.0
-    covariance[R:] = 0.0
+    fill(mean, 0.0)
+    fill(covariance[R:], 0.0)
     for b in range(blocks):
         for c in range(components):
             for k in range(width):

@@ -11,14 +11,13 @@ exactly in its own direction:
 
 import threading
 from collections import OrderedDict
-from typing import NamedTuple
 
 import numpy as np
 
-from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw, law_of
-from curriculode.theory.core.compiled import kernel, part
+from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
+from curriculode.theory.core.compiled import kernel
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.core.linear_algebra import factor_semidefinite
+from curriculode.theory.core.linear_algebra import factor_semidefinite, fill, matrix_product, outer_product
 from curriculode.theory.tasks.example_law import teacher_labels
 from curriculode.theory.units.activations import RELU, Activation, evaluate, evaluate_curved
 from curriculode.theory.units.losses import LOSSES, error_signal, error_slope, loss
@@ -72,38 +71,6 @@ def _make_points(dimension: int, points: int, seed: int) -> np.ndarray:
     return z
 
 
-class Student(NamedTuple):
-    """What is averaged: codes of activation and loss, and rows (place, jump of g') of the activation's kinks."""
-
-    activation: int
-    loss: int
-    kinks: np.ndarray
-
-
-class Scratch(NamedTuple):
-    """Room for one chunk of a net, rows along the last axis: all fields but their means, then what is made of them.
-
-    factor (R + K, R + K), centred (R + K, rows);  x, g, dg, d2g, h (K, rows) of the student, h_k = v_k g'_k;
-    nu, g_nu, dg_nu (R, rows) of the references;  f, e, slope, y (rows,): outputs, dl/df, d2l/df2, labels;  product (K, K)
-    """
-
-    factor: np.ndarray
-    centred: np.ndarray
-    x: np.ndarray
-    g: np.ndarray
-    dg: np.ndarray
-    d2g: np.ndarray
-    h: np.ndarray
-    nu: np.ndarray
-    g_nu: np.ndarray
-    dg_nu: np.ndarray
-    f: np.ndarray
-    e: np.ndarray
-    slope: np.ndarray
-    y: np.ndarray
-    product: np.ndarray
-
-
 class QuasiMonteCarlo:
     """The averages of one student and loss by a net of `points` (a power of two); `seed` picks the scrambling."""
 
@@ -118,223 +85,333 @@ class QuasiMonteCarlo:
         # Rows of a chunk stay in the first caches, and for small K the chunk is the whole net.
         rows = min(points, max(64, 8192 // width))
         rows = 1 << (rows.bit_length() - 1)
-        self._z = np.ascontiguousarray(normals.reshape(references + width, -1, rows).swapaxes(0, 1))
-        self._student = Student(activation.code, LOSSES[loss], np.array(activation.kinks, dtype=float).reshape(-1, 2))
+        # Always a copy: what is kept for others is read-only, to the compiler another type, for which all would be compiled again.
+        self._z = normals.reshape(references + width, -1, rows).swapaxes(0, 1).copy()
         joint = references + width
-        self._scratch = (
-            np.empty((joint, joint)),
-            np.empty((joint, rows)),
-            np.empty((5, width, rows)),
-            np.empty((3, references, rows)),
-            np.empty((4, rows)),
-            np.empty((width, width)),
-        )
+        kinks = np.array(activation.kinks, dtype=float).reshape(-1, 2)
+        self._student, self._kinks = (activation.code, LOSSES[loss]), kinks
+        student, fields, signals = np.empty((5, width, rows)), np.empty((3, references, rows)), np.empty((4, rows))
+        # All views are made here, once: in kernels they are code to compile, and a little to run.
+        self._fields = (np.empty((joint, joint)), np.empty((joint, rows)), student[0], *fields, student[1], student[2])
+        self._flat = tuple(student.reshape(5, width * rows)[:4])
+        self._signals, self._curved = (*signals[:3], student[4], np.empty((width, width))), (student[3], signals[3])
 
     def averages(self, law: FieldLaw, v: np.ndarray, out: FieldAverages, first_order: bool = True, noise_term: bool = True) -> None:
         """Fill the terms asked for of `out` with the averages of a level whose fields obey `law`, for the readout v (K,)."""
-        _averages_of(first_order, noise_term, v, self._z, *law.numbers, *out, *self._student, *self._scratch)
+        given = (v, self._z, *law.numbers, *self._student, *self._fields, *self._flat)
+        if first_order:
+            _averages_of(noise_term, *given, *self._signals, *self._curved, self._kinks, *out)
+        elif noise_term:
+            _noise_term_of(*given, *self._signals, out.square)
 
     def errors(self, law: FieldLaw, v: np.ndarray) -> tuple[float, float]:
         """Generalisation error E[l(f, y)] and classification error P(sign f != y)."""
-        return _errors_of(v, self._z, *law.numbers, *self._student, *self._scratch)
+        given = (v, self._z, *law.numbers, *self._student, *self._fields, *self._flat)
+        return _errors_of(*given, *self._signals[:2])
 
 
-# Arrays come one by one and are put into named tuples here: numba takes 3 us longer to read the tuples of a call from Python, which
-# for a small committee are a tenth of its averages.
+# Every kernel takes its arrays one by one, the same names throughout: named tuples cost 3 us a call from Python, and their copies
+# and references seconds to compile. In order, but for the numbers of `FieldLaw`: codes of activation and loss; factor (R + K, R + K),
+# centred (R + K, rows), all fields but their means; x (K, rows) of the student; nu, g_nu, dg_nu (R, rows) of the references;
+# g, dg (K, rows) of the student; the flat views of x, g, dg, d2g; f, y, e (rows,): outputs, labels, dl/df; h (K, rows),
+# h_k = v_k g'_k; product (K, K); d2g (K, rows); slope (rows,), d2l/df2; kinks, rows of (place, jump of g').
+# What is done for a chunk is a kernel of its own: a call is nothing to it, and what is written out twice is compiled twice.
 @kernel
-def _averages_of(first_order, noise_term, v, z, *given):
-    law, out, student, work = law_of(given), FieldAverages(*given[10:15]), Student(*given[15:18]), _scratch(*given[18:])
-    _averages(student, law, v, z, work, out, first_order, noise_term)
-
-
-@kernel
-def _errors_of(v, z, *given):
-    return _errors(Student(*given[10:13]), law_of(given), v, z, _scratch(*given[13:]))
-
-
-@kernel
-def _scratch(factor, centred, student, references, signals, product):
-    x, g, dg, d2g, h = student[0], student[1], student[2], student[3], student[4]
-    nu, g_nu, dg_nu = references[0], references[1], references[2]
-    f, e, slope, y = signals[0], signals[1], signals[2], signals[3]
-    return Scratch(factor, centred, x, g, dg, d2g, h, nu, g_nu, dg_nu, f, e, slope, y, product)
-
-
-@part
-def _averages(student, law, v, z, work, out, first_order, noise_term):
-    """The averages over all chunks of z (chunks, R + K, rows) and all components, those of the first order or the noise term."""
-    if first_order:
-        out.force[:] = 0.0
-        out.student[:] = 0.0
-        out.reference[:] = 0.0
-        out.readout[:] = 0.0
+def _averages_of(
+    noise_term,
+    v,
+    z,
+    label,
+    teacher,
+    readout,
+    sign,
+    noise,
+    probability,
+    mean,
+    reference_mean,
+    covariance,
+    precision,
+    activation,
+    loss_code,
+    factor,
+    centred,
+    x,
+    nu,
+    g_nu,
+    dg_nu,
+    g,
+    dg,
+    flat_x,
+    flat_g,
+    flat_dg,
+    flat_d2g,
+    f,
+    y,
+    e,
+    h,
+    product,
+    d2g,
+    slope,
+    kinks,
+    force,
+    student,
+    reference,
+    square,
+    read,
+):
+    """The averages of the first order, and the noise term, over all chunks of z (chunks, R + K, rows) and all components."""
+    R = nu.shape[0]
+    fill(force, 0.0)
+    fill(student, 0.0)
+    fill(reference, 0.0)
+    for k in range(read.size):
+        read[k] = 0.0
     if noise_term:
-        out.square[:] = 0.0
-    factor_semidefinite(law.covariance, work.factor)
+        fill(square, 0.0)
+    factor_semidefinite(covariance, factor)
     for chunk in range(z.shape[0]):
-        np.dot(work.factor, z[chunk], work.centred)
-        for c in range(law.probability.size):
-            weight = law.probability[c] / (z.shape[0] * z.shape[2])
-            _fields(law, c, work)
-            _signals(student, law, c, v, work, first_order)
-            if first_order:
-                _add_first_order(student, law, c, v, work, weight, out)
+        matrix_product(factor, z[chunk], centred)
+        for c in range(probability.size):
+            weight = probability[c] / (z.shape[0] * z.shape[2])
+            _shift(centred[:R], reference_mean[c], nu)
+            _shift(centred[R:], mean[c], x)
+            evaluate_curved(activation, flat_x, flat_g, flat_dg, flat_d2g)
+            _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
+            _signals(loss_code, v, f, y, dg, e, h)
+            _add_first_order(weight, v, centred, f, y, loss_code, e, slope, g, d2g, h, force[c], student, reference, read)
+            _scale(slope, h, dg)
+            _add_product(weight, dg, h, product, student)
             if noise_term:
-                _add_noise_term(law, work, weight, out)
-            if first_order:
-                _add_kinks(student, law, c, v, work, weight, out)
-    if first_order and law.reference_mean.shape[1] > 0:
-        _stein(law, out)
+                _strengths(e, noise, slope)
+                _scale(slope, h, dg)
+                _add_product(weight, dg, dg, product, square)
+            for n in range(kinks.shape[0]):
+                for k in range(v.size):
+                    # The fields x are still those of component c, all else is room to work in.
+                    density = _move(activation, k, kinks[n, 0], mean[c], reference_mean[c], covariance, centred, x, d2g, nu, v, f)
+                    if density != 0.0:
+                        if activation == RELU:
+                            _answer(v[:0], g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
+                        else:
+                            evaluate(activation, flat_d2g, flat_g, flat_dg)
+                            _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
+                        student[k, k] += weight * v[k] * kinks[n, 1] * density * _sum_of_signals(loss_code, f, y)
+    if R > 0:
+        _stein(student, covariance, precision, reference)
 
 
-@part
-def _fields(law, c, work):
-    """The fields of component c: means and what is centred."""
-    R = law.reference_mean.shape[1]
-    _shift(work.centred[:R], law.reference_mean[c], work.nu)
-    _shift(work.centred[R:], law.mean[c], work.x)
+@kernel
+def _noise_term_of(
+    v,
+    z,
+    label,
+    teacher,
+    readout,
+    sign,
+    noise,
+    probability,
+    mean,
+    reference_mean,
+    covariance,
+    _,
+    activation,
+    loss_code,
+    factor,
+    centred,
+    x,
+    nu,
+    g_nu,
+    dg_nu,
+    g,
+    dg,
+    flat_x,
+    flat_g,
+    flat_dg,
+    __,
+    f,
+    y,
+    e,
+    h,
+    product,
+    square,
+):
+    """The noise term alone: no second derivatives."""
+    R = nu.shape[0]
+    fill(square, 0.0)
+    factor_semidefinite(covariance, factor)
+    for chunk in range(z.shape[0]):
+        matrix_product(factor, z[chunk], centred)
+        for c in range(probability.size):
+            _shift(centred[:R], reference_mean[c], nu)
+            _shift(centred[R:], mean[c], x)
+            evaluate(activation, flat_x, flat_g, flat_dg)
+            _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
+            _signals(loss_code, v, f, y, dg, e, h)
+            _strengths(e, noise, e)
+            _scale(e, h, dg)
+            _add_product(probability[c] / (z.shape[0] * z.shape[2]), dg, dg, product, square)
+
+
+@kernel
+def _errors_of(
+    v,
+    z,
+    label,
+    teacher,
+    readout,
+    sign,
+    _,
+    probability,
+    mean,
+    reference_mean,
+    covariance,
+    __,
+    activation,
+    loss_code,
+    factor,
+    centred,
+    x,
+    nu,
+    g_nu,
+    dg_nu,
+    g,
+    dg,
+    flat_x,
+    flat_g,
+    flat_dg,
+    ___,
+    f,
+    y,
+):
+    """Generalisation error E[l(f, y)] and P(sign f != sign y); an output of exactly zero counts as half an error."""
+    R = nu.shape[0]
+    generalization, classification = 0.0, 0.0
+    factor_semidefinite(covariance, factor)
+    for chunk in range(z.shape[0]):
+        matrix_product(factor, z[chunk], centred)
+        for c in range(probability.size):
+            _shift(centred[:R], reference_mean[c], nu)
+            _shift(centred[R:], mean[c], x)
+            evaluate(activation, flat_x, flat_g, flat_dg)
+            _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
+            total, wrong = _count(loss_code, f, y)
+            weight = probability[c] / (z.shape[0] * z.shape[2])
+            generalization += weight * total
+            classification += weight * wrong
+    return generalization, classification
 
 
 @kernel
 def _shift(centred, mean, fields):
+    """The fields of a component: means and what is centred."""
     for k in range(fields.shape[0]):
         m = mean[k]
         for i in range(fields.shape[1]):
             fields[k, i] = centred[k, i] + m
 
 
-@part
-def _output(v, g, f):
-    """Activations g (K, rows) -> the outputs f (rows,)."""
-    f[:] = 0.0
-    for k in range(g.shape[0]):
-        for i in range(g.shape[1]):
-            f[i] += v[k] * g[k, i]
-
-
-@part
-def _labels(labels, c, work):
-    """The labels y of the reference fields nu, or of component c."""
-    if work.nu.shape[0] > 0:
-        teacher_labels(labels.teacher, labels.readout, labels.sign, work.nu, work.g_nu, work.dg_nu, work.y)
+@kernel
+def _answer(v, g, label, teacher, readout, sign, nu, g_nu, dg_nu, f, y):
+    """The outputs f (rows,) of activations g (K, rows), left alone where v is empty; labels y of the references or the component."""
+    if v.size > 0:
+        for i in range(f.size):
+            f[i] = 0.0
+        for k in range(v.size):
+            for i in range(f.size):
+                f[i] += v[k] * g[k, i]
+    if nu.shape[0] > 0:
+        teacher_labels(teacher, readout, sign, nu, g_nu, dg_nu, y)
     else:
-        work.y[:] = labels.label[c]
+        for i in range(y.size):
+            y[i] = label
 
 
-@part
-def _signals(student, law, c, v, work, curved):
-    """From the fields: activations and their derivatives, outputs, labels, error signals e, and h_k = v_k g'_k."""
-    if curved:
-        evaluate_curved(student.activation, work.x.ravel(), work.g.ravel(), work.dg.ravel(), work.d2g.ravel())
-    else:
-        evaluate(student.activation, work.x.ravel(), work.g.ravel(), work.dg.ravel())
-    _output(v, work.g, work.f)
-    _labels(law.labels, c, work)
-    f, e, y, dg, h = work.f, work.e, work.y, work.dg, work.h
+@kernel
+def _signals(loss_code, v, f, y, dg, e, h):
+    """Error signals e, and h_k = v_k g'_k."""
     for i in range(f.size):
-        e[i] = error_signal(student.loss, f[i], y[i])
+        e[i] = error_signal(loss_code, f[i], y[i])
     for k in range(h.shape[0]):
         for i in range(h.shape[1]):
             h[k, i] = v[k] * dg[k, i]
 
 
-@part
-def _add_first_order(student, law, c, v, work, weight, out):
-    """Add the averages of the first order but for kinks; `reference` gathers E[F_k (nu_p - E nu_p)], for `_stein`."""
-    width, rows = work.x.shape
-    R = work.nu.shape[0]
-    e, slope, g, dg, d2g, h, centred = work.e, work.slope, work.g, work.dg, work.d2g, work.h, work.centred
-    for k in range(width):
+@kernel
+def _add_first_order(weight, v, centred, f, y, loss_code, e, slope, g, d2g, h, force, student, reference, readout):
+    """Add the averages of the first order but for kinks; `reference` gathers E[F_k (nu_p - E nu_p)], for `_stein`.
+
+    Of E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k] the last; of the first the factor e', `slope`.
+    """
+    for k in range(h.shape[0]):
         total, curved, read = 0.0, 0.0, 0.0
-        for i in range(rows):
+        for i in range(e.size):
             total += e[i] * h[k, i]
             read += e[i] * g[k, i]
             curved += e[i] * d2g[k, i]
-        out.force[c, k] += weight * total
-        out.readout[k] += weight * read
-        out.student[k, k] += weight * v[k] * curved
-        for p in range(R):
+        force[k] += weight * total
+        readout[k] += weight * read
+        student[k, k] += weight * v[k] * curved
+        for p in range(centred.shape[0] - h.shape[0]):
             total = 0.0
-            for i in range(rows):
+            for i in range(e.size):
                 total += e[i] * h[k, i] * centred[p, i]
-            out.reference[k, p] += weight * total
-    # E[dF_k/dlambda_i] = E[e' h_k h_i] + delta_ki v_k E[e g''_k],   h_k = v_k g'_k
-    for i in range(rows):
-        slope[i] = error_slope(student.loss, work.f[i], work.y[i])
-    for k in range(width):
-        for i in range(rows):
-            dg[k, i] = slope[i] * h[k, i]
-    np.dot(dg, h.T, work.product)
-    _add(weight, work.product, out.student)
-
-
-@part
-def _add_noise_term(law, work, weight, out):
-    """Add E[F_k F_l] = E[e^2 h_k h_l]; noise on the label adds its variance to e^2 (squared loss, e' = 1)."""
-    variance = law.labels.noise * law.labels.noise
-    e, slope, dg, h = work.e, work.slope, work.dg, work.h
+            reference[k, p] += weight * total
     for i in range(e.size):
-        slope[i] = np.sqrt(e[i] * e[i] + variance)
+        slope[i] = error_slope(loss_code, f[i], y[i])
+
+
+@kernel
+def _strengths(e, noise, strengths):
+    """|e|, with the noise on the label, which adds its variance to e^2 (squared loss, e' = 1): E[F_k F_l] = E[e^2 h_k h_l]."""
+    for i in range(e.size):
+        strengths[i] = np.sqrt(e[i] * e[i] + noise * noise)
+
+
+@kernel
+def _scale(factor, h, scaled):
     for k in range(h.shape[0]):
         for i in range(h.shape[1]):
-            dg[k, i] = slope[i] * h[k, i]
-    np.dot(dg, dg.T, work.product)
-    _add(weight, work.product, out.square)
+            scaled[k, i] = factor[i] * h[k, i]
 
 
-@part
-def _add(weight, product, total):
+@kernel
+def _add_product(weight, a, b, product, total):
+    """Add `weight` times a b' of a and b (K, rows) to total (K, K)."""
+    outer_product(a, b, product)
     for k in range(product.shape[0]):
         for m in range(product.shape[1]):
             total[k, m] += weight * product[k, m]
 
 
-@part
-def _add_kinks(student, law, c, v, work, weight, out):
-    """Add what the jumps of g' give E[dF_k/dlambda_k]; the fields x are still those of component c, all else is room to work in."""
-    for n in range(student.kinks.shape[0]):
-        for k in range(work.x.shape[0]):
-            out.student[k, k] += weight * v[k] * student.kinks[n, 1] * _kink(student, law, c, v, work, k, student.kinks[n, 0])
-
-
 @kernel
-def _relu_output(v, x, covariance, k, f):
-    """The outputs f with lambda_k moved to 0, `covariance` (K,) that of lambda_k with all units."""
-    f[:] = 0.0
-    for m in range(v.size):
-        if m != k:
-            slope = covariance[m] / covariance[k]
-            for i in range(f.size):
-                f[i] += v[m] * max(x[m, i] - slope * x[k, i], 0.0)
+def _move(activation, k, place, mean, reference_mean, covariance, centred, x, moved, nu, v, f):
+    """Move all fields to lambda_k = place, in `moved` and `nu`, and return the density of lambda_k there; 0 where it has none.
 
-
-@part
-def _kink(student, law, c, v, work, k, place):
-    """Sum over the rows of p_k(place) e, with all fields moved to lambda_k = place: the average of e delta(lambda_k - place)."""
-    width, rows = work.x.shape
-    R = work.nu.shape[0]
-    variance = law.covariance[R + k, R + k]
+    The commonest unit needs no room for its fields: its outputs f are summed as they are moved.
+    """
+    R, width = nu.shape[0], x.shape[0]
+    variance = covariance[R + k, R + k]
     if variance <= 0.0:
         return 0.0
-    distance = law.mean[c, k] - place
-    density = np.exp(-0.5 * distance * distance / variance) / np.sqrt(2.0 * np.pi * variance)
-    x, f, y, moved, nu, centred = work.x, work.f, work.y, work.d2g, work.nu, work.centred
-    if student.activation == RELU:
-        # The commonest unit needs neither room nor a call.
-        _relu_output(v, x, law.covariance[R + k, R:], k, f)
+    for p in range(R):
+        slope = covariance[p, R + k] / variance
+        for i in range(f.size):
+            nu[p, i] = centred[p, i] + reference_mean[p] - slope * (x[k, i] - place)
+    if activation == RELU:
+        for i in range(f.size):
+            f[i] = 0.0
+        for m in range(width):
+            if m != k:
+                slope = covariance[R + k, R + m] / variance
+                for i in range(f.size):
+                    f[i] += v[m] * max(x[m, i] - slope * x[k, i], 0.0)
     else:
         for m in range(width):
-            slope = law.covariance[R + m, R + k] / variance
-            for i in range(rows):
+            slope = covariance[R + m, R + k] / variance
+            for i in range(f.size):
                 moved[m, i] = place if m == k else x[m, i] - slope * (x[k, i] - place)
-        evaluate(student.activation, moved.ravel(), work.g.ravel(), work.dg.ravel())
-        _output(v, work.g, f)
-    for p in range(R):
-        slope = law.covariance[p, R + k] / variance
-        for i in range(rows):
-            nu[p, i] = centred[p, i] + law.reference_mean[c, p] - slope * (x[k, i] - place)
-    _labels(law.labels, c, work)
-    return density * _sum_of_signals(student.loss, f, y)
+    distance = mean[k] - place
+    return np.exp(-0.5 * distance * distance / variance) / np.sqrt(2.0 * np.pi * variance)
 
 
 @kernel
@@ -345,37 +422,32 @@ def _sum_of_signals(code, f, y):
     return total
 
 
-@part
-def _stein(law, out):
+@kernel
+def _count(loss_code, f, y):
+    """Sum of the losses, and number of wrong signs."""
+    total, wrong = 0.0, 0.0
+    for i in range(f.size):
+        total += loss(loss_code, f[i], y[i])
+        margin = f[i] * y[i]
+        wrong += 1.0 if margin < 0.0 else (0.5 if margin == 0.0 else 0.0)
+    return total, wrong
+
+
+@kernel
+def _stein(student, covariance, precision, reference):
     """Stein's lemma for the references, E[F_k (nu_p - E nu_p)] = sum_i E[dF_k/dlambda_i] C_ip + sum_q E[dF_k/dnu_q] C_qp, solved.
 
     It holds for labels that jump as well, and for the sum over components, since they share their covariance. That of the
     references, C_qp, is fixed.
     """
-    R = law.reference_mean.shape[1]
-    out.reference[:] -= np.dot(out.student, np.ascontiguousarray(law.covariance[R:, :R]))
-    out.reference[:] = np.dot(out.reference.copy(), law.precision)
-
-
-@part
-def _errors(student, law, v, z, work):
-    """Generalisation error E[l(f, y)] and P(sign f != sign y); an output of exactly zero counts as half an error."""
-    f, y = work.f, work.y
-    generalization, classification = 0.0, 0.0
-    factor_semidefinite(law.covariance, work.factor)
-    for chunk in range(z.shape[0]):
-        np.dot(work.factor, z[chunk], work.centred)
-        for c in range(law.probability.size):
-            _fields(law, c, work)
-            evaluate(student.activation, work.x.ravel(), work.g.ravel(), work.dg.ravel())
-            _output(v, work.g, f)
-            _labels(law.labels, c, work)
-            total, wrong = 0.0, 0.0
-            for i in range(f.size):
-                total += loss(student.loss, f[i], y[i])
-                margin = f[i] * y[i]
-                wrong += 1.0 if margin < 0.0 else (0.5 if margin == 0.0 else 0.0)
-            weight = law.probability[c] / (z.shape[0] * z.shape[2])
-            generalization += weight * total
-            classification += weight * wrong
-    return generalization, classification
+    K, R = reference.shape
+    rest = np.empty(R)
+    for k in range(K):
+        for p in range(R):
+            rest[p] = reference[k, p]
+            for i in range(K):
+                rest[p] -= student[k, i] * covariance[R + i, p]
+        for p in range(R):
+            reference[k, p] = 0.0
+            for q in range(R):
+                reference[k, p] += rest[q] * precision[q, p]

@@ -78,6 +78,7 @@ def kernel(function: Callable, inline: str = "never") -> Any:
         "fastmath": {"reassoc", "contract"},
         "cache": folder is not None,
         "inline": inline,
+        "no_cfunc_wrapper": True,
     }
     previous = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     # Numba reads this setting when it decorates: set for the moment of decorating, it touches nobody else's functions.

@@ -46,3 +46,24 @@ def factor_semidefinite(C, L):
         else:
             for i in range(j, n):
                 L[i, j] = 0.0
+
+
+# What kernels share of numpy's arrays, compiled once for arrays (n, m) in order: written into each kernel it is compiled with each.
+@kernel
+def fill(a, value):
+    """a[:] = value of a (n, m)."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            a[i, j] = value
+
+
+@kernel
+def matrix_product(a, b, product):
+    """a b of a (n, m) and b (m, l) into `product`."""
+    np.dot(a, b, product)
+
+
+@kernel
+def outer_product(a, b, product):
+    """a b' of a (n, m) and b (l, m) into `product`."""
+    np.dot(a, b.T, product)
