@@ -8,9 +8,15 @@ import pytest
 
 import curriculode as cu
 
-from . import registrations
+from . import registrations, warm
 
 SEED = int(os.environ.get("CURRICULODE_TEST_SEED", "0"))
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before several processes share the compiled kernels on disk, one of each makes them."""
+    if getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput"):
+        warm.everything()
 
 
 @pytest.fixture

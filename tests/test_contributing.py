@@ -3,24 +3,19 @@
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.theory.core import registry
-from curriculode.theory.results.registered import OBSERVABLES
-from curriculode.theory.tasks import TASKS
-from curriculode.theory.units.activations import ACTIVATIONS
 
 TOP = Path(__file__).parent.parent
 
 
 @pytest.fixture
-def additions(tmp_path: Path) -> Iterator[None]:
-    """The module that CONTRIBUTING.md prints, imported; forgotten afterwards."""
+def additions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module that CONTRIBUTING.md prints, imported."""
     text = (TOP / "CONTRIBUTING.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- additions -->\n```python\n(.*?)```", text, re.DOTALL)
     assert found is not None
@@ -30,13 +25,8 @@ def additions(tmp_path: Path) -> Iterator[None]:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["lab_additions"] = module
+    monkeypatch.setitem(sys.modules, "lab_additions", module)
     spec.loader.exec_module(module)
-    yield
-    del sys.modules["lab_additions"]
-    for things, name in ((ACTIVATIONS, "swish"), (TASKS, "two-clouds"), (OBSERVABLES, "longest")):
-        del things._things[name]
-    registry._outside.pop("lab_additions", None)
 
 
 @pytest.mark.usefixtures("additions")

@@ -177,7 +177,7 @@ def test_names_taken_by_another_module(xor: cu.Experiment) -> None:
     cu.register_observable("mine", one)
     cu.register_observable("mine", one)  # the same module again
     elsewhere = eval("lambda state: 2.0", {"__name__": "elsewhere"})
-    with pytest.raises(cu.InputError, match="^observable 'mine' exists already; register yours under another name$"):
+    with pytest.raises(cu.InputError, match=r"^observable 'mine' exists already; register yours under another name$"):
         cu.register_observable("mine", elsewhere)
 
 
