@@ -17,7 +17,7 @@ import numpy as np
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single
 from curriculode.theory.averages.wick import Polynomial, moments, product_average
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import fill
 
 
@@ -192,7 +192,7 @@ def _generalization_error_of(
     return total
 
 
-@kernel
+@inner
 def _pair(code1, code2, rows1, rows2, m1, m2, C11, C12, C22, m, S, table):
     """The six averages of `gated_pairs.pair`, of two gates or ramps, or of two polynomials."""
     if table is None:
@@ -216,7 +216,7 @@ def _pair(code1, code2, rows1, rows2, m1, m2, C11, C12, C22, m, S, table):
         return X, X1, X2, X12, X11, X22
 
 
-@kernel
+@inner
 def _single(code, rows, mean, variance, m, S, table):
     """E[g], E[g'], E[g''] of one gate or ramp, or polynomial."""
     if table is None:
@@ -233,7 +233,7 @@ def _single(code, rows, mean, variance, m, S, table):
         return X, X1, X2
 
 
-@kernel
+@inner
 def _lines(code, code_T, A, v, table):
     """(slope of the student, offset of the student, slope of the teacher, what the offsets add to e).
 
@@ -251,7 +251,7 @@ def _lines(code, code_T, A, v, table):
     return slope, offset, slope_T, constant
 
 
-@kernel
+@inner
 def _product(f1, f2, f3, f4, slope, rows_a, rows_b, mean, reference_mean, covariance, c, m, S, table):
     """E[g'_k g'_l p_a p_b] of polynomials of four of the joint fields of component c, references first; `slope` those of g'."""
     P = reference_mean.shape[1]
