@@ -69,7 +69,7 @@ def part(function: Callable) -> Any:
 
 
 def inner(function: Callable) -> Any:
-    """A kernel that only kernels call: what reads its arguments from Python, half of a small one, is not compiled. Python must not."""
+    """A kernel that only kernels call: nothing that reads arguments from Python is compiled, and Python must not call it."""
     return kernel(function, from_python=False)
 
 
