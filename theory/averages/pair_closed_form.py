@@ -69,7 +69,8 @@ class PairClosedForm:
 
 # Every kernel takes its arrays one by one: numba takes 3 us longer to read named tuples of a call from Python, and seconds to
 # compile their copies and references. After the numbers of `FieldLaw` come codes of the units, coefficients of g, g', g'' of
-# polynomials (3, degree + 1), and room (m, S, table), with no table where units are gates or ramps: what a test of that hides is not compiled.
+# polynomials (3, degree + 1), and room (m, S, table), with no table where units are gates or ramps: what a test of that hides
+# is not compiled.
 @kernel
 def _first_order_of(
     v,

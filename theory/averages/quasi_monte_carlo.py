@@ -112,7 +112,8 @@ class QuasiMonteCarlo:
 
 # Every kernel takes its arrays one by one, the same names throughout: named tuples cost 3 us a call from Python, and their copies
 # and references seconds to compile. In order, but for the numbers of `FieldLaw`: codes of activation and loss; factor
-# (R + K, R + K), centred (R + K, rows), all fields but their means; x (K, rows) of the student; nu, g_nu, dg_nu (R, rows) of the references;
+# (R + K, R + K), centred (R + K, rows), all fields but their means; x (K, rows) of the student; nu, g_nu, dg_nu (R, rows) of
+# the references;
 # g, dg (K, rows) of the student; the flat views of x, g, dg, d2g; f, y, e (rows,): outputs, labels, dl/df; h (K, rows),
 # h_k = v_k g'_k; product (K, K); d2g (K, rows); slope (rows,), d2l/df2; kinks, rows of (place, jump of g').
 # What is done for a chunk is a kernel of its own: a call is nothing to it, and what is written out twice is compiled twice.
