@@ -1,4 +1,4 @@
-"""What the kernels of a step are written with: parts that are no calls, sums of which no compiler changes a bit, many generators."""
+"""What the kernels of a step are written with: parts that are no calls, sums to the bit, many generators."""
 
 from typing import Any
 

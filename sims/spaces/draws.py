@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.protocol import Protocol
 
@@ -100,7 +100,7 @@ def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> Ite
                 done = stop
 
 
-@kernel
+@inner
 def only_level(remaining):
     """The one level that still has examples `remaining` (levels,), or -1 where there are several."""
     only = -1
@@ -112,7 +112,7 @@ def only_level(remaining):
     return max(only, 0)
 
 
-@kernel
+@inner
 def common_level(remaining, steps):
     """The one level that all runs have examples of `remaining` (runs, levels), counted off `steps` times, or -1.
 
@@ -139,7 +139,10 @@ def draw_level(rng, remaining):
     if only >= 0:
         remaining[only] -= 1
         return only
-    ticket = rng.random() * remaining.sum()
+    left = 0
+    for level in range(remaining.size):
+        left += remaining[level]
+    ticket = rng.random() * left
     drawn = 0
     for level in range(remaining.size):
         if remaining[level] > 0:
@@ -151,7 +154,7 @@ def draw_level(rng, remaining):
     return drawn
 
 
-@kernel
+@inner
 def draw_component(rng, cumulative):
     """Draw a component from its cumulative probabilities (components,), and a uniform number that is independent of it."""
     ticket = rng.random()

@@ -9,7 +9,7 @@ from curriculode.sims.spaces.arithmetic import part
 from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
 from curriculode.sims.spaces.learning import Answers, References, Units, learn
 from curriculode.sims.spaces.model import Model
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
@@ -136,7 +136,7 @@ def _draw(rng, gain, scale, level, c, root, edges, U, x):
                     x[i] += a * U[p, i]
 
 
-@kernel
+@inner
 def _project(W, x, root, field):
     """The fields w . x / sqrt(D) of the rows of W, (rows, 1)."""
     for k in range(W.shape[0]):
@@ -146,7 +146,7 @@ def _project(W, x, root, field):
         field[k, 0] = total / root
 
 
-@kernel
+@inner
 def _output(v, g):
     """The output of the student, v . g."""
     total = 0.0
@@ -155,7 +155,7 @@ def _output(v, g):
     return total
 
 
-@kernel
+@inner
 def _move(W, x, push, keep):
     """W <- keep W - push x'."""
     for k in range(W.shape[0]):

@@ -34,6 +34,8 @@ class FieldLaw:
 
     def update(self, Q: np.ndarray, M: np.ndarray) -> None:
         """Set mean and covariance from Q (blocks, K, K) and M (blocks, K, P)."""
+        # Arrays in another order are another type, for which all would be compiled again.
+        Q, M = np.ascontiguousarray(Q), np.ascontiguousarray(M)
         field_law(self.example.gain, self.example.scale, Q, M, self.mean, self.covariance, self.references)
 
 

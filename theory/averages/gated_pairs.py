@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from curriculode.theory.averages.bivariate_normal import ROUNDING, bivariate_normal_cdf, normal_cdf
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.units.activations import ERF, GELU, RELU, SIGN
 
 GATED = (ERF, RELU, GELU, SIGN)
@@ -134,7 +134,7 @@ def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     return X, X1, X2, X12, X11, X22
 
 
-@kernel
+@inner
 def _ramp_gate(o, m, C, C12, B, B1, B2, B12, B11, B22, B112, B122, B111, B222):
     """Ramp of field 1 (o, m, C), gate of field 2: L1 = m + C d1 + C12 d2 on R1 = x1 G1, R1' = G1 - o G1'', R1'' = G1' - o G1'''."""
     X = m * B + C * B1 + C12 * B2

@@ -17,7 +17,7 @@ import numpy as np
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single
 from curriculode.theory.averages.wick import Polynomial, moments, product_average
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import fill
 
 
@@ -67,9 +67,10 @@ class PairClosedForm:
         return _generalization_error_of(v, *law.numbers, *self._units, *self._room)
 
 
-# Every kernel takes its arrays one by one: numba takes 3 us longer to read named tuples of a call from Python, and seconds to compile
-# their copies and references. After the numbers of `FieldLaw` come codes of the units, coefficients of g, g', g'' (3, degree + 1) of
-# polynomials, and room (m, S, table), with no table where units are gates or ramps: what a test of that hides is not compiled.
+# Every kernel takes its arrays one by one: numba takes 3 us longer to read named tuples of a call from Python, and seconds to
+# compile their copies and references. After the numbers of `FieldLaw` come codes of the units, coefficients of g, g', g'' of
+# polynomials (3, degree + 1), and room (m, S, table), with no table where units are gates or ramps: what a test of that hides
+# is not compiled.
 @kernel
 def _first_order_of(
     v,
@@ -192,7 +193,7 @@ def _generalization_error_of(
     return total
 
 
-@kernel
+@inner
 def _pair(code1, code2, rows1, rows2, m1, m2, C11, C12, C22, m, S, table):
     """The six averages of `gated_pairs.pair`, of two gates or ramps, or of two polynomials."""
     if table is None:
@@ -216,7 +217,7 @@ def _pair(code1, code2, rows1, rows2, m1, m2, C11, C12, C22, m, S, table):
         return X, X1, X2, X12, X11, X22
 
 
-@kernel
+@inner
 def _single(code, rows, mean, variance, m, S, table):
     """E[g], E[g'], E[g''] of one gate or ramp, or polynomial."""
     if table is None:
@@ -233,7 +234,7 @@ def _single(code, rows, mean, variance, m, S, table):
         return X, X1, X2
 
 
-@kernel
+@inner
 def _lines(code, code_T, A, v, table):
     """(slope of the student, offset of the student, slope of the teacher, what the offsets add to e).
 
@@ -251,7 +252,7 @@ def _lines(code, code_T, A, v, table):
     return slope, offset, slope_T, constant
 
 
-@kernel
+@inner
 def _product(f1, f2, f3, f4, slope, rows_a, rows_b, mean, reference_mean, covariance, c, m, S, table):
     """E[g'_k g'_l p_a p_b] of polynomials of four of the joint fields of component c, references first; `slope` those of g'."""
     P = reference_mean.shape[1]

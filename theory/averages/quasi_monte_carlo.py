@@ -15,7 +15,7 @@ from collections import OrderedDict
 import numpy as np
 
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.linear_algebra import factor_semidefinite, fill, matrix_product, outer_product
 from curriculode.theory.tasks.example_law import teacher_labels
@@ -111,8 +111,9 @@ class QuasiMonteCarlo:
 
 
 # Every kernel takes its arrays one by one, the same names throughout: named tuples cost 3 us a call from Python, and their copies
-# and references seconds to compile. In order, but for the numbers of `FieldLaw`: codes of activation and loss; factor (R + K, R + K),
-# centred (R + K, rows), all fields but their means; x (K, rows) of the student; nu, g_nu, dg_nu (R, rows) of the references;
+# and references seconds to compile. In order, but for the numbers of `FieldLaw`: codes of activation and loss; factor
+# (R + K, R + K), centred (R + K, rows), all fields but their means; x (K, rows) of the student; nu, g_nu, dg_nu (R, rows) of
+# the references;
 # g, dg (K, rows) of the student; the flat views of x, g, dg, d2g; f, y, e (rows,): outputs, labels, dl/df; h (K, rows),
 # h_k = v_k g'_k; product (K, K); d2g (K, rows); slope (rows,), d2l/df2; kinks, rows of (place, jump of g').
 # What is done for a chunk is a kernel of its own: a call is nothing to it, and what is written out twice is compiled twice.
@@ -301,7 +302,7 @@ def _errors_of(
     return generalization, classification
 
 
-@kernel
+@inner
 def _shift(centred, mean, fields):
     """The fields of a component: means and what is centred."""
     for k in range(fields.shape[0]):
@@ -310,9 +311,9 @@ def _shift(centred, mean, fields):
             fields[k, i] = centred[k, i] + m
 
 
-@kernel
+@inner
 def _answer(v, g, label, teacher, readout, sign, nu, g_nu, dg_nu, f, y):
-    """The outputs f (rows,) of activations g (K, rows), left alone where v is empty; labels y of the references or the component."""
+    """The outputs f (rows,) of activations g (K, rows), left alone where v is empty; labels y of references or component."""
     if v.size > 0:
         for i in range(f.size):
             f[i] = 0.0
@@ -326,7 +327,7 @@ def _answer(v, g, label, teacher, readout, sign, nu, g_nu, dg_nu, f, y):
             y[i] = label
 
 
-@kernel
+@inner
 def _signals(loss_code, v, f, y, dg, e, h):
     """Error signals e, and h_k = v_k g'_k."""
     for i in range(f.size):
@@ -336,7 +337,7 @@ def _signals(loss_code, v, f, y, dg, e, h):
             h[k, i] = v[k] * dg[k, i]
 
 
-@kernel
+@inner
 def _add_first_order(weight, v, centred, f, y, loss_code, e, slope, g, d2g, h, force, student, reference, readout):
     """Add the averages of the first order but for kinks; `reference` gathers E[F_k (nu_p - E nu_p)], for `_stein`.
 
@@ -360,21 +361,21 @@ def _add_first_order(weight, v, centred, f, y, loss_code, e, slope, g, d2g, h, f
         slope[i] = error_slope(loss_code, f[i], y[i])
 
 
-@kernel
+@inner
 def _strengths(e, noise, strengths):
     """|e|, with the noise on the label, which adds its variance to e^2 (squared loss, e' = 1): E[F_k F_l] = E[e^2 h_k h_l]."""
     for i in range(e.size):
         strengths[i] = np.sqrt(e[i] * e[i] + noise * noise)
 
 
-@kernel
+@inner
 def _scale(factor, h, scaled):
     for k in range(h.shape[0]):
         for i in range(h.shape[1]):
             scaled[k, i] = factor[i] * h[k, i]
 
 
-@kernel
+@inner
 def _add_product(weight, a, b, product, total):
     """Add `weight` times a b' of a and b (K, rows) to total (K, K)."""
     outer_product(a, b, product)
@@ -383,7 +384,7 @@ def _add_product(weight, a, b, product, total):
             total[k, m] += weight * product[k, m]
 
 
-@kernel
+@inner
 def _move(activation, k, place, mean, reference_mean, covariance, centred, x, moved, nu, v, f):
     """Move all fields to lambda_k = place, in `moved` and `nu`, and return the density of lambda_k there; 0 where it has none.
 
@@ -414,7 +415,7 @@ def _move(activation, k, place, mean, reference_mean, covariance, centred, x, mo
     return np.exp(-0.5 * distance * distance / variance) / np.sqrt(2.0 * np.pi * variance)
 
 
-@kernel
+@inner
 def _sum_of_signals(code, f, y):
     total = 0.0
     for i in range(f.size):
@@ -422,7 +423,7 @@ def _sum_of_signals(code, f, y):
     return total
 
 
-@kernel
+@inner
 def _count(loss_code, f, y):
     """Sum of the losses, and number of wrong signs."""
     total, wrong = 0.0, 0.0
@@ -433,7 +434,7 @@ def _count(loss_code, f, y):
     return total, wrong
 
 
-@kernel
+@inner
 def _stein(student, covariance, precision, reference):
     """Stein's lemma for the references, E[F_k (nu_p - E nu_p)] = sum_i E[dF_k/dlambda_i] C_ip + sum_q E[dF_k/dnu_q] C_qp, solved.
 

@@ -68,7 +68,12 @@ def part(function: Callable) -> Any:
     return kernel(function, "always")
 
 
-def kernel(function: Callable, inline: str = "never") -> Any:
+def inner(function: Callable) -> Any:
+    """A kernel that only kernels call: nothing that reads arguments from Python is compiled, and Python must not call it."""
+    return kernel(function, from_python=False)
+
+
+def kernel(function: Callable, inline: str = "never", from_python: bool = True) -> Any:
     """Compile `function` on first call: no Python inside, the interpreter lock released, IEEE division, cached on disk."""
     folder = cache_folder()
     # Sums may be reordered and contracted (that is what vectorises them); NaN and infinity keep their meaning.
@@ -79,6 +84,7 @@ def kernel(function: Callable, inline: str = "never") -> Any:
         "cache": folder is not None,
         "inline": inline,
         "no_cfunc_wrapper": True,
+        "no_cpython_wrapper": not from_python,
     }
     previous = numba.config.CACHE_DIR  # type: ignore[attr-defined]
     # Numba reads this setting when it decorates: set for the moment of decorating, it touches nobody else's functions.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 
 
 def gram_spectrum(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +49,7 @@ def factor_semidefinite(C, L):
 
 
 # What kernels share of numpy's arrays, compiled once for arrays (n, m) in order: written into each kernel it is compiled with each.
-@kernel
+@inner
 def fill(a, value):
     """a[:] = value of a (n, m)."""
     for i in range(a.shape[0]):
@@ -57,13 +57,13 @@ def fill(a, value):
             a[i, j] = value
 
 
-@kernel
+@inner
 def matrix_product(a, b, product):
     """a b of a (n, m) and b (m, l) into `product`."""
     np.dot(a, b, product)
 
 
-@kernel
+@inner
 def outer_product(a, b, product):
     """a b' of a (n, m) and b (l, m) into `product`."""
     np.dot(a, b.T, product)
