@@ -32,6 +32,14 @@ class FieldLaw:
         self.centred = not law.gain.any()
         self.numbers = (*law.labels, law.probability, self.mean, self.reference_mean, self.covariance, self.precision)
 
+    def copy(self) -> "FieldLaw":
+        """The same law with a mean and a covariance of its own."""
+        other = object.__new__(FieldLaw)
+        other.__dict__.update(self.__dict__)
+        other.mean, other.covariance = self.mean.copy(), self.covariance.copy()
+        other.numbers = (*self.numbers[:-4], other.mean, self.reference_mean, other.covariance, self.precision)
+        return other
+
     def update(self, Q: np.ndarray, M: np.ndarray) -> None:
         """Set mean and covariance from Q (blocks, K, K) and M (blocks, K, P)."""
         # Arrays in another order are another type, for which all would be compiled again.

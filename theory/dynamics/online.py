@@ -150,7 +150,7 @@ class OnlineLearning(Dynamics):
 def packed(setting: Setting, start: OrderParameters) -> np.ndarray:
     """The state vector of a start."""
     y = np.empty(state_size(*setting.shape, setting.readout_trained))
-    pack(*start.blocked(), y)
+    pack(*(np.array(part, order="C") for part in start.blocked()), y)  # one layout: one compilation
     return y
 
 

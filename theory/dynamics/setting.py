@@ -1,6 +1,7 @@
 """An experiment in numbers: what equations and simulators are made of, built once and handed on."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,12 +82,16 @@ class Setting:
 
     def field_law(self, level: int = -1) -> FieldLaw:
         """The law of the fields at a level, whose mean and covariance follow Q and M."""
-        return FieldLaw(self.laws[level], self.width, self.blocks.T)
+        return self._field_laws[level].copy()
+
+    @cached_property
+    def _field_laws(self) -> list[FieldLaw]:
+        """The law of the fields at each level, of which copies are handed out: what does not follow Q and M is computed once."""
+        return [FieldLaw(law, self.width, self.blocks.T) for law in self.laws]
 
     def engine(self, way: str, points: int, scrambling: int, noise_terms: bool = True) -> Engine:
         """The averages of these equations, `way` as for `integrate`."""
-        laws = [self.field_law(level) for level in range(len(self.laws))]
-        return choose(way, self.activation, self.loss, laws, self.width, points, scrambling, noise_terms)
+        return choose(way, self.activation, self.loss, self._field_laws, self.width, points, scrambling, noise_terms)
 
     def with_rate(self, name: str, factor: float) -> "Setting":
         """The same setting with one of the rates, "eta", "eta_v" or "kappa", multiplied by a factor throughout."""
