@@ -3,6 +3,7 @@
 Batch learning: P(sign f != y) = arccos(R / sqrt(q_d T)) / pi,  q_d = sum_b Delta_db Q_b  at level d.
 """
 
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -18,6 +19,8 @@ from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.dynamics.setting import Setting
 
 DEFAULT_POINTS = 1024
+# The last experiment that was asked about, and its setting: records of one experiment are read one after the other.
+_last: tuple[weakref.ref[Experiment], Setting] | None = None
 
 
 def errors(
@@ -37,7 +40,7 @@ def errors(
     number = [each.name for each in experiment.protocol.levels].index(experiment.protocol.level(level).name)
     if isinstance(experiment.training, BatchSlices):
         return _slice_errors(Slices.of(experiment), number, Q, M)
-    setting = Setting.of(experiment)
+    setting = _setting(experiment)
     law = setting.field_law(number)
     result = np.full((2, *v.shape[:-1]), np.nan)
     order: np.ndarray | None = None
@@ -53,6 +56,17 @@ def errors(
                 law.update(Q[index][:, order][:, :, order], M[index][:, order])
                 result[(slice(None), *index)] = engine.errors(law, v[index][order])
     return result[0], result[1]
+
+
+def _setting(experiment: Experiment) -> Setting:
+    """The setting of an experiment, made once for calls in a row."""
+    global _last
+    last = _last  # one look: another thread may put its own in the place
+    if last is not None and last[0]() is experiment:
+        return last[1]
+    setting = Setting.of(experiment)
+    _last = weakref.ref(experiment), setting
+    return setting
 
 
 def _slice_errors(slices: Slices, level: int, Q: np.ndarray, M: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
