@@ -33,6 +33,8 @@ from curriculode.theory.results.states import Ensemble
 # Numbered now, while what was imported is what stands in the files.
 sources.fingerprint()
 _LONGEST = 20_000  # characters of a traceback, its end
+# The base of the last point, its changes as text, and what it became.
+_last: tuple[Experiment, str, Experiment] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def compute(job: Job) -> Result:
         job.code.check()
     layout, numbers, trace, failed = "", b"", "", True
     try:
-        experiment = (job.experiment or _base(job.text)).replace(job.changes)
+        experiment = _changed(job.experiment or _base(job.text), job.changes)
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
             point = _Point(experiment, job.seed, job.settings, Layout.of(experiment, job.settings.parts, job.asked))
             numbers, status, failed = point.measured()
@@ -147,6 +149,17 @@ def compute(job: Job) -> Result:
 @lru_cache(maxsize=4)
 def _base(text: str) -> Experiment:
     return Experiment.from_toml(text)
+
+
+def _changed(base: Experiment, changes: dict[str, Any]) -> Experiment:
+    """The experiment of a point, made once for the seeds in a row that share it."""
+    global _last
+    last, text = _last, json.dumps(changes)
+    if last is not None and last[0] is base and last[1] == text:
+        return last[2]
+    experiment = base.replace(changes)
+    _last = base, text, experiment
+    return experiment
 
 
 @dataclass

@@ -24,6 +24,7 @@ from curriculode.theory.units.losses import LOSSES, error_signal, error_slope, l
 
 _MOST_BYTES = 256 * 2**20  # of nets that are kept for another use
 _nets: OrderedDict[tuple[int, int, int], np.ndarray] = OrderedDict()
+_kept_bytes = 0
 _nets_lock = threading.Lock()
 
 
@@ -44,6 +45,7 @@ def least_points(fields: int) -> int:
 
 def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
     """Whitened scrambled-Sobol normals, shape (dimension, points), read-only; those used last are kept, up to 256 MB of them."""
+    global _kept_bytes
     key = dimension, points, seed
     with _nets_lock:
         if key in _nets:
@@ -51,9 +53,11 @@ def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
             return _nets[key]
     z = _make_points(dimension, points, seed)
     with _nets_lock:
-        _nets[key] = z
-        while sum(net.nbytes for net in _nets.values()) > _MOST_BYTES:
-            _nets.popitem(last=False)
+        if key not in _nets:
+            _nets[key] = z
+            _kept_bytes += z.nbytes
+        while _kept_bytes > _MOST_BYTES:
+            _kept_bytes -= _nets.popitem(last=False)[1].nbytes
     return z
 
 

@@ -1,5 +1,6 @@
 """An experiment in numbers: what equations and simulators are made of, built once and handed on."""
 
+import weakref
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ from curriculode.theory.units.activations import Activation
 if TYPE_CHECKING:
     from curriculode.theory.describe.experiment import Experiment
     from curriculode.theory.describe.order_parameters import OrderParameters
+
+
+# The last experiment that was asked about, and its setting: all that is done with one experiment comes one after the other.
+_last: "tuple[weakref.ref[Experiment], Setting] | None" = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,16 @@ class Setting:
 
     @classmethod
     def of(cls, experiment: "Experiment") -> "Setting":
-        """The setting of an experiment; raises `InputError` unless it learns online."""
+        """The setting of an experiment; raises `InputError` unless it learns online. That of the last experiment is remembered."""
+        global _last
+        last = _last
+        if last is None or last[0]() is not experiment:
+            last = weakref.ref(experiment), cls._of(experiment)
+            _last = last
+        return last[1]
+
+    @classmethod
+    def _of(cls, experiment: "Experiment") -> "Setting":
         training, student = experiment.training, experiment.student
         if not isinstance(training, OnlineSGD):
             raise InputError(
