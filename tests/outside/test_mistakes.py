@@ -177,7 +177,7 @@ def test_names_taken_by_another_module(xor: cu.Experiment) -> None:
     cu.register_observable("mine", one)
     cu.register_observable("mine", one)  # the same module again
     elsewhere = eval("lambda state: 2.0", {"__name__": "elsewhere"})
-    with pytest.raises(cu.InputError, match="^observable 'mine' exists already; register yours under another name$"):
+    with pytest.raises(cu.InputError, match=r"^observable 'mine' exists already; register yours under another name$"):
         cu.register_observable("mine", elsewhere)
 
 
@@ -196,7 +196,7 @@ def test_an_unregistered_task_is_used_and_not_written() -> None:
     )
     assert cu.integrate(experiment, experiment.initial(60), times=2).success
     assert type(experiment.replace({"student.width": 2}).task) is Whole
-    with pytest.raises(cu.InputError, match=r"^task.kind 'whole' is unknown; allowed: xor-mixture, teacher-student"):
+    with pytest.raises(cu.InputError, match=r"^task.kind 'whole' is unknown; allowed: teacher-student, xor-mixture"):
         cu.Experiment.from_toml(experiment.to_toml())
     with pytest.raises(cu.InputError, match="whole") as caught:
         cu.sweep(experiment, {"student.width": [1, 2]}, points=64, dimension=60, workers=2, progress=False)
