@@ -76,14 +76,15 @@ def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> Non
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".") and p.name != ".curriculode.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_disagreement_has_exit_status_one(command: Command) -> None:
-    wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=30.0"]
-    options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=1"]
+    wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=300.0"]
+    options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=2"]
     wild += ["-s", "protocol.duration=2.0"]
     result = command("compare", *options, *wild, status=1)
     assert "cannot be compared to the end" in result.out
-    assert "diverged" in command("integrate", *options[:2], *wild, "-s", "student.width=1", "--points", "64", status=1).out
+    assert "diverged" in command("integrate", *options[:2], *wild, "-s", "student.width=2", "--points", "64", status=1).out
 
 
 BAD = [

@@ -54,6 +54,7 @@ def test_sweep_resumes_reports_and_merges(command: Command, tmp_path: Path) -> N
     pd.testing.assert_frame_equal(joined.drop(columns="seconds"), table.drop(columns="seconds"), rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_failed_points_are_named(command: Command, tmp_path: Path) -> None:
     wild = [
         "-s",
