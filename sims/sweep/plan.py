@@ -183,7 +183,7 @@ def unregistered(experiment: Experiment) -> list[str]:
     try:
         text = [type(part) for part in parts(Experiment.from_dict(experiment.to_dict()))]
     except InputError:  # a kind that is not known
-        text = [type(None)] * len(parts(experiment))
+        text = [type(part) if type(part).__module__.startswith("curriculode.") else type(None) for part in parts(experiment)]
     found = [type(part) for part in parts(experiment)]
     return [f"{own.__module__}.{own.__qualname__}" for own, other in zip(found, text, strict=True) if own is not other]
 

@@ -32,6 +32,7 @@ def test_compare_writes_table_picture_and_settings(command: Command, tmp_path: P
     assert (study.dimension, study.runs) == (60, 8)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -> None:
     result = command("compare", *QUICK, "--runs", "4", "--json")
     content = json.loads(result.out)
@@ -50,12 +51,14 @@ def test_json_is_one_object_and_nothing_else(command: Command, tmp_path: Path) -
     assert simulated["statistics"]["space"] == "weight"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_integrate_and_simulate_print_tables(command: Command, tmp_path: Path) -> None:
     assert "first order by bivariate normal cdf, noise term by quasi-Monte Carlo" in command("integrate", *QUICK).out
     assert "5 of 5 runs finished" in command("simulate", *QUICK, "--runs", "5").out
     assert len(pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-simulate.csv")) == 20
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> None:
     arguments = ["integrate", *QUICK, "--out", "out"]
     command(*arguments)
@@ -73,10 +76,12 @@ def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> Non
     assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".") and p.name != ".curriculode.json"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_disagreement_has_exit_status_one(command: Command) -> None:
-    wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=30.0"]
+    wild = ["-s", "student.activation=quadratic", "-s", "student.readout=fixed", "-s", "training.learning_rate=300.0"]
     options = ["--dimension", "60", "--runs", "4", "--times", "4", "--points", "64", "--over", "student.width=2"]
-    wild += ["-s", "protocol.duration=4.0"]
+    wild += ["-s", "protocol.duration=2.0"]
     result = command("compare", *options, *wild, status=1)
     assert "cannot be compared to the end" in result.out
     assert "diverged" in command("integrate", *options[:2], *wild, "-s", "student.width=2", "--points", "64", status=1).out
@@ -136,6 +141,7 @@ def test_bad_files(content: str, message: str, command: Command, tmp_path: Path)
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_an_experiment_printed_is_an_experiment_to_start_from(command: Command, tmp_path: Path) -> None:
     text = command("experiments", "xor-curriculum").out
     (tmp_path / "mine.toml").write_text(text)
@@ -152,6 +158,8 @@ def test_equations_in_text_and_latex(command: Command) -> None:
     assert len(json.loads(command("equations", "perceptron-curriculum", "--json").out)["equations"]) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_batch_learning_by_the_same_commands(command: Command, tmp_path: Path) -> None:
     quick = ["batch-perceptron", "--dimension", "80", "--runs", "6"]
     compared = json.loads(command("compare", *quick, "--json").out)

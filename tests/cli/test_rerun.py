@@ -110,6 +110,7 @@ BESIDE = {
 }
 # Options that leave the numbers of the table as they are.
 SAME_NUMBERS = {("compare", "quantity"), ("integrate", "estimate_error")} | {(command, "workers") for command in OWN}
+SLOW = {("refine", "dimension"), ("refine", "noise_terms"), ("refine", "method"), ("refine", "set")}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 
@@ -122,10 +123,12 @@ def options(command: str) -> dict[str, Any]:
 
 
 def cases() -> list[Any]:
-    """Every command with each of its settings; processes of their own are slow."""
-    slow = {("sweep", "workers"), ("refine", "workers")}
+    """Every command with each of its settings; what takes one of each way of giving a setting is quick."""
+    quick = {"set", "over", "dimension", "noise_terms", "method", "quantity", "zip", "observables", "theory", "x"}
     return [
-        pytest.param(command, name, id=f"{command}-{name}", marks=[pytest.mark.slow] if (command, name) in slow else [])
+        pytest.param(
+            command, name, id=f"{command}-{name}", marks=[] if name in quick and (command, name) not in SLOW else [pytest.mark.slow]
+        )
         for command in OWN
         for name in options(command)
         if name not in NO_SETTINGS
@@ -213,6 +216,7 @@ def test_rerun_beside_what_made_the_file(command: Command, tmp_path: Path) -> No
     assert table(tmp_path / "curriculode-out" / "tiny-sweep.csv").equals(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("name", "extra"), [("compare", []), ("integrate", []), ("simulate", ["--seed", "3"])])
 def test_batch_learning_is_rerun_too(name: str, extra: list[str], command: Command, tmp_path: Path) -> None:
@@ -253,6 +257,7 @@ def test_defaults_of_options_leave_the_file_as_it_is(command: Command, tmp_path:
     assert not with_terms.equals(table(tmp_path / "curriculode-out" / "tiny-integrate.csv"))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_error_of_nets_is_estimated_or_not(command: Command, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(TINY.format(points=POINTS, more=""))
     assert "nets of 64 points" in command("integrate", "tiny.toml").out

@@ -100,7 +100,8 @@ class ShiftedTeacher(cu.Task):
 
 @cu.register_observable("length", label="root mean square of the lengths of the units")
 def length(state: cu.OrderParameters) -> float:
-    return math.sqrt(np.trace(state.Q.sum(axis=0)) / state.Q.shape[-1])
+    units = state.Q.shape[-1]
+    return math.sqrt(np.trace(state.Q.reshape(-1, units, units).sum(axis=0)) / units)
 
 
 def two_clouds(order: str = "curriculum") -> cu.Experiment:

@@ -74,7 +74,7 @@ def test_commands_know_what_a_package_adds(tmp_path: Path, lab: ModuleType) -> N
 def test_without_the_package_its_names_are_unknown(tmp_path: Path, lab: ModuleType) -> None:
     (tmp_path / "mine.toml").write_text(lab.two_clouds().to_toml())
     refused = run("integrate", "mine.toml", folder=tmp_path, status=2)
-    assert refused.stderr.startswith("curriculode: task.kind 'two-clouds' is unknown; allowed: xor-mixture, teacher-student")
+    assert refused.stderr.startswith("curriculode: task.kind 'two-clouds' is unknown; allowed: teacher-student, xor-mixture")
     assert refused.stderr.count("\n") == 1
 
 

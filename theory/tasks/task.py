@@ -125,8 +125,10 @@ def register_task(task: type[AnyTask]) -> type[AnyTask]:
     for name in ("reference_overlap", "example_law"):
         if getattr(task, name) is getattr(Task, name):
             raise InputError(f"task {task.__name__} has no {name}(); write it as curriculode.Task describes it")
-    required = [name for name, field in task.level_type.model_fields.items() if field.is_required() and name != "name"]
-    if not issubclass(task.level_type, Level) or required:
+    is_level = isinstance(task.level_type, type) and issubclass(task.level_type, Level)
+    fields = task.level_type.model_fields if is_level else {}
+    required = [name for name, field in fields.items() if field.is_required() and name != "name"]
+    if not is_level or required:
         raise InputError(
             f"task {task.__name__}: level_type must be a subclass of curriculode.Level whose settings have defaults"
             + (f", and {', '.join(required)} has none" if required else "")
