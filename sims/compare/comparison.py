@@ -114,15 +114,17 @@ class Comparison:
                 rows.append({**cell.labels, **nothing, "worst_quantity": "", "agrees": False, "problem": cell.problem or ""})
                 continue
             tested = cell.table[cell.table["tested"]]
-            final = cell.table[cell.table["quantity"] == "classification_error"].iloc[-1]
+            # A task whose labels are no classes has no accuracy; its last time stands for that of the others.
+            classes = "classification_error" in cell.runs
+            final = cell.table[cell.table["quantity"] == ("classification_error" if classes else "v[0]")].iloc[-1]
             worst = worst_row(tested)
             rows.append(
                 {
                     **cell.labels,
                     "t": final["t"],
-                    "accuracy_theory": 1.0 - final["theory"],
-                    "accuracy_simulation": 1.0 - final["simulation"],
-                    "standard_error": final["standard_error"],
+                    "accuracy_theory": 1.0 - final["theory"] if classes else np.nan,
+                    "accuracy_simulation": 1.0 - final["simulation"] if classes else np.nan,
+                    "standard_error": final["standard_error"] if classes else np.nan,
                     "worst_quantity": worst["quantity"],
                     "worst_in_standard_errors": worst["deviation_in_standard_errors"],
                     "worst_in_inverse_root_D": worst["deviation_in_inverse_root_D"],
@@ -187,9 +189,12 @@ class Comparison:
         import pandas as pd
 
         def final(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
+            if (
+                "classification_error" not in cell.runs or cell.times < cell.ensemble.t.size
+            ):  # the theory diverged: nothing is final
+                nothing = np.full(cell.ensemble.run.size, np.nan)
+                return nothing, nothing
             theory, simulation = cell.theory_of_runs("classification_error"), cell.runs["classification_error"]
-            if cell.times < cell.ensemble.t.size:  # the theory diverged: there is no final value
-                return np.full(len(theory), np.nan), np.full(len(theory), np.nan)
             return 1.0 - theory[:, -1], 1.0 - simulation[:, -1]
 
         rows = []

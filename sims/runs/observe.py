@@ -15,7 +15,7 @@ from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.observations import Observations
-from curriculode.theory.results.registered import observable_names
+from curriculode.theory.results.registered import observable_names, scalar_names
 from curriculode.theory.results.states import entry_names
 
 _BATCH = 512  # runs simulated before their observables are taken and their order parameters dropped
@@ -96,7 +96,7 @@ def observe(
     if not names:
         raise InputError("observables is empty; name at least one, such as 'covered_clusters' or 'Q[0,0]'")
     blocks, K, P = setting.shape
-    known = [*scalars, "accuracy", *entry_names(blocks, K, P)]
+    known = [*scalar_names(experiment.task), *entry_names(blocks, K, P)]
     for name in names:
         if name not in known:
             raise InputError(unknown("observable", name, known))

@@ -23,7 +23,7 @@ from curriculode.theory.describe.experiment import Experiment, checked_experimen
 from curriculode.theory.describe.study import listed_values
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.results.errors import DEFAULT_POINTS
-from curriculode.theory.results.registered import observable_names
+from curriculode.theory.results.registered import observable_names, scalar_names
 from curriculode.theory.tasks.blocks import Blocks
 
 
@@ -141,8 +141,8 @@ class Plan:
                 check_points(points, setting.fields)
             if numerics.averages == "closed form":
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
-        scalars = [*observable_names(experiment.task), "accuracy"]
-        base = [*observable_names(self.experiment.task), "accuracy"]
+        scalars = scalar_names(experiment.task)
+        base = scalar_names(self.experiment.task)
         if asked := [name for name in self.observables if name not in scalars and name not in base]:
             from curriculode.theory.results.states import entry_names
 

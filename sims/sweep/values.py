@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.results.registered import OBSERVABLES, Observable, observable_names
+from curriculode.theory.results.registered import OBSERVABLES, Observable, scalar_names
 from curriculode.theory.results.states import StateRecord, entry_names
 from curriculode.theory.tasks import TASKS
 from curriculode.theory.tasks.blocks import Blocks
@@ -46,7 +46,7 @@ class Layout:
         if count > _MOST_KEPT:
             known = set(entry_names(blocks.count, K, P))
             entries = tuple(sorted(known & set(asked)))
-        names = (*observable_names(experiment.task), "accuracy")
+        names = tuple(scalar_names(experiment.task))
         return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts)
 
     @classmethod

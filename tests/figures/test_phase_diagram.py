@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import curriculode as cu
 from curriculode.figures.plots.phase_diagram import phase_diagram
-from tests.cli.test_cli import run
+from tests.cli.process import run
 
 
 def table_of(widths: list[int], noises: list[float], seeds: int, rng: np.random.Generator) -> pd.DataFrame:

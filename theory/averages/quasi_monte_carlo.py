@@ -56,7 +56,7 @@ def normal_points(dimension: int, points: int, seed: int) -> np.ndarray:
         if key not in _nets:
             _nets[key] = z
             _kept_bytes += z.nbytes
-        while _kept_bytes > _MOST_BYTES:
+        while _nets and _kept_bytes > _MOST_BYTES:
             _kept_bytes -= _nets.popitem(last=False)[1].nbytes
     return z
 

@@ -106,6 +106,12 @@ def observable_names(task: Task) -> list[str]:
     return own + [each.name for each in OBSERVABLES.values() if each.tasks is None or task.kind in each.tasks]
 
 
+def scalar_names(task: Task) -> list[str]:
+    """The scalar observables of a task, and the accuracy where it has a classification error."""
+    names = observable_names(task)
+    return [*names, "accuracy"] if "classification_error" in names else names
+
+
 def registered_values(observable: Observable, experiment: "Experiment", Q: np.ndarray, M: np.ndarray, v: np.ndarray) -> np.ndarray:
     """The values of an observable at states with any leading axes; NaN where a state is not finite."""
     from curriculode.theory.describe.order_parameters import OrderParameters

@@ -15,7 +15,7 @@ from curriculode.theory.dynamics.packing import state_names
 from curriculode.theory.results.errors import errors
 from curriculode.theory.results.observables import cosines, covered_clusters, escape_time, specialization
 from curriculode.theory.results.record import Record
-from curriculode.theory.results.registered import OBSERVABLES, observable_names, registered_values
+from curriculode.theory.results.registered import OBSERVABLES, observable_names, registered_values, scalar_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,7 +190,7 @@ class StateRecord(Record):
         InputError
             For a name that is not known.
         """
-        if name == "accuracy":
+        if name == "accuracy" and "classification_error" in self.experiment.task.observable_names:
             return 1.0 - self.observable("classification_error")
         if name in observable_names(self.experiment.task):
             finite = np.isfinite(self.v).all(axis=-1)
@@ -199,7 +199,7 @@ class StateRecord(Record):
             return registered_values(OBSERVABLES[name], self.experiment, self.Q, self.M, self.v)
         entries = self.entries()
         if name not in entries:
-            raise InputError(unknown("observable", name, ["accuracy", *observable_names(self.experiment.task), *entries]))
+            raise InputError(unknown("observable", name, [*scalar_names(self.experiment.task), *entries]))
         return entries[name]
 
     def observables(self) -> dict[str, np.ndarray]:

@@ -48,7 +48,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(
 
 @pytest.mark.slow
 def test_the_command_finds_the_scheduler(client, tmp_path) -> None:
-    from tests.cli.test_cli import run
+    from tests.cli.process import run
 
     arguments = [
         "sweep",

@@ -170,6 +170,7 @@ def test_error_falls_faster_than_monte_carlo() -> None:
 def test_nets_are_kept_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one used longest ago is let go when all together are more than the limit."""
     monkeypatch.setattr(quasi_monte_carlo, "_nets", quasi_monte_carlo.OrderedDict())
+    monkeypatch.setattr(quasi_monte_carlo, "_kept_bytes", 0)
     monkeypatch.setattr(quasi_monte_carlo, "_MOST_BYTES", 3 * 2 * 256 * 8)
     nets = [normal_points(2, 256, seed) for seed in range(3)]
     assert all(normal_points(2, 256, seed) is net for seed, net in enumerate(nets))
