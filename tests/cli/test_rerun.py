@@ -110,7 +110,6 @@ BESIDE = {
 }
 # Options that leave the numbers of the table as they are.
 SAME_NUMBERS = {("compare", "quantity"), ("integrate", "estimate_error")} | {(command, "workers") for command in OWN}
-SLOW = {("refine", "dimension"), ("refine", "noise_terms"), ("refine", "method"), ("refine", "set")}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 
@@ -127,7 +126,7 @@ def cases() -> list[Any]:
     quick = {"set", "over", "dimension", "noise_terms", "method", "quantity", "zip", "observables", "theory", "x"}
     return [
         pytest.param(
-            command, name, id=f"{command}-{name}", marks=[] if name in quick and (command, name) not in SLOW else [pytest.mark.slow]
+            command, name, id=f"{command}-{name}", marks=[] if name in quick and command != "refine" else [pytest.mark.slow]
         )
         for command in OWN
         for name in options(command)

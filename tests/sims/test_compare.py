@@ -41,7 +41,12 @@ CASES = [
 SPACES = [("overlap", 4000), pytest.param("weight", 400, marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("changes", CASES, ids=range(len(CASES)))
+def daily(cases: list[dict]) -> list:
+    """Every fourth of the cases; the others are among the slow ones."""
+    return [pytest.param(case, id=str(i), marks=[pytest.mark.slow] if i % 4 else []) for i, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize("changes", daily(CASES))
 @pytest.mark.parametrize(("space", "dimension"), SPACES)
 def test_theory_agrees_with_simulation(
     xor: cu.Experiment, changes: dict, space: str, dimension: int, monkeypatch: pytest.MonkeyPatch, seed: int
@@ -90,6 +95,7 @@ TEACHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", TEACHERS, ids=range(len(TEACHERS)))
 @pytest.mark.parametrize(("space", "dimension"), SPACES)
 def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, dimension: int, seed: int) -> None:
@@ -108,6 +114,7 @@ def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, di
     assert np.sqrt(np.mean(z**2)) < 2.0
 
 
+@pytest.mark.slow
 def test_scatter_and_shift_shrink_as_they_should(xor: cu.Experiment, seed: int) -> None:
     """At a matched start the scatter of a run falls as D^(-1/2), and the mean shift, resolved by 4000 runs, as 1/D."""
     experiment = xor.replace({"protocol.order": "random"})
@@ -218,6 +225,7 @@ def test_what_is_said_to_be_found_is_found(
     assert not compare(experiment, **settings).agrees
 
 
+@pytest.mark.slow
 def test_the_default_study_finds_a_readout_rate_wrong_by_two(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """At D = 200, in one cell of it, with fewer starts than it has."""
     study = cu.Study.load("xor-curriculum")

@@ -119,6 +119,7 @@ AGREEMENT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "order", "coupling"), AGREEMENT)
 def test_state_evolution_is_what_minimisation_finds(loss: str, order: str, coupling: float, seed: int) -> None:
     """R, Q of both blocks and the test errors after each slice at D = 2000, within the standard error of 12 samples."""
@@ -139,6 +140,7 @@ def test_state_evolution_is_what_minimisation_finds(loss: str, order: str, coupl
         assert (error < 0.03 * np.maximum(0.2, expected[name])).all()
 
 
+@pytest.mark.slow
 def test_deviations_are_those_of_chance(seed: int) -> None:
     """Over all cases together the deviations have the size of their standard errors: a wrong prefactor would show."""
     z = []

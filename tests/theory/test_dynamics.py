@@ -68,7 +68,9 @@ def test_one_linear_unit_by_hand() -> None:
     assert dv[0] == pytest.approx(-0.25 * 0.23 - 0.025 * 2.0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("activation", "loss", "faded", "decay"), CASES)
+@pytest.mark.parametrize(
+    ("activation", "loss", "faded", "decay"), [CASES[0], *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[1:])]
+)
 def test_against_brute_force_over_block_fields(
     activation: str, loss: str, faded: float, decay: float, rng: np.random.Generator
 ) -> None:
@@ -118,6 +120,7 @@ def test_against_brute_force_over_block_fields(
             assert (np.abs(value + decayed - mean) < 5 * np.sqrt(variance) + 1e-3 * np.abs(mean).max()).all(), name
 
 
+@pytest.mark.slow
 def test_one_step_of_sgd_on_vectors(rng: np.random.Generator) -> None:
     """D times the mean change of Q, M, v in one step of SGD, written out on vectors, is the right-hand side up to order 1/D."""
     case = experiment("tanh", "squared", 0.0, 0.1)

@@ -160,6 +160,7 @@ def test_divergence_names_time_and_quantity(xor: cu.Experiment) -> None:
     assert np.isfinite(trajectory.Q).all()
 
 
+@pytest.mark.slow
 def test_a_wide_student_integrates(xor: cu.Experiment) -> None:
     wide = change(xor, student__width=256, student__readout_scale="1/sqrt(K)", protocol__duration=0.05)
     trajectory = cu.integrate(wide, wide.initial(dimension=1000), points=512, times=3, estimate_error=False)
@@ -170,6 +171,7 @@ def test_a_wide_student_integrates(xor: cu.Experiment) -> None:
     assert cu.integrate(linear, linear.initial(dimension=1000), times=2, noise_terms=False).success
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "loss"), [("gelu", "squared"), ("relu", "squared"), ("tanh", "logistic")])
 def test_accuracy_is_reached_and_honest(xor: cu.Experiment, activation: str, loss: str) -> None:
     """The reported standard error covers the distance to a far larger net all along the trajectory."""
@@ -221,6 +223,7 @@ def test_a_smaller_net_that_diverges_leaves_no_error(xor: cu.Experiment, monkeyp
     assert np.isfinite(report["standard_error"]).tolist() == [True, True, False, False, False]
 
 
+@pytest.mark.slow
 def test_accuracy_out_of_reach_is_said(xor: cu.Experiment) -> None:
     case = change(xor, student__activation="tanh", protocol__duration=0.5)
     trajectory = cu.integrate(case, case.initial(dimension=400), accuracy=1e-12, times=3)

@@ -78,6 +78,7 @@ def test_closed_forms_against_quadrature(name: str) -> None:
     assert not out.force.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("K", "M"), [(1, 1), (3, 2)])
 @pytest.mark.parametrize("teacher", ["erf", "sign"])
 def test_closed_forms_against_nets(teacher: str, K: int, M: int) -> None:

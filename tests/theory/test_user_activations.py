@@ -231,6 +231,7 @@ print(sum(_averages_of.stats.cache_hits.values()), sum(_averages_of.stats.cache_
 """
 
 
+@pytest.mark.slow
 def test_fresh_processes_take_the_compiled_kernels_from_disk() -> None:
     """The address differs from process to process; the kernels of the cache call it all the same, and none is compiled for it."""
     for _ in range(2):

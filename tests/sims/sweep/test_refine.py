@@ -24,6 +24,7 @@ def linear() -> cu.Experiment:
 RATES, NOISES = ("training.learning_rate", 0.5, 4.0), ("levels.only.noise", 0.5, 2.0)
 
 
+@pytest.mark.slow
 def test_it_finds_where_learning_diverges(linear: cu.Experiment) -> None:
     table = cu.refine(linear, RATES, NOISES, "failed", finest=3, budget=400, rtol=1e-4, workers=1, **QUICK)
     side = 4 * 2**3 + 1

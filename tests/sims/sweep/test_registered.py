@@ -46,6 +46,7 @@ def of(task: cu.Task, like: cu.Experiment) -> cu.Experiment:
     return cu.Experiment(task=task, student=like.student, training=like.training, protocol=like.protocol)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean")
 def test_tasks_and_observables_of_a_module_reach_other_processes(
     small: cu.Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

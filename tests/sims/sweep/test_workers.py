@@ -89,6 +89,7 @@ def test_a_point_that_kills_its_process_is_a_failed_row(small: cu.Experiment, pr
     blamed(small, processes, tmp_path / "a.sqlite")
 
 
+@pytest.mark.slow
 def test_one_death_from_outside_costs_nothing(small: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker is killed once, in the middle: every point is computed, none is blamed."""
     started: list[workers._Process] = []

@@ -66,6 +66,7 @@ def test_hermite_units_are_orthonormal(degree: int) -> None:
         assert product_average(rows, other, one, one, table) == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_saad_solla_forms_of_sympy_are_the_compiled_ones(rng: np.random.Generator) -> None:
     """I2, J2, I3, I4 as sympy derives them (Price, Stein, tilt), assembled here as averages of two student units."""
     forms = derivation.saad_solla()
@@ -113,6 +114,7 @@ SMOOTH = [("gelu", None), ("erf", None), ("gelu", "gelu"), ("gelu", "erf"), ("er
 POLYNOMIAL = [(name, None) for name in POLYNOMIALS] + [("quadratic", "hermite-3"), ("hermite-3", "linear"), ("linear", "quadratic")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("student", "teacher"), SMOOTH + POLYNOMIAL)
 def test_all_averages_of_smooth_units_against_quadrature(student: str, teacher: str | None) -> None:
     """Every field of `FieldAverages` and the generalisation error, by a product Gauss-Hermite rule over all fields."""

@@ -129,6 +129,7 @@ def test_pairs_against_their_derivation(ramp1: bool, ramp2: bool, rng: np.random
         assert gates[3] == pytest.approx(float(tilted), rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ramp1", "ramp2"), list(itertools.product([False, True], repeat=2)))
 def test_derivatives_of_units_are_derivatives_in_the_means(ramp1: bool, ramp2: bool) -> None:
     """Two routes to every average, x G' = -o G'' and d/dm, are the same expression."""

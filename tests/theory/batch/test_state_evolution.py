@@ -152,6 +152,7 @@ def test_acceleration_finds_what_plain_steps_do_not() -> None:
     assert not fixed_point(lambda x: x + 1.0, np.array([0.0]), most=50).converged
 
 
+@pytest.mark.slow
 def test_optimal_strengths_are_not_beaten() -> None:
     for loss in BATCH_LOSSES:
         for order in ("curriculum", "anti-curriculum", "random"):
@@ -169,6 +170,7 @@ def test_optimal_strengths_are_not_beaten() -> None:
             assert least <= min(some + grid) + 2e-5
 
 
+@pytest.mark.slow
 def test_no_coupling_no_gain_and_a_gain_with_it() -> None:
     """2106.08068: uncoupled, no order beats pooling; coupled, the curriculum does by far, and the anti-curriculum less."""
     base = cu.load("batch-perceptron").replace({"training.regularization": "optimal"})
