@@ -81,9 +81,13 @@ def hinge(x: np.ndarray, y: np.ndarray, gamma: float, tie: float, w_prev: np.nda
     # The gap is at most n times the projected gradient.
     accuracy = 0.5 * tolerance**2 * G * D / n
     found = minimize(
-        objective, np.full(n, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * n,
+        objective,
+        np.full(n, 0.5),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0.0, 1.0)] * n,
         options={**_OPTIONS, "gtol": max(accuracy, 1e-9)},
-    )  # fmt: skip
+    )
     a, reached = found.x, distance(found.x)
     for _ in range(_POLISHES):
         if reached <= tolerance:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import curriculode as cu
 from curriculode.figures.plots.phase_diagram import phase_diagram
-from tests.cli.process import run
+from tests.cli.conftest import Command, command  # noqa: F401  a fixture
 
 
 def table_of(widths: list[int], noises: list[float], seeds: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -117,18 +117,18 @@ def test_mistakes(table: pd.DataFrame) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_picture_and_numbers(table: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_command_writes_picture_and_numbers(table: pd.DataFrame, tmp_path: Path, command: Command) -> None:  # noqa: F811
     table.to_csv(tmp_path / "noise.csv", index=False)
     arguments = ["diagram", "noise.csv", "--x", "student.width", "--y", "levels.hard.noise"]
-    result = run(*arguments, "--gap", "curriculum,random", "--levels=-0.05", cwd=tmp_path)
+    result = command(*arguments, "--gap", "curriculum,random", "--levels=-0.05")
     count = int(phase_diagram(table, "student.width", "levels.hard.noise", gap=("curriculum", "random")).table["significant"].sum())
-    assert f"the gap is significant in {count} of 20 cells" in result.stdout
+    assert f"the gap is significant in {count} of 20 cells" in result.out
     folder = tmp_path / "curriculode-out"
     assert (folder / "noise-diagram.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "noise-diagram.pdf").read_bytes().startswith(b"%PDF")
     assert int(pd.read_csv(folder / "noise-diagram.csv")["significant"].sum()) == count
-    chosen = run(*arguments, "--where", "protocol.order=random", "--out", "other", "--json", cwd=tmp_path)
-    assert len(json.loads(chosen.stdout)["table"]["value"]) == 20
+    chosen = command(*arguments, "--where", "protocol.order=random", "--out", "other", "--json")
+    assert len(json.loads(chosen.out)["table"]["value"]) == 20
     (tmp_path / "picture.csv").write_bytes(b"\x89PNG")
     for bad, message in (
         (arguments, "also varies in protocol.order"),
@@ -138,9 +138,9 @@ def test_the_command_writes_picture_and_numbers(table: pd.DataFrame, tmp_path: P
         ([*arguments, "--gap", "curriculum"], "give two different orders of the table"),
         ([*arguments, "--where", "protocol.order"], "--where 'protocol.order' is not understood; write NAME=VALUE"),
     ):
-        refused = run(*bad, cwd=tmp_path, status=2)
-        assert message in refused.stderr
-        assert refused.stderr.count("\n") == 1
+        refused = command(*bad, status=2)
+        assert message in refused.err
+        assert refused.err.count("\n") == 1
 
 
 def test_a_truncated_table_gets_a_sentence() -> None:

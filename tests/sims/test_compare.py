@@ -41,13 +41,12 @@ CASES = [
 SPACES = [("overlap", 4000), pytest.param("weight", 400, marks=pytest.mark.slow)]
 
 
-def daily(cases: list[dict]) -> list:
-    """Every fourth of the cases; the others are among the slow ones."""
-    return [pytest.param(case, id=str(i), marks=[pytest.mark.slow] if i % 4 else []) for i, case in enumerate(cases)]
-
-
-@pytest.mark.parametrize("changes", daily(CASES))
-@pytest.mark.parametrize(("space", "dimension"), SPACES)
+@pytest.mark.parametrize(
+    ("space", "dimension", "changes"),
+    [("overlap", 4000, case) for case in CASES[::4]]
+    + [pytest.param("overlap", 4000, case, marks=pytest.mark.slow) for i, case in enumerate(CASES) if i % 4]
+    + [pytest.param("weight", 400, case, marks=pytest.mark.slow) for case in CASES[::3]],
+)
 def test_theory_agrees_with_simulation(
     xor: cu.Experiment, changes: dict, space: str, dimension: int, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -51,11 +51,19 @@ def test_minimisers_find_the_minimum(loss: str, n: int, D: int, gamma: float, ti
         start = np.concatenate([w_prev, np.full(n, 10.0)])
         other = optimize.minimize(
             lambda z: z[D:].sum() + 0.5 * gamma * z[:D] @ z[:D] + 0.5 * tie * (z[:D] - w_prev) @ (z[:D] - w_prev),
-            start, jac=lambda z: np.concatenate([(gamma + tie) * z[:D] - tie * w_prev, np.ones(n)]), method="SLSQP",
-            constraints=[{"type": "ineq", "fun": lambda z: z[D:] - 1 + y * (x @ z[:D]),
-                          "jac": lambda z: np.hstack([y[:, None] * x, np.eye(n)])}],
-            bounds=[(None, None)] * D + [(0, None)] * n, options={"maxiter": 500, "ftol": 1e-14},
-        ).x[:D]  # fmt: skip
+            start,
+            jac=lambda z: np.concatenate([(gamma + tie) * z[:D] - tie * w_prev, np.ones(n)]),
+            method="SLSQP",
+            constraints=[
+                {
+                    "type": "ineq",
+                    "fun": lambda z: z[D:] - 1 + y * (x @ z[:D]),
+                    "jac": lambda z: np.hstack([y[:, None] * x, np.eye(n)]),
+                }
+            ],
+            bounds=[(None, None)] * D + [(0, None)] * n,
+            options={"maxiter": 500, "ftol": 1e-14},
+        ).x[:D]
     else:
         other = optimize.minimize(objective, w_prev, method="BFGS", options={"gtol": 1e-7}).x
     assert objective(w) <= objective(other) + 1e-9

@@ -69,8 +69,11 @@ def test_levels_are_drawn_without_replacement(rng: np.random.Generator) -> None:
 def test_segments_meet_records_and_stages() -> None:
     counts = [np.array([10, 0]), np.array([0, 5])]
     assert list(segments(counts, np.array([0, 4, 10, 13]), 100)) == [
-        Segment(0, 4, True), Segment(0, 6, True), Segment(1, 3, True), Segment(1, 2, False),
-    ]  # fmt: skip
+        Segment(0, 4, True),
+        Segment(0, 6, True),
+        Segment(1, 3, True),
+        Segment(1, 2, False),
+    ]
     assert [s.steps for s in segments(counts, np.array([15]), 4)] == [4, 4, 2, 4, 1]
     assert record_steps(np.array([0.0, 0.101, 0.104, 2.0]), protocol("random"), 10).tolist() == [0, 1, 20]
 

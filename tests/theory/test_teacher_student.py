@@ -216,8 +216,10 @@ def test_perceptron_angle_is_the_classification_error() -> None:
     case = load("perceptron-curriculum")
     trajectory = cu.integrate(case, case.initial(dimension=1000, seed=1), times=5)
     assert trajectory.statistics["averages"]["ways"] == {
-        "first order": "I2, I3, I4", "noise term": "I2, I3, I4", "classification error": "arccos",
-    }  # fmt: skip
+        "first order": "I2, I3, I4",
+        "noise term": "I2, I3, I4",
+        "classification error": "arccos",
+    }
     assert not trajectory.classification_standard_error.any()
     for level in case.protocol.levels:
         S = trajectory.Q[:, 0, 0, 0] + level.irrelevant_variance * trajectory.Q[:, 1, 0, 0]

@@ -89,9 +89,12 @@ def optimise(slices: Slices, variance: np.ndarray) -> Strengths:
         for _ in range(2):  # a simplex may collapse on the way; a second, smaller one tells
             simplex = np.vstack([point, point + spread * np.where(point + spread > ends[1], -1.0, 1.0) * np.eye(number)])
             found = minimize(
-                error, point, method="Nelder-Mead", bounds=[ends] * number,
+                error,
+                point,
+                method="Nelder-Mead",
+                bounds=[ends] * number,
                 options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": _TOLERANCE, "maxfev": 200 * number},
-            )  # fmt: skip
+            )
             point, spread = found.x, 0.25 * spread
         if found.fun < least:
             least, at = found.fun, found.x

@@ -94,9 +94,22 @@ class _Slice:
         """F(x)."""
         slices, n = self.slices, self.blocks
         R = evolve(
-            slices.loss, fewer, self.load, slices.variance, slices.fractions, slices.T, self.G, self.tie,
-            self.before.R, self.before.N, np.exp(x[:n]), x[n], np.exp(x[n + 1 :]), self._V, self._N,
-        )  # fmt: skip
+            slices.loss,
+            fewer,
+            self.load,
+            slices.variance,
+            slices.fractions,
+            slices.T,
+            self.G,
+            self.tie,
+            self.before.R,
+            self.before.N,
+            np.exp(x[:n]),
+            x[n],
+            np.exp(x[n + 1 :]),
+            self._V,
+            self._N,
+        )
         # A block that no example sees and nothing ties has N = 0, whose logarithm must stay a number.
         return np.concatenate([np.log(self._V), [R], np.log(np.maximum(self._N, _SMALLEST))])
 

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.tasks.known import TASKS
 
 if TYPE_CHECKING:
     from curriculode.theory.tasks.task import Task
@@ -55,8 +56,6 @@ class Level(Description):
 
     def _check_known(self) -> None:
         """Raise `InputError` for settings that no task knows, or that none of those that know them allow."""
-        from curriculode.theory.tasks.task import TASKS
-
         kinds = [task.level_type for task in TASKS.values()]
         fitting = [kind for kind in kinds if set(self.settings) <= set(kind.model_fields)]
         if not fitting:

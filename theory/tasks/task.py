@@ -9,7 +9,7 @@ import numpy as np
 
 from curriculode.theory.core.description import Description
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.core.registry import Registry
+from curriculode.theory.tasks.known import TASKS
 from curriculode.theory.tasks.level import Level
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ class Task(Description):
         return []
 
 
-TASKS: Registry[type[Task]] = Registry("task.kind")
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 

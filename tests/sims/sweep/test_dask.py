@@ -8,6 +8,7 @@ import pytest
 
 import curriculode as cu
 from curriculode.sims.sweep.store import Store
+from tests.cli.conftest import command  # noqa: F401  a fixture
 
 from .conftest import GRID, QUICK
 from .test_sweep import same
@@ -47,9 +48,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(
 
 
 @pytest.mark.slow
-def test_the_command_finds_the_scheduler(client, tmp_path) -> None:
-    from tests.cli.process import run
-
+def test_the_command_finds_the_scheduler(client, tmp_path, command) -> None:  # noqa: F811
     arguments = [
         "sweep",
         "-s",
@@ -64,13 +63,13 @@ def test_the_command_finds_the_scheduler(client, tmp_path) -> None:
         "100",
     ]
     address = client.cluster.scheduler_address
-    result = run(*arguments, "--dask", address, "--csv", "dask.csv", cwd=tmp_path)
-    assert "6 of 6 points done, 0 failed" in result.stdout
-    run(*arguments, "--workers", "1", "--csv", "here.csv", cwd=tmp_path)
+    result = command(*arguments, "--dask", address, "--csv", "dask.csv")
+    assert "6 of 6 points done, 0 failed" in result.out
+    command(*arguments, "--workers", "1", "--csv", "here.csv")
     import pandas as pd
 
     same(pd.read_csv(tmp_path / "dask.csv"), pd.read_csv(tmp_path / "here.csv"))
-    assert "exclude each other" in run(*arguments, "--dask", address, "--workers", "2", cwd=tmp_path, status=2).stderr
-    gone = run(*arguments, "--dask", "tcp://127.0.0.1:1", cwd=tmp_path, status=2).stderr
+    assert "exclude each other" in command(*arguments, "--dask", address, "--workers", "2", status=2).err
+    gone = command(*arguments, "--dask", "tcp://127.0.0.1:1", status=2).err
     assert "no scheduler answers there" in gone
     assert gone.count("\n") == 1
