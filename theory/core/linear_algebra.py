@@ -10,12 +10,31 @@ def gram_spectrum(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> tuple[np.ndarr
 
     Q : (..., K, K), M : (..., K, P), T : (P, P)
     """
+    eigenvalues = np.linalg.eigvalsh(_gram(Q, M, T))
+    return eigenvalues[..., 0], eigenvalues[..., -1]
+
+
+def surely_physical(Q: np.ndarray, M: np.ndarray, T: np.ndarray, allowed: float) -> bool:
+    """Whether no lowest eigenvalue is below -`allowed` times the largest, by one Cholesky factorisation: False is no proof.
+
+    Shapes as in `gram_spectrum`; several times cheaper than the spectrum.
+    """
+    gram = _gram(Q, M, T)
+    diagonal = np.einsum("...ii->...i", gram)
+    diagonal += allowed * diagonal.max(axis=-1, keepdims=True)  # no diagonal entry exceeds the largest eigenvalue
+    try:
+        np.linalg.cholesky(gram)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def _gram(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> np.ndarray:
     P = T.shape[0]
     gram = np.empty((*Q.shape[:-2], P + Q.shape[-1], P + Q.shape[-1]))
     gram[..., :P, :P], gram[..., P:, P:] = T, Q
     gram[..., P:, :P], gram[..., :P, P:] = M, np.swapaxes(M, -1, -2)
-    eigenvalues = np.linalg.eigvalsh(gram)
-    return eigenvalues[..., 0], eigenvalues[..., -1]
+    return gram
 
 
 def semidefinite_factor(C: np.ndarray) -> np.ndarray:

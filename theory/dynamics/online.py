@@ -23,7 +23,7 @@ from curriculode.theory.averages import Engine, FieldAverages
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm, erf_first_order, erf_noise_term, label_offset
 from curriculode.theory.averages.field_averages import field_law
 from curriculode.theory.core.compiled import kernel
-from curriculode.theory.core.linear_algebra import gram_spectrum
+from curriculode.theory.core.linear_algebra import gram_spectrum, surely_physical
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.interface import Dynamics, Stretch
@@ -103,9 +103,10 @@ class OnlineLearning(Dynamics):
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Derivative of the state y (n,) at time t."""
-        dy = np.empty(self.size)
         self.evaluations += 1
-        y = np.ascontiguousarray(y)  # implicit methods hand over strided columns
+        dy = np.empty(self.size)
+        if not y.flags.c_contiguous:
+            y = np.ascontiguousarray(y)  # implicit methods hand over strided columns
         if self._whole is not None:
             erf_right_hand_side(y, *self._whole, dy)
             return dy
@@ -139,6 +140,8 @@ class OnlineLearning(Dynamics):
         worst: tuple[int, str] | None = None
         for b in range(Q.shape[1]):
             # A diverged state has no spectrum; it is told as such.
+            if surely_physical(Q[:, b], M[:, b], self.setting.blocks.T[b], allowed):
+                continue
             finite = np.flatnonzero(np.isfinite(Q[:, b]).all(axis=(1, 2)) & np.isfinite(M[:, b]).all(axis=(1, 2)))
             lowest, scale = gram_spectrum(Q[finite, b], M[finite, b], self.setting.blocks.T[b])
             bad = np.flatnonzero(lowest < -allowed * scale)
