@@ -69,6 +69,17 @@ def single(ramp, o, m, C):
     return m * G + C * G1, G - o * G11, G1 + o * (G1 + m * G11) / S
 
 
+@inner
+def third_of_ramp(o, m, C):
+    """The derivative with m of E[R''] of a ramp of one field of mean m and variance C."""
+    S = C + o
+    if S <= 0.0:
+        return 0.0
+    G1 = math.exp(-0.5 * m * m / S) / math.sqrt(2.0 * np.pi * S)
+    G11 = -m * G1 / S
+    return G11 + o * (2.0 * G11 - m * (G1 + m * G11) / S) / S
+
+
 @kernel
 def pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22):
     """(E[X1 X2], E[X1' X2], E[X1 X2'], E[X1' X2'], E[X1'' X2], E[X1 X2'']) of gates or ramps X of two fields.

@@ -7,6 +7,9 @@ With e = sum_a c_a g_a(x_a) - y, c_a = v_k for the student's units and -A_p for 
     E[dF_k/dnu_p]      = -v_k A_p E[g'_k g'_p]
     E[e g_k]           = sum_a c_a E[g_a g_k] - y E[g_k],          E[e^2] / 2 is the generalisation error.
 
+Components of means m and -m (two clusters of a label of the XOR mixture) share their pairs of units: a gate obeys
+G(-x) = 1 - G(x), a ramp R(-x) = R(x) - x, so that the signal at -x is known from that at x, in `_mirror_image`.
+
 The pairs are those of `gated_pairs` (erf, sign, ReLU, GELU among themselves) or Wick sums (polynomials among themselves); for
 polynomials the noise term E[F_k F_l] is a Wick sum as well. Costs for c components, degree n, up to constants:
 c K (K + P) for the first order (0.15 to 0.3 us a pair), c K^2 (K + P)^2 n^4 for the noise term of polynomials.
@@ -15,7 +18,7 @@ c K (K + P) for the first order (0.15 to 0.3 us a pair), c K^2 (K + P)^2 n^4 for
 import numpy as np
 
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single
+from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single, third_of_ramp
 from curriculode.theory.averages.wick import Polynomial, moments, product_average
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import fill
@@ -102,18 +105,23 @@ def _first_order_of(
     slope, offset, slope_T, constant = _lines(code, code_T, A[:P], v, table)
     X, X1, X2 = sums[0], sums[1], sums[2]
     sum_force, sum_curved, sum_read = sums[3], sums[4], sums[5]
+    ramp = gated(code)[0]
     fill(student, 0.0)
     fill(reference, 0.0)
     for k in range(K):
         readout[k] = 0.0
     for c in range(probability.size):
+        mirror = _mirror_of(c, mean, P, table)
+        if 0 <= mirror < c:
+            continue  # done with that one
+        both = probability[c] + (probability[mirror] if mirror >= 0 else 0.0)
         signal = constant - (label[c] if P == 0 else 0.0)  # e is this number and sums over units
-        average_signal = signal
+        average = signal
         for p in range(P):
-            average_signal -= A[p] * slope_T * _single(code_T, rows_T, reference_mean[c, p], C[p, p], m, S, table)[0]
+            average -= A[p] * slope_T * _single(code_T, rows_T, reference_mean[c, p], C[p, p], m, S, table)[0]
         for k in range(K):
             X[k], X1[k], X2[k] = _single(code, rows, mean[c, k], C[P + k, P + k], m, S, table)
-            average_signal += v[k] * slope * X[k]
+            average += v[k] * slope * X[k]
             sum_force[k], sum_curved[k], sum_read[k] = signal * X1[k], signal * X2[k], signal * X[k]
         for k in range(K):
             one, variance = mean[c, k], C[P + k, P + k]
@@ -134,7 +142,10 @@ def _first_order_of(
                 sum_read[k] += weight * XY
                 sum_force[k] += weight * X1Y
                 sum_curved[k] += weight * X2Y
-                product = probability[c] * v[k] * v[i] * slope * slope * X1Y1
+                product = both * X1Y1
+                if mirror >= 0 and ramp:  # R'(-x) = 1 - R'(x)
+                    product += probability[mirror] * (1.0 - X1[k] - X1[i])
+                product *= v[k] * v[i] * slope * slope
                 student[k, i] += product
                 if i != k:
                     weight = v[k] * slope
@@ -142,10 +153,72 @@ def _first_order_of(
                     sum_force[i] += weight * XY1
                     sum_curved[i] += weight * XY2
                     student[i, k] += product
+        _add_component(probability[c], v, slope, offset, average, sum_force, sum_curved, sum_read, force[c], student, readout)
+        if mirror >= 0:
+            between = label[c] - label[mirror]
+            average = _mirror_image(
+                code, v, slope, signal, average, between, mean[c], C, X, X1, X2, sum_force, sum_curved, sum_read
+            )
+            share = probability[mirror]
+            _add_component(share, v, slope, offset, average, sum_force, sum_curved, sum_read, force[mirror], student, readout)
+
+
+@inner
+def _add_component(share, v, slope, offset, average, sum_force, sum_curved, sum_read, force, student, readout):
+    """Add a component of probability `share` to the averages."""
+    for k in range(v.size):
+        force[k] = share * v[k] * slope * sum_force[k]
+        student[k, k] += share * v[k] * slope * sum_curved[k]
+        readout[k] += share * (slope * sum_read[k] + offset * average)
+
+
+@inner
+def _mirror_of(c, mean, P, table):
+    """The neighbour (0 with 1, 2 with 3 ...) of component c, if its means are those of c with the other sign; else -1."""
+    other = c + 1 if c % 2 == 0 else c - 1
+    if table is None and P == 0 and other < mean.shape[0]:
+        for k in range(mean.shape[1]):
+            if mean[other, k] != -mean[c, k]:
+                return -1
+        return other
+    return -1
+
+
+@inner
+def _mirror_image(code, v, slope, signal, average, between, m, C, X, X1, X2, sum_force, sum_curved, sum_read):
+    """Turn the sums of the component of means m into those of means -m, whose label is smaller by `between`; return its E[e'].
+
+    With e' the signal at -x, from that at x, and L = sum_i v_i x_i (i over units, of slope 1):
+
+        gates:  e' = h - e,            g_k(-x) = 1 - g_k,     g'_k(-x) = g'_k,       g''_k(-x) = -g''_k
+        ramps:  e' = e - L + between,  g_k(-x) = g_k - x_k,   g'_k(-x) = 1 - g'_k,   g''_k(-x) = g''_k
+
+    Averages of products with L or x_k go by Stein's lemma: E[x_i u(x_k)] = m_i E[u] + C_ik E[u'].
+    """
+    ramp, o, _, _ = gated(code)
+    K = v.size
+    if not ramp:
+        h = 2.0 * signal + between
         for k in range(K):
-            force[c, k] = probability[c] * v[k] * slope * sum_force[k]
-            student[k, k] += probability[c] * v[k] * slope * sum_curved[k]
-            readout[k] += probability[c] * (slope * sum_read[k] + offset * average_signal)
+            h += slope * v[k]
+        for k in range(K):
+            sum_force[k] = h * X1[k] - sum_force[k]
+            sum_curved[k] -= h * X2[k]
+            sum_read[k] += h - average - h * X[k]
+        return h - average
+    shift = between
+    for i in range(K):
+        shift -= slope * v[i] * m[i]
+    for k in range(K):
+        # Covariances of x_k: with L, and with e.
+        with_L, with_e = 0.0, 0.0
+        for i in range(K):
+            with_L += slope * v[i] * C[i, k]
+            with_e += slope * v[i] * C[i, k] * X1[i]
+        sum_force[k] = average - sum_force[k] + shift * (1.0 - X1[k]) + with_L * X2[k]
+        sum_curved[k] += shift * X2[k] - with_L * third_of_ramp(o, m[k], C[k, k])
+        sum_read[k] += shift * (X[k] - m[k]) - m[k] * average - with_e + with_L * (1.0 - X1[k])
+    return average + shift
 
 
 @kernel
@@ -174,6 +247,9 @@ def _generalization_error_of(
     slope, _, slope_T, constant = _lines(code, code_T, A[:P], v, table)
     total = 0.0
     for c in range(probability.size):
+        mirror = _mirror_of(c, mean, P, table)
+        if 0 <= mirror < c:
+            continue  # done with that one
         signal = constant - (label[c] if P == 0 else 0.0)
         square = signal * signal
         for a in range(P + K):
@@ -190,7 +266,26 @@ def _generalization_error_of(
                 XY = _pair(code_a, code_b, rows_a, rows_b, mean_a, mean_b, C[a, a], C[a, b], C[b, b], m, S, table)[0]
                 square += (1.0 if a == b else 2.0) * weight_a * weight_b * XY
         total += 0.5 * probability[c] * square
+        if mirror >= 0:
+            total += (
+                0.5 * probability[mirror] * _mirror_square(code, v, slope, signal, label[c] - label[mirror], mean[c], C, square)
+            )
     return total
+
+
+@inner
+def _mirror_square(code, v, slope, signal, between, m, C, square):
+    """E[e'^2] of the mirror image, from E[e^2] = `square`; see `_mirror_image`."""
+    ramp, o, _, _ = gated(code)
+    average, shift, h, scatter = signal, between, 2.0 * signal + between, 0.0
+    for i in range(v.size):
+        X, X1, _ = single(ramp, o, m[i], C[i, i])
+        average += slope * v[i] * X
+        shift -= slope * v[i] * m[i]
+        h += slope * v[i]
+        for k in range(v.size):
+            scatter += slope * slope * v[i] * v[k] * C[i, k] * (1.0 - 2.0 * X1)
+    return square + shift * (2.0 * average + shift) + scatter if ramp else square + h * (h - 2.0 * average)
 
 
 @inner

@@ -7,10 +7,12 @@ import pytest
 import sympy as sp
 from scipy.special import ndtr, owens_t
 
-from curriculode.theory.averages import derivation
+from curriculode.theory.averages import FieldAverages, FieldLaw, derivation
 from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf
 from curriculode.theory.averages.gated_pairs import gated, pair, single
-from curriculode.theory.units.activations import ERF, GELU, RELU, SIGN
+from curriculode.theory.averages.pair_closed_form import PairClosedForm
+from curriculode.theory.tasks import ExampleLaw
+from curriculode.theory.units.activations import ACTIVATIONS, ERF, GELU, RELU, SIGN
 from tests.theory.averages import quadrature
 
 # gate or ramp by name: (is a ramp, o), value, derivative, regular second derivative (None: a delta function, or worse)
@@ -179,3 +181,27 @@ def test_no_variance_below_zero_but_by_rounding() -> None:
 def test_units_that_are_not_gated_give_nan() -> None:
     for code in (3, 5, 7, -1, 2**30):
         assert np.isnan(gated(code)[1:]).all()
+
+
+@pytest.mark.parametrize("unit", ["gelu", "relu", "erf"])
+@pytest.mark.parametrize("size", [0.0, 0.8], ids=["means zero", "means"])
+def test_components_of_opposite_means_share_their_pairs(unit: str, size: float, rng: np.random.Generator) -> None:
+    """Neighbours of opposite means are averaged once, in another order each on its own: the same numbers, to rounding.
+
+    Probabilities and labels differ between all components; the last has no neighbour.
+    """
+    width = 3
+    gain = np.array([[1.0, 0.0], [-1.0, 0.0], [0.3, 1.0], [-0.3, -1.0], [0.5, 0.5]])[:, :, None]
+    probability, label = np.array([0.3, 0.1, 0.25, 0.15, 0.2]), np.array([1.0, -0.4, 0.7, -1.0, 0.2])
+    Q = rng.normal(size=(width, 5))
+    Q, M, v = (Q @ Q.T / 5)[None], size * rng.normal(size=(1, width, 2)), rng.normal(size=width)
+    results = []
+    for order in (np.arange(5), np.array([0, 2, 4, 1, 3])):
+        law = FieldLaw(ExampleLaw(probability[order], gain[order], np.array([0.7]), label[order]), width, np.eye(2)[None])
+        law.update(Q, M)
+        pairs, out = PairClosedForm(ACTIVATIONS[unit].code, law), FieldAverages.empty(5, width, 2)
+        pairs.first_order(law, v, out)
+        error = pairs.generalization_error(law, v)
+        results.append((out.force[np.argsort(order)], out.student, out.readout, error))
+    for together, apart in zip(*results, strict=True):
+        np.testing.assert_allclose(together, apart, rtol=1e-11, atol=1e-13)
