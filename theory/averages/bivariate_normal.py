@@ -2,7 +2,7 @@
 
     Phi2(h, k; rho) = Phi(h) Phi(k) + (1 / 2 pi) int_0^asin(rho) exp(-(h^2 + k^2 - 2 h k sin t) / (2 cos^2 t)) dt
 
-by Gauss-Legendre rules of 6, 12 or 20 nodes; beyond |rho| = .925 the singular part of the integrand is split off and
+by Gauss-Legendre rules of 6, 12 or 20 nodes; below |rho| = .25 of 4 or 6 nodes in r = sin t, as good there and free of sines; beyond |rho| = .925 the singular part of the integrand is split off and
 integrated exactly (Drezner & Wesolowsky 1990; Genz 2004, Statistics and Computing 14, 251). Absolute error < 1e-15, for every
 rho from -1 to 1 and infinite limits. It equals Owen's T up to elementary functions, and costs 0.05 to 0.3 us.
 """
@@ -21,7 +21,7 @@ def _half_rule(nodes: int) -> np.ndarray:
 
 
 ROUNDING = 1e-7  # by which the correlation of two fields that are one may leave [-1, 1]
-_RULE_6, _RULE_12, _RULE_20 = _half_rule(6), _half_rule(12), _half_rule(20)
+_RULE_4, _RULE_6, _RULE_12, _RULE_20 = (_half_rule(nodes) for nodes in (4, 6, 12, 20))
 
 
 @kernel
@@ -44,6 +44,15 @@ def bivariate_normal_cdf(h, k, rho):
     if h == 0.0 and k == 0.0:
         return 0.25 + math.asin(min(max(rho, -1.0), 1.0)) / (2.0 * np.pi)
     size = abs(rho)
+    if size < 0.25:
+        rule = _RULE_4 if size < 0.075 else _RULE_6
+        middle = 0.5 * (h * h + k * k)
+        total = 0.0
+        for i in range(rule.shape[1]):
+            r = 0.5 * rho * rule[0, i]
+            rest = 1.0 - r * r
+            total += rule[1, i] * math.exp((r * h * k - middle) / rest) / math.sqrt(rest)
+        return 0.5 * rho * total / (2.0 * np.pi) + normal_cdf(h) * normal_cdf(k)
     if size < 0.925:
         rule = _RULE_6 if size < 0.3 else (_RULE_12 if size < 0.75 else _RULE_20)
         half = 0.5 * math.asin(rho)
