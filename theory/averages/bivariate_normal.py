@@ -2,9 +2,10 @@
 
     Phi2(h, k; rho) = Phi(h) Phi(k) + (1 / 2 pi) int_0^asin(rho) exp(-(h^2 + k^2 - 2 h k sin t) / (2 cos^2 t)) dt
 
-by Gauss-Legendre rules of 6, 12 or 20 nodes; below |rho| = .25 of 4 or 6 nodes in r = sin t, as good there and free of sines; beyond |rho| = .925 the singular part of the integrand is split off and
-integrated exactly (Drezner & Wesolowsky 1990; Genz 2004, Statistics and Computing 14, 251). Absolute error < 1e-15, for every
-rho from -1 to 1 and infinite limits. It equals Owen's T up to elementary functions, and costs 0.05 to 0.3 us.
+by Gauss-Legendre rules of 6, 12 or 20 nodes; below |rho| = .25 of 4 or 6 nodes in r = sin t, as good there and free of sines;
+beyond |rho| = .925 the singular part of the integrand is split off and integrated exactly (Drezner & Wesolowsky 1990; Genz 2004,
+Statistics and Computing 14, 251). Absolute error < 1e-15, for every rho from -1 to 1 and infinite limits. It equals Owen's T up to
+elementary functions, and costs 0.05 to 0.3 us.
 """
 
 import math

@@ -36,7 +36,7 @@ def quadrature(law: FieldLaw, component: int, function: Callable) -> float:
     L, m = np.linalg.cholesky(law.covariance), law.mean[component]
     a, weight_a = panels(np.unique(np.append(np.linspace(-9, 9, 91), np.clip(-m[0] / L[0, 0], -9, 9))), 10)
     kink = np.clip(-(m[1] + L[1, 0] * a) / L[1, 1], -9, 9)
-    b, weight_b = panels(np.stack([0 * a - 9, (kink - 9) / 2, kink, (kink + 9) / 2, 0 * a + 9], axis=-1), 40)
+    b, weight_b = panels(np.stack([0 * a - 9, (kink - 9) / 2, kink, (kink + 9) / 2, 0 * a + 9], axis=-1), 20)
     first, second = np.broadcast_to((m[0] + L[0, 0] * a)[:, None], b.shape), (m[1] + L[1, 0] * a)[:, None] + L[1, 1] * b
     return float(
         np.sum(weight_a[:, None] * weight_b * function(first, second) * np.exp(-(a[:, None] ** 2 + b**2) / 2)) / (2 * np.pi)
