@@ -60,9 +60,7 @@ def compare(
         numerics=study.numerics,
         progress=request.progress,
     )
-    if comparison.interrupted:  # unfinished results take no finished ones' place
-        files = Files(request, partial_results=True)
-    files.write(comparison.to_frame(), comparison.plot(quantity=shown)[0].figure)
+    files.write(comparison.to_frame(), comparison.plot(quantity=shown)[0].figure, comparison.interrupted)
     summary, gaps = comparison.summary(), comparison.gaps()
     if request.json:
         settings = {name: getattr(study, name) for name in ("dimension", "runs", "starts", "seed")}

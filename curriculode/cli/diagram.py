@@ -1,7 +1,6 @@
 """`curriculode diagram`: a phase diagram of a table."""
 
 import hashlib
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from . import parse
 from .options import FORCE, JSON, OUT
 from .outputs import Outputs
-from .report import print_files, print_json, save_figure, write_csv
+from .report import csv, picture, print_files, print_json
 from .tables import read_table
 
 
@@ -49,9 +48,8 @@ def diagram(
     drawn = phase_diagram(frame, x, y, value, gap=orders, where=chosen, levels=sorted(contours) if contours is not None else None)
     stem = f"{table.stem}-diagram"
     settings = f"{hashlib.sha256(content).hexdigest()} {x} {y} {value} {orders} {chosen} {contours}"
-    outputs = Outputs(out, "diagram", settings, [f"{stem}.{suffix}" for suffix in ("png", "pdf", "csv")], force)
-    save_figure(outputs, stem, drawn.ax.figure)
-    outputs.write(f"{stem}.csv", partial(write_csv, drawn.table))
+    outputs = Outputs(out, stem, (".csv", ".png", ".pdf"), "diagram", settings, force)
+    outputs.publish({".csv": csv(drawn.table), **picture(drawn.ax.figure)})
     if json:
         print_json({"command": "diagram", "table": drawn.table.to_dict("list"), "files": outputs.written})
         return

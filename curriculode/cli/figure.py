@@ -1,6 +1,5 @@
 """`curriculode figure`: named figures of the gallery."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from .options import FORCE, JSON, OUT, QUIET
 from .outputs import Outputs
-from .report import print_files, print_json, save_figure, write_csv
+from .report import csv, picture, print_files, print_json, text
 
 
 def figure(
@@ -45,16 +44,14 @@ def figure(
     for n in chosen:
         found = gallery.figure(n)
         settings = f"{found.settings}\n# scale = {scale:g}"
-        outputs = Outputs(out, f"figure {n}", settings, [f"{n}.{suffix}" for suffix in ("png", "pdf", "csv", "txt")], force)
+        outputs = Outputs(out, n, (".csv", ".png", ".pdf", ".txt"), f"figure {n}", settings, force)
         with Progress(f"figure {n}", 1.0, False if quiet else None) as bar:
             table = found.compute(scale, bar.update)
-        save_figure(outputs, n, found.draw(table))
-        outputs.write(f"{n}.csv", partial(write_csv, table))
         caption = found.caption
         if scale != 1:
             caption += f" Drawn at scale {scale:g}, which multiplies numbers of runs, starts or grid points, down to a least one."
-        text = f"{caption}\n\nAll other settings are those of {found.origin}:\n\n{found.settings}"
-        outputs.write(f"{n}.txt", partial(Path.write_text, data=text, encoding="utf-8"))
+        words = f"{caption}\n\nAll other settings are those of {found.origin}:\n\n{found.settings}"
+        outputs.publish({".csv": csv(table), **picture(found.draw(table)), ".txt": text(words)})
         files += outputs.written
         if not json:
             print(f"{found.title}\n{caption}")

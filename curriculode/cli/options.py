@@ -124,6 +124,10 @@ class Request:
         """Everything that makes the numbers again, as the text of a TOML file."""
         return f"# curriculode {self.command} THIS_FILE makes these results again\n" + self.study.to_toml()
 
+    def origin(self) -> str:
+        """What the results belong to: all settings but the number of workers, on which no number depends."""
+        return self.study.set(numerics=self.study.numerics.set(workers=None)).to_toml()
+
     def with_options(self, **options: Any) -> "Request":
         """The same request with options of its own command: those given, else those of the file's section of that name."""
         from dataclasses import replace

@@ -8,8 +8,8 @@ import typer
 from . import parse
 from .options import Request, takes
 from .outputs import Outputs
-from .report import print_files, print_json, save_figure
-from .tables import dask_executor, table_names, write_table
+from .report import picture, print_files, print_json, text
+from .tables import dask_executor, table_files, table_suffixes
 
 
 @takes("dimension", "points", "averages", "accuracy", "rtol", "atol", "method", "noise_terms", "space", "workers")
@@ -56,8 +56,8 @@ def refine(
     gap = request.option("gap", None, str)
     orders = None if gap is None else parse.names(gap)
     column, crossed, study = request.option("value", "classification_error", str), request.option("level", None), request.study
-    names = [*table_names(request.stem, ".csv"), *(f"{request.stem}.{suffix}" for suffix in ("png", "pdf", "toml"))]
-    outputs = Outputs(request.out, "refine", request.settings(), names, request.force)
+    origin = f"{request.origin()}\n# store = {None if store is None else store.absolute()}"
+    outputs = Outputs(request.out, request.stem, [*table_suffixes(), ".png", ".pdf", ".toml"], "refine", origin, request.force)
     table = refine(
         study.experiment,
         across,
@@ -75,15 +75,9 @@ def refine(
         executor=None if dask is None else dask_executor(dask),
         progress=request.progress,
     )
-    stem = request.stem
-    if table.attrs["interrupted"]:  # unfinished results take no finished ones' place
-        stem += "-partial"
-        names = [*table_names(stem, ".csv"), f"{stem}.png", f"{stem}.pdf", f"{stem}.toml"]
-        outputs = Outputs(request.out, "refine", request.settings(), names, True)
-    write_table(outputs, stem, ".csv", table)
     diagram = phase_diagram(table, across[0], up[0], column, gap=orders, levels=None if crossed is None else [crossed])
-    save_figure(outputs, stem, diagram.ax.figure)
-    outputs.write(f"{stem}.toml", lambda path: path.write_text(request.settings(), encoding="utf-8"))
+    files = {**table_files(table), **picture(diagram.ax.figure), ".toml": text(request.settings())}
+    outputs.publish(files, table.attrs["interrupted"])
     places = len(diagram.table)
     if request.json:
         print_json(

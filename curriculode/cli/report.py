@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from curriculode.theory.core.checks import plain
 
 from .options import Request
-from .outputs import Outputs
+from .outputs import Outputs, Writer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = ("csv", "png", "pdf", "toml")
+SUFFIXES = (".csv", ".png", ".pdf", ".toml")
 
 
 def print_table(frame: "pd.DataFrame", title: str, formats: dict[str, str]) -> None:
@@ -50,7 +50,7 @@ def _json(value: Any) -> Any:
 
 def print_files(outputs: Outputs) -> None:
     """Say what was written."""
-    print("wrote " + ", ".join(str(path) for path in outputs.written))
+    print("wrote " + ", ".join(str(path) for path in outputs.written) + (f"; {outputs.note}" if outputs.note else ""))
 
 
 def ten_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -59,31 +59,35 @@ def ten_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     return frame.iloc[sorted({round(i * last / 10) for i in range(11)})] if len(frame) else frame
 
 
-def save_figure(outputs: Outputs, stem: str, figure: Any) -> None:
-    """Write a picture as PNG and PDF."""
-    from curriculode.figures.plots.style import style
+def picture(figure: Any) -> dict[str, Writer]:
+    """The writers of a picture, as PNG and PDF."""
 
-    with style():
-        for suffix in ("png", "pdf"):
-            outputs.write(f"{stem}.{suffix}", partial(figure.savefig, format=suffix))
+    def save(suffix: str, path: Path) -> None:
+        from curriculode.figures.plots.style import style
+
+        with style():
+            figure.savefig(path, format=suffix)
+
+    return {f".{suffix}": partial(save, suffix) for suffix in ("png", "pdf")}
 
 
-def write_csv(table: "pd.DataFrame", path: Path) -> None:
-    """Write a table as CSV."""
-    table.to_csv(path, index=False)
+def csv(table: "pd.DataFrame") -> Writer:
+    """The writer of a table as CSV."""
+    return partial(table.to_csv, index=False)
+
+
+def text(content: str) -> Writer:
+    """The writer of a text."""
+    return partial(Path.write_text, data=content, encoding="utf-8")
 
 
 class Files:
     """The files of one command on one study: its table, its picture, and the settings that make them again."""
 
-    def __init__(self, request: Request, partial_results: bool = False) -> None:
-        self.stem = request.stem + ("-partial" if partial_results else "")
+    def __init__(self, request: Request) -> None:
         self.settings = request.settings()
-        names = [f"{self.stem}.{suffix}" for suffix in SUFFIXES]
-        self.outputs = Outputs(request.out, request.command, self.settings, names, request.force or partial_results)
+        self.outputs = Outputs(request.out, request.stem, SUFFIXES, request.command, request.origin(), request.force)
 
-    def write(self, table: "pd.DataFrame", figure: Any) -> None:
+    def write(self, table: "pd.DataFrame", figure: Any, unfinished: bool = False) -> None:
         """Write all of them."""
-        save_figure(self.outputs, self.stem, figure)
-        self.outputs.write(f"{self.stem}.csv", partial(write_csv, table))
-        self.outputs.write(f"{self.stem}.toml", lambda path: path.write_text(self.settings, encoding="utf-8"))
+        self.outputs.publish({".csv": csv(table), **picture(figure), ".toml": text(self.settings)}, unfinished)

@@ -25,10 +25,8 @@ def simulate(request: Request) -> int:
         numerics=study.numerics,
         progress=request.progress,
     )
-    if ensemble.interrupted:  # unfinished results take no finished ones' place
-        files = Files(request, partial_results=True)
     summary = ensemble.summary()
-    files.write(ensemble.to_frame(), ensemble.plot()[0].figure)
+    files.write(ensemble.to_frame(), ensemble.plot()[0].figure, ensemble.interrupted)
     if request.json:
         print_json(
             {

@@ -9,8 +9,8 @@ import typer
 from . import parse
 from .options import Request, takes
 from .outputs import Outputs
-from .report import print_files, print_json
-from .tables import dask_executor, table_names, write_table
+from .report import print_files, print_json, text
+from .tables import dask_executor, table_files, table_suffixes
 
 if TYPE_CHECKING:
     from curriculode.sims.sweep.plan import Plan
@@ -95,21 +95,13 @@ def sweep(
     path = csv if csv is not None else request.out / f"{request.stem}{part}.csv"
     if path.suffix == ".parquet" or (store is not None and path.absolute() == store.absolute()):
         raise InputError(f"--csv {path} is not allowed; give a name of its own that ends in .csv")
-    # With a store a larger grid over the same experiment may renew the table of a smaller one: no number of that is lost.
-    origin = study.experiment.to_toml() if store is not None else request.settings()
-    names = [*table_names(path.stem, path.suffix), f"{path.stem}.toml"]
-    outputs = Outputs(path.parent, "sweep", origin, names, request.force)
-    partial_names = table_names(f"{path.stem}-partial", path.suffix)
-    partial_outputs = Outputs(path.parent, "sweep", origin, partial_names, True)
+    origin = f"{request.origin()}\n# store = {None if store is None else store.absolute()}, shard = {shard}"
+    outputs = Outputs(path.parent, path.stem, [*table_suffixes(path.suffix), ".toml"], "sweep", origin, request.force)
     with Crew(study.numerics.workers, None if dask is None else dask_executor(dask)) as crew, opened(plan, store, crew) as kept:
         filled = fill(plan, kept, crew, retry, request.progress)
         table = to_frame(plan, kept, filled)
         failures = kept.failures(plan.keys, _SHOWN)
-    if filled.interrupted:  # an unfinished table takes no finished one's place
-        outputs = partial_outputs
-    write_table(outputs, path.stem + ("-partial" if filled.interrupted else ""), path.suffix, table)
-    if not filled.interrupted:
-        outputs.write(f"{path.stem}.toml", lambda file: file.write_text(request.settings(), encoding="utf-8"))
+    outputs.publish({**table_files(table, path.suffix), ".toml": text(request.settings())}, filled.interrupted)
     done = int((~table["failed"]).sum())
     if request.json:
         print_json(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from curriculode.theory.core.errors import InputError
 
-from .outputs import Outputs
-from .report import write_csv
+from .outputs import Writer
+from .report import csv
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def table_names(stem: str, suffix: str) -> list[str]:
+def table_suffixes(suffix: str = ".csv") -> list[str]:
     """The files of a table: CSV always, Parquet where pyarrow is installed."""
-    return [f"{stem}{suffix}", *([f"{stem}.parquet"] if importlib.util.find_spec("pyarrow") else [])]
+    return [suffix, *([".parquet"] if importlib.util.find_spec("pyarrow") else [])]
 
 
-def write_table(outputs: Outputs, stem: str, suffix: str, table: "pd.DataFrame") -> None:
-    """Write all files of a table."""
-    for name, writer in zip(table_names(stem, suffix), (write_csv, _write_parquet), strict=False):
-        outputs.write(name, partial(writer, table))
+def table_files(table: "pd.DataFrame", suffix: str = ".csv") -> dict[str, Writer]:
+    """The writers of all files of a table."""
+    return dict(zip(table_suffixes(suffix), (csv(table), partial(_write_parquet, table)), strict=False))
 
 
 def _write_parquet(table: "pd.DataFrame", path: Path) -> None:

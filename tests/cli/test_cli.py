@@ -73,7 +73,11 @@ def test_nothing_is_overwritten_unasked(command: Command, tmp_path: Path) -> Non
     assert picture.read_text() != "my own notes"
     (tmp_path / "file").write_text("x")
     assert "is a file; give the name of a folder" in command("integrate", *QUICK, "--out", "file", status=2).err
-    assert not [p for p in (tmp_path / "out").iterdir() if p.name.startswith(".") and p.name != ".curriculode.json"]
+    assert not [
+        p
+        for p in (tmp_path / "out").iterdir()
+        if p.name.startswith(".") and p.name not in (".curriculode.json", ".curriculode.lock")
+    ]
 
 
 @pytest.mark.slow

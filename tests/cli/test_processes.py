@@ -23,7 +23,11 @@ def test_integrate(tmp_path: Path) -> None:
     assert "reached t = 1 in" in result.stdout
     assert result.stderr == ""
     written = [f"xor-curriculum-integrate.{suffix}" for suffix in ("csv", "pdf", "png", "toml")]
-    assert sorted(path.name for path in (tmp_path / "curriculode-out").iterdir()) == [".curriculode.json", *written]
+    assert sorted(path.name for path in (tmp_path / "curriculode-out").iterdir()) == [
+        ".curriculode.json",
+        ".curriculode.lock",
+        *written,
+    ]
 
 
 RANGES = ["--x", "levels.hard.noise=0.2:0.8", "--y", "training.learning_rate=0.5:4"]
