@@ -126,7 +126,7 @@ class Request:
 
     def origin(self) -> str:
         """What the results belong to: all settings but the number of workers, on which no number depends."""
-        return self.study.set(numerics=self.study.numerics.set(workers=None)).to_toml()
+        return self.study.set(numerics=self.study.numerics.set(workers=1)).to_toml()
 
     def with_options(self, **options: Any) -> "Request":
         """The same request with options of its own command: those given, else those of the file's section of that name."""

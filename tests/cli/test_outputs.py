@@ -102,6 +102,53 @@ def test_what_killed_processes_left_beside_is_put_away(tmp_path: Path) -> None:
     assert fresh.exists()
 
 
+TINY = ["-s", "protocol.duration=0.2", "--points", "64", "-D", "60"]
+REFINE = [
+    "refine",
+    *TINY,
+    *("--x", "levels.hard.noise=0.3:0.5", "--y", "training.learning_rate=1:2", "--level", "0.4", "--finest", "1"),
+]
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        (
+            [*REFINE, "--budget", "25"],
+            [["--budget", "26"], ["--seeds", "2"], ["--points", "128"], ["-D", "70"], ["--store", "other.sqlite"]],
+        ),
+        (
+            ["sweep", *TINY, "--over", "student.width=2,3", "--store", "a.sqlite"],
+            [
+                ["--over", "training.learning_rate=1"],
+                ["--store", "b.sqlite"],
+                ["--seeds", "2"],
+                ["--shard", "1/1"],
+                ["--no-theory", "--runs", "1"],
+            ],
+        ),
+        (
+            ["compare", *TINY, "--over", "student.width=2", "--runs", "4", "--starts", "1", "--times", "2"],
+            [["--quantity", "generalization_error"], ["--runs", "5"], ["--seed", "1"]],
+        ),
+        (["simulate", "-s", "protocol.duration=0.2", "-D", "60", "--runs", "2"], [["--space", "weight"], ["--times", "2"]]),
+    ],
+    ids=["refine", "sweep", "compare", "simulate"],
+)
+def test_results_belong_to_all_settings(command: Command, tmp_path: Path, first: list[str], others: list[list[str]]) -> None:
+    workers = [] if first[0] == "compare" else ["--workers", "1"]
+    command(*first, *workers)
+    stem = f"xor-curriculum-{first[0]}"
+    before = (tmp_path / "curriculode-out" / f"{stem}.csv").read_bytes()
+    for changed in others:
+        name = f"{stem}-1-of-1" if "--shard" in changed else stem
+        if name == stem:
+            assert "was not made by this command with these settings" in command(*first, *workers, *changed, status=2).err
+        assert (tmp_path / "curriculode-out" / f"{stem}.csv").read_bytes() == before
+    command(*first, "--workers", "2")  # no number depends on it
+
+
 CHILD = """
 import sys
 from pathlib import Path

@@ -25,7 +25,7 @@ BASE = {
     "sweep": [*CHEAP, *ONLINE, "--over", "student.width=2,3", "--workers", "1"],
     "refine": [
         *(*CHEAP, *ONLINE, "--x", "levels.hard.noise=0.3:0.5", "--y", "training.learning_rate=1:2", "--level", "0.4"),
-        *("--budget", "6", "--finest", "1", "--workers", "1"),
+        *("--budget", "25", "--finest", "1", "--workers", "1"),
     ],
     "merge": [],
     "diagram": ["table.csv", "--x", "student.width", "--y", "levels.hard.noise"],
