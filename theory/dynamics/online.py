@@ -22,7 +22,7 @@ import numpy as np
 from curriculode.theory.averages import Engine, FieldAverages
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm, erf_first_order, erf_noise_term, label_offset
 from curriculode.theory.averages.field_averages import field_law
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import gram_spectrum, surely_physical
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
@@ -89,17 +89,16 @@ class OnlineLearning(Dynamics):
         self._whole = self._erf_arguments() if isinstance(averages.first, ErfClosedForm) and averages.exact else None
 
     def _erf_arguments(self) -> tuple[Any, ...]:
-        """What `erf_right_hand_side` is called with: flat, since for small committees the call is most of the cost."""
-        law, averages = self._laws[0], self._averages[0]
-        teacher, n = law.example.teacher, law.covariance.shape[0]
-        probability = np.array([level.probability for level in self._levels])
-        scale = np.array([level.scale for level in self._levels])
-        example = (probability, scale, law.example.gain, *self._inputs, teacher.readout, label_offset(law.example), teacher.noise)
-        return (
-            *(*example, *self.rates, self.engine.noise_terms),
-            *(*self._state, *self._derivative, law.mean, law.covariance),
-            *(*averages, np.empty((6, n)), *self._scratch),
-        )
+        """What `erf_right_hand_side` is called with: one array of numbers, since reading arguments costs most."""
+        law, levels = self._laws[0], self._levels
+        teacher, (blocks, K, P) = law.example.teacher, self.setting.shape
+        parts: list[Any] = [
+            *([level.probability for level in levels], [level.scale for level in levels], law.example.gain, *self._inputs),
+            *(teacher.readout, [label_offset(law.example), teacher.noise], self.rates, self._state.v),
+        ]
+        numbers = np.concatenate([np.ravel(part) for part in parts])
+        room = np.zeros(_erf_room(blocks, K, P, law.example.gain.shape[0]))
+        return np.concatenate([room, numbers]), len(levels), blocks, K, P, law.example.gain.shape[0], self.engine.noise_terms
 
     def rate(self, t: float, y: np.ndarray) -> np.ndarray:
         """Derivative of the state y (n,) at time t."""
@@ -190,53 +189,67 @@ def finish(rates, state, derivative, dy):
     pack(derivative.Q, derivative.M, derivative.v, dy)
 
 
+def _erf_room(blocks: int, K: int, P: int, components: int) -> int:
+    """How many numbers `erf_right_hand_side` works in."""
+    state, n = blocks * K * (K + P) + K, P + K
+    return 2 * state + components * K + n * n + (components * K + 2 * K * K + K * P + K) + 6 * n + K * (K + P)
+
+
+@inner
+def _next(numbers, at, size):
+    """The next `size` numbers, and where they end."""
+    return numbers[at : at + size], at + size
+
+
 @kernel
-def erf_right_hand_side(
-    y,
-    probability,
-    scale,
-    gain,
-    fractions,
-    T,
-    A,
-    offset,
-    label_noise,
-    eta,
-    eta_v,
-    kappa,
-    noise_terms,
-    Q,
-    M,
-    v,
-    dQ,
-    dM,
-    dv,
-    mean,
-    C,
-    force,
-    student,
-    reference,
-    square,
-    readout,
-    work,
-    work_Q,
-    work_M,
-    dy,
-):
-    """All of the right-hand side of an erf student of an erf or sign teacher; probability (levels,), scale (levels, blocks)."""
-    state, derivative = State(Q, M, v), State(dQ, dM, dv)
-    rates, inputs, scratch = Rates(eta, eta_v, kappa), Inputs(fractions, T), Scratch(work_Q, work_M)
-    averages = FieldAverages(force, student, reference, square, readout)
+def erf_right_hand_side(y, numbers, levels, blocks, K, P, components, noise_terms, dy):
+    """All of the right-hand side of an erf student of an erf or sign teacher.
+
+    numbers : room for what is computed, of `_erf_room`, then probability (levels,), scale (levels, blocks), gain (components, P,
+    blocks), fractions (blocks,), T (blocks, P, P), A (P,), offset and label noise, the rates, v (K,)
+    """
+    n = P + K
+    dQ, at = _next(numbers, 0, blocks * K * K)
+    dM, at = _next(numbers, at, blocks * K * P)
+    dv, at = _next(numbers, at, K)
+    Q, at = _next(numbers, at, blocks * K * K)
+    M, at = _next(numbers, at, blocks * K * P)
+    mean, at = _next(numbers, at, components * K)
+    C, at = _next(numbers, at, n * n)
+    force, at = _next(numbers, at, components * K)
+    student, at = _next(numbers, at, K * K)
+    reference, at = _next(numbers, at, K * P)
+    square, at = _next(numbers, at, K * K)
+    readout, at = _next(numbers, at, K)
+    work, at = _next(numbers, at, 6 * n)
+    work_Q, at = _next(numbers, at, K * K)
+    work_M, at = _next(numbers, at, K * P)
+    at += K
+    probability, at = _next(numbers, at, levels)
+    scales, at = _next(numbers, at, levels * blocks)
+    gains, at = _next(numbers, at, components * P * blocks)
+    fractions, at = _next(numbers, at, blocks)
+    references, at = _next(numbers, at, blocks * P * P)
+    A, at = _next(numbers, at, P)
+    offset, label_noise = numbers[at], numbers[at + 1]
+    rates = Rates(numbers[at + 2], numbers[at + 3], numbers[at + 4])
+    v = numbers[at + 5 :]
+    state = State(Q.reshape(blocks, K, K), M.reshape(blocks, K, P), v)
+    derivative = State(dQ.reshape(blocks, K, K), dM.reshape(blocks, K, P), dv)
+    averages = FieldAverages(
+        force.reshape(components, K), student.reshape(K, K), reference.reshape(K, P), square.reshape(K, K), readout
+    )
+    inputs, scratch = Inputs(fractions, references.reshape(blocks, P, P)), Scratch(work_Q.reshape(K, K), work_M.reshape(K, P))
+    T, gain, scale, covariance = inputs.T, gains.reshape(components, P, blocks), scales.reshape(levels, blocks), C.reshape(n, n)
     begin(y, state, derivative)
-    P = A.size
-    for level in range(probability.size):
-        C[:P, :P] = 0.0
-        for b in range(T.shape[0]):
-            C[:P, :P] += scale[level, b] * scale[level, b] * T[b]
-        field_law(gain, scale[level], Q, M, mean, C, P)
-        erf_first_order(C, A, offset, v, student, reference, readout)
+    for level in range(levels):
+        covariance[:P, :P] = 0.0
+        for b in range(blocks):
+            covariance[:P, :P] += scale[level, b] * scale[level, b] * T[b]
+        field_law(gain, scale[level], state.Q, state.M, mean.reshape(components, K), covariance, P)
+        erf_first_order(covariance, A, offset, v, averages.student, averages.reference, readout)
         if noise_terms:
-            erf_noise_term(C, A, offset, label_noise, v, work, square)
+            erf_noise_term(covariance, A, offset, label_noise, v, work.reshape(6, n), averages.square)
         add_level(
             LevelLaw(probability[level], gain, scale[level]), rates, noise_terms, inputs, state, averages, derivative, scratch
         )
