@@ -1,0 +1,240 @@
+"""The law of one step of online SGD at finite D, up to its second moments.
+
+One step takes the order parameters y = (Q, M, v) to y + d / D + d2 / D^2. With F_k = e v_k g'(lambda_k), the block fields
+lambda^b_k, nu^b_p, and s_b the scale of the level that was drawn,
+
+    d[Q^b_kl] = - eta (F_k lambda^b_l + F_l lambda^b_k) + eta^2 phi_b s_b^2 F_k F_l - 2 eta kappa Q^b_kl
+    d[M^b_kp] = - eta F_k nu^b_p - eta kappa M^b_kp,          d[v_k] = - eta_v e g(lambda_k) - eta_v kappa v_k
+
+so that f = E d is the rate of the equations, and
+
+    B = Cov d,
+    E d2[Q^b_kl] = eta^2 E[F_k F_l (|xi_b|^2 - r_b s_b^2)] + eta^2 kappa (E[F_k lambda^b_l] + E[F_l lambda^b_k])
+                   + eta^2 kappa^2 Q^b_kl
+
+with xi_b the r_b coordinates of the example in the span of weights and references of block b; E d2 vanishes for M and v.
+Averages are by nets over the coordinates of all blocks, and the noise on the label where there is some.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from curriculode.theory.averages.quasi_monte_carlo import normal_points
+from curriculode.theory.core.compiled import inner, kernel
+from curriculode.theory.core.linear_algebra import factor_semidefinite, matrix_product, outer_product
+from curriculode.theory.describe.training import Rates
+from curriculode.theory.dynamics.packing import pack, state_size, unpack
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
+from curriculode.theory.units.activations import evaluate
+from curriculode.theory.units.losses import LOSSES, error_signal
+
+_ROWS = 256  # points that are done together
+
+
+class Moments(NamedTuple):
+    """Of one step at one state, for each level: means (levels, n) and covariances (levels, n, n) of d, means of d2 (levels, n)."""
+
+    drift: np.ndarray
+    covariance: np.ndarray
+    second: np.ndarray
+
+    def mixed(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, E d2) where levels are drawn with `probability` (levels,)."""
+        mean = probability @ self.drift
+        apart = self.drift - mean
+        covariance = np.tensordot(probability, self.covariance, axes=1) + (apart.T * probability) @ apart
+        return covariance, probability @ self.second
+
+
+class Step:
+    """The law of a step for one setting, by one net of `points` (a power of two); not shared by threads."""
+
+    def __init__(self, setting: Setting, v: np.ndarray, points: int = 1024, seed: int = 0) -> None:
+        self.setting, (blocks, K, P) = setting, setting.shape
+        self.size, n = state_size(blocks, K, P, setting.readout_trained), P + K
+        noisy = any(law.labels.noise > 0 for law in setting.laws)
+        rows = min(points, _ROWS)
+        z = normal_points(blocks * n + noisy, points, seed)
+        self._z = np.ascontiguousarray(z.reshape(blocks * n + noisy, -1, rows).swapaxes(0, 1))
+        self._state = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v, dtype=float)
+        self._second = np.empty((blocks, K, K)), np.zeros((blocks, K, P)), np.zeros(K)
+        self._room = (
+            *(
+                np.empty((n, n)),
+                np.empty((blocks, n, n)),
+                np.empty((n, rows)),
+                np.empty((blocks, n, rows)),
+                np.empty((blocks, rows)),
+            ),
+            *(np.empty((K, rows)) for _ in range(4)),
+            *(np.empty((P, rows)) for _ in range(3)),
+            *(np.empty(rows) for _ in range(3)),
+            *(np.empty((self.size, rows)), np.empty((self.size, self.size))),
+        )
+
+    def moments(self, y: np.ndarray, rates: Rates) -> Moments:
+        """The moments of a step from the state y (n,), at each level."""
+        levels, n = len(self.setting.laws), self.size
+        result = Moments(np.zeros((levels, n)), np.zeros((levels, n, n)), np.zeros((levels, n)))
+        unpack(y, *self._state)
+        for level, law in enumerate(self.setting.laws):
+            _moments_of(
+                *(self._z, law.probability, law.gain, law.scale, *law.labels, self.setting.blocks.fractions, self.setting.blocks.T),
+                *(self.setting.activation.code, LOSSES[self.setting.loss], *rates, *self._state, *self._room, self._second[0]),
+                *(result.drift[level], result.covariance[level]),
+            )
+            pack(*self._second, result.second[level])
+        return result
+
+
+@kernel
+def _moments_of(
+    z,
+    probability,
+    gain,
+    scale,
+    label,
+    teacher,
+    A,
+    sign,
+    noise,
+    fractions,
+    T,
+    activation,
+    loss,
+    eta,
+    eta_v,
+    kappa,
+    Q,
+    M,
+    v,
+    joint,
+    L,
+    xi,
+    u,
+    size,
+    x,
+    g,
+    dg,
+    F,
+    nu,
+    teacher_g,
+    teacher_dg,
+    f,
+    y,
+    e,
+    d,
+    product,
+    second,
+    mean,
+    covariance,
+):
+    """Mean (n,) and covariance (n, n) of d, mean of d2 for Q into `second` (blocks, K, K), for one level."""
+    blocks, K, P = M.shape
+    n, rows = P + K, z.shape[2]
+    for b in range(blocks):
+        for i in range(n):
+            for j in range(n):
+                if i < P:
+                    joint[i, j] = T[b, i, j] if j < P else M[b, j - P, i]
+                else:
+                    joint[i, j] = M[b, i - P, j] if j < P else Q[b, i - P, j - P]
+        factor_semidefinite(joint, L[b])
+        for k in range(K):
+            for m in range(K):
+                second[b, k, m] = eta * eta * kappa * kappa * Q[b, k, m]
+    for c in range(probability.size):
+        weight = probability[c] / (z.shape[0] * rows)
+        for chunk in range(z.shape[0]):
+            _fields(z[chunk], c, gain, scale, L, xi, u, size, x, nu)
+            evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
+            for i in range(rows):
+                f[i] = 0.0
+                y[i] = label[c] if teacher == NO_TEACHER else 0.0
+            for k in range(K):
+                for i in range(rows):
+                    f[i] += v[k] * g[k, i]
+            if teacher != NO_TEACHER:
+                teacher_labels(teacher, A, sign, nu, teacher_g, teacher_dg, y)
+                if noise > 0.0:
+                    for i in range(rows):
+                        y[i] += noise * z[chunk, blocks * n, i]
+            for i in range(rows):
+                e[i] = error_signal(loss, f[i], y[i])
+            for k in range(K):
+                for i in range(rows):
+                    F[k, i] = e[i] * v[k] * dg[k, i]
+            _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, weight, d, second)
+            outer_product(d, d, product)
+            for a in range(d.shape[0]):
+                total = 0.0
+                for i in range(rows):
+                    total += d[a, i]
+                mean[a] += weight * total
+                for j in range(d.shape[0]):
+                    covariance[a, j] += weight * product[a, j]
+    for a in range(mean.size):
+        for j in range(mean.size):
+            covariance[a, j] -= mean[a] * mean[j]
+
+
+@inner
+def _fields(z, c, gain, scale, L, xi, u, size, x, nu):
+    """Block fields u (blocks, P + K, rows) and |xi_b|^2 - r_b s_b^2 in `size` (blocks, rows); fields x (K, rows), nu (P, rows)."""
+    blocks, n, rows = u.shape
+    P = nu.shape[0]
+    for k in range(x.shape[0]):
+        for i in range(rows):
+            x[k, i] = 0.0
+    for p in range(P):
+        for i in range(rows):
+            nu[p, i] = 0.0
+    for b in range(blocks):
+        for i in range(rows):
+            size[b, i] = -n * scale[b] * scale[b]
+        for j in range(n):
+            mean = 0.0
+            for p in range(P):
+                mean += gain[c, p, b] * L[b, p, j]
+            for i in range(rows):
+                xi[j, i] = mean + scale[b] * z[b * n + j, i]
+                size[b, i] += xi[j, i] * xi[j, i]
+        matrix_product(L[b], xi, u[b])
+        for p in range(P):
+            for i in range(rows):
+                nu[p, i] += u[b, p, i]
+        for k in range(x.shape[0]):
+            for i in range(rows):
+                x[k, i] += u[b, P + k, i]
+
+
+@inner
+def _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, weight, d, second):
+    """The increments d (n, rows) in the order of the state vector, and d2 of Q, averaged, into `second`."""
+    blocks, K, P = M.shape
+    rows, a = e.size, 0
+    for b in range(blocks):
+        noise = eta * eta * fractions[b] * scale[b] * scale[b]
+        for k in range(K):
+            for m in range(k, K):
+                total = 0.0
+                for i in range(rows):
+                    first = F[k, i] * u[b, P + m, i] + F[m, i] * u[b, P + k, i]
+                    square = F[k, i] * F[m, i]
+                    d[a, i] = noise * square - eta * first - 2.0 * eta * kappa * Q[b, k, m]
+                    total += eta * eta * (square * size[b, i] + kappa * first)
+                second[b, k, m] += weight * total
+                if m != k:
+                    second[b, m, k] += weight * total
+                a += 1
+    for b in range(blocks):
+        for k in range(K):
+            for p in range(P):
+                for i in range(rows):
+                    d[a, i] = -eta * F[k, i] * u[b, p, i] - eta * kappa * M[b, k, p]
+                a += 1
+    for k in range(d.shape[0] - a):
+        for i in range(rows):
+            d[a + k, i] = -eta_v * e[i] * g[k, i] - eta_v * kappa * v[k]
