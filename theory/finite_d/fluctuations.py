@@ -252,7 +252,10 @@ def fluctuations(
     mean, covariance, shift = begin, np.zeros((n, n)) if C is None else C, np.zeros(n)
     engine = setting.engine(settings.averages, points, settings.scrambling)
     step = Step(setting, start.v, points, settings.scrambling)
-    method = "RK45" if settings.method == "auto" else settings.method
+    # Points under a kink make the rate a staircase, which no step resolves: as for `integrate`.
+    stairs = setting.activation.kinked and not engine.exact
+    method = settings.method if settings.method != "auto" else "RK23" if stairs else "RK45"
+    rtol = max(rtol, 1.0 / points) if stairs else rtol
     kept = [(mean, covariance, shift)] if t_out.size and t_out[0] == 0.0 else []
     failure, evaluations, steps = None, 0, 0
     for stage in setting.stages:
@@ -262,7 +265,7 @@ def fluctuations(
             OnlineLearning(setting, engine, np.eye(len(setting.laws))[level], stage.rates, start.v)
             for level in range(len(setting.laws))
         ]
-        dynamics = MomentDynamics(alone, step, stage.probability, stage.rates, stage.end - stage.start, dimension)
+        dynamics = MomentDynamics(alone, step, stage.probability, stage.rates, stage.end - stage.start, dimension, stairs)
         y = dynamics.packed(mean, covariance, shift)
         inside = t_out[(t_out > stage.start) & (t_out <= stage.end)]
         solver = Solver(method, rtol, settings.atol or 0.01 * rtol, DIVERGED * max(1.0, float(np.abs(y).max())), progress)

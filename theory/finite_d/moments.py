@@ -24,6 +24,7 @@ from curriculode.theory.dynamics.interface import Dynamics
 from curriculode.theory.finite_d.step import Step
 
 _SMALL, _FLOOR = 1e-3, 1e-4  # steps of differences: of the expansion, and the least of the closure
+_STAIRS = 0.03  # the least step where averages are staircases: points under the kink of a unit
 _NO_CORRECTION = 1e-8  # variance below which B is that at the mean
 _NOTHING = 1e-14  # variance, relative to the largest, below which a direction has none
 
@@ -31,7 +32,8 @@ _NOTHING = 1e-14  # variance, relative to the largest, below which a direction h
 class MomentDynamics(Dynamics):
     """The moments in a stage of length `duration` whose levels have the given `probability` (levels,), at its `rates`.
 
-    levels : the equations of each level alone;  dimension : D of the closure, or None for the expansion
+    levels : the equations of each level alone;  dimension : D of the closure, or None for the expansion;  stairs : whether averages
+    are nets of units with kinks
     The state is mean (n,), upper triangle of C, m (n,) of the expansion alone, and S (mixed levels, n).
     """
 
@@ -43,7 +45,9 @@ class MomentDynamics(Dynamics):
         rates: Rates,
         duration: float,
         dimension: int | None,
+        stairs: bool = False,
     ) -> None:
+        self._small, self._floor = (_STAIRS, _STAIRS) if stairs else (_SMALL, _FLOOR)
         self._levels, self._step, self._rates, self._dimension = levels, step, rates, dimension
         self._met = np.flatnonzero(probability > 0)
         self._probability = probability
@@ -85,7 +89,7 @@ class MomentDynamics(Dynamics):
         w, V = np.linalg.eigh(C)
         along = w > _NOTHING * max(w[-1], 1e-300)
         w, V = w[along], V[:, along]
-        h = np.full(w.size, _SMALL) if D is None else np.maximum(_FLOOR, np.sqrt(3.0 * w / D))
+        h = np.full(w.size, self._small) if D is None else np.maximum(self._floor, np.sqrt(3.0 * w / D))
         steps = V * h
         above = np.array([self._drift(t, mean + step) for step in steps.T]).reshape(-1, self.n)
         below = np.array([self._drift(t, mean - step) for step in steps.T]).reshape(-1, self.n)
@@ -123,8 +127,8 @@ class MomentDynamics(Dynamics):
         size = np.linalg.norm(direction)
         if size == 0.0:
             return np.zeros((self._met.size, self.n))
-        step = _SMALL / size * direction
-        return (self._drifts(t, y + step) - self._drifts(t, y - step)) * (size / (2.0 * _SMALL))
+        step = self._small / size * direction
+        return (self._drifts(t, y + step) - self._drifts(t, y - step)) * (size / (2.0 * self._small))
 
     def _correction(self, mean: np.ndarray, B: np.ndarray, w: np.ndarray, V: np.ndarray, h: np.ndarray) -> np.ndarray:
         """What B averaged over the closure's points differs by from B at the mean."""
