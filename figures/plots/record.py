@@ -13,6 +13,7 @@ from curriculode.theory.core.checks import whole_number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.training import BatchSlices
+from curriculode.theory.finite_d.fluctuations import Fluctuations
 from curriculode.theory.results.observations import Observations
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.states import Ensemble, Trajectory
@@ -30,11 +31,13 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
 
     A trajectory is a line. Runs are points at their mean with a band of two standard errors, behind them some runs as thin lines;
     those that diverged are left out, and the legend says so. Batch learning is dashes (theory) and bars (runs) at the ends of
-    slices. Several records may be drawn on the same axes.
+    slices. Several records may be drawn on the same axes. Fluctuations at a dimension are the mean of runs with a band of two
+    standard deviations of a single one.
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]". Without it an overview is drawn, whose several
         axes may be given as `ax` too, and which are returned
-    options : color, label, and others of matplotlib's lines;  runs : number of thin lines, by default 30, 0 for none
+    options : color, label, and others of matplotlib's lines;  runs : number of thin lines, by default 30, 0 for none;
+        dimension : D of the band of fluctuations that are no closure
 
     Raises `InputError` for a quantity that the record has not, with the nearest name.
 
@@ -46,7 +49,11 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     """
     if quantity is None:
         return _overview(record, ax, options)
-    values = _values(record, quantity)
+    values, scatter = _values(record, quantity), None
+    dimension = options.pop("dimension", None)
+    if isinstance(record, Fluctuations) and (dimension is not None or record.dimension is not None):
+        values, scatter = record.band(quantity, dimension)
+        options = {"label": f"theory at D = {dimension or record.dimension:g}"} | options
     thin = whole_number("runs", options.pop("runs", _THIN), 0)
     look = _look(record, options)
     with style():
@@ -54,6 +61,9 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
         slices = isinstance(record.experiment.training, BatchSlices)
         if values.ndim == 1:
             _draw_line(axis, record.t, values, slices, look)
+            if scatter is not None:
+                edges = values - 2.0 * scatter, values + 2.0 * scatter
+                axis.fill_between(record.t, *edges, color=look["color"], alpha=0.18, linewidth=0, label="95 % of runs")
         else:
             kept = _kept(record, values)
             draw_runs(axis, record.t, values[kept], start_of_run(record)[kept], len(values), thin, slices, look)

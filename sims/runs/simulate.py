@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
+from curriculode.sims.spaces.diffusion import Diffusion
 from curriculode.sims.spaces.draws import record_steps, segments, stage_counts
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
@@ -25,7 +26,11 @@ from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import Ensemble
 
 States = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # Q, M, v at each recorded time
-SPACES: dict[str, type[WeightSpace] | type[OverlapSpace]] = {"overlap": OverlapSpace, "weight": WeightSpace}
+SPACES: dict[str, type[WeightSpace] | type[OverlapSpace] | type[Diffusion]] = {
+    "overlap": OverlapSpace,
+    "weight": WeightSpace,
+    "diffusion": Diffusion,
+}
 _RESPONSE = 0.2  # seconds between looks at the interrupt
 _TIMES = 101
 
@@ -128,9 +133,7 @@ def simulate_setting(
     records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, dimension)
     counts = stage_counts(experiment.protocol, dimension)
     kind = SPACES[numerics.space]
-    K, P = setting.width, setting.blocks.references
-    cost = K * dimension if numerics.space == "weight" else K * (K + P) + 50
-    longest = max(1, int(_RESPONSE * kind.steps_a_second / cost))
+    longest = max(1, int(_RESPONSE * kind.steps_a_second(model)))
     done = np.zeros(runs, dtype=np.int64)
 
     def advance(group: range, stop: threading.Event) -> list[States] | None:
@@ -151,7 +154,7 @@ def simulate_setting(
 
     clock = time.perf_counter()
     total = int(sum(count.sum() for count in counts))
-    size = kind.together(K, runs, workers)
+    size = kind.together(setting.width, runs, workers)
     groups = [range(i, min(i + size, runs)) for i in range(0, runs, size)]
     results, interrupted = spread(
         f"simulating {runs} runs", advance, groups, workers, lambda: float(done.sum()) / (runs * total), progress

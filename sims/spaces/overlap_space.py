@@ -86,8 +86,6 @@ class Scratch(NamedTuple):
 class OverlapSpace:
     """Up to 32 runs, each from exactly the overlaps of its start."""
 
-    steps_a_second = 5e8  # divided by K (K + P): used only to cut long stretches of steps
-
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
         self.model, self.runs = model, len(starts)
         # Idle lanes draw nothing and hold zeros; they only make the loops as long as the processor's vectors.
@@ -116,6 +114,12 @@ class OverlapSpace:
             gamma=np.stack([degrees - 1.0 / 3.0, 1.0 / np.sqrt(9.0 * (degrees - 1.0 / 3.0))], axis=-1),
         )
         self._scratch = Scratch(Drawn.empty(lanes), Answers.empty(lanes), References.empty(P, lanes))
+
+    @staticmethod
+    def steps_a_second(model: Model) -> float:
+        """How many, roughly: only to cut long stretches of steps."""
+        K, P = model.setting.width, model.setting.blocks.references
+        return 5e8 / (K * (K + P) + 50)
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:

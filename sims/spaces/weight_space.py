@@ -29,8 +29,6 @@ class Weights(NamedTuple):
 class WeightSpace:
     """One run: weights (K, D) and references (P, D) in a random frame, with exactly the overlaps of `start`."""
 
-    steps_a_second = 5e8  # divided by K D: used only to cut long stretches of steps
-
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
         self.model, (self.rng,) = model, rngs
         Q, M, v = starts[0].blocked()
@@ -40,6 +38,11 @@ class WeightSpace:
         self.units = Units.empty(v.size, 1)
         self.units.v[:, 0] = v
         self._answers, self._references = Answers.empty(1), References.empty(U.shape[0], 1)
+
+    @staticmethod
+    def steps_a_second(model: Model) -> float:
+        """How many, roughly: only to cut long stretches of steps."""
+        return 5e8 / (model.setting.width * model.dimension)
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:

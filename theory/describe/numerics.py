@@ -17,7 +17,7 @@ from curriculode.theory.core.errors import InputError
 METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
 AVERAGES = ("auto", "closed form", "quasi-Monte Carlo")
 SPACINGS = ("linear", "logarithmic")
-SPACES = ("overlap", "weight")
+SPACES = ("overlap", "weight", "diffusion")
 _MOST_TIMES = 10**7
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,8 +21,12 @@ from curriculode.theory.dynamics.packing import state_names, unpack_all
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.moments import MomentDynamics
 from curriculode.theory.finite_d.step import Step
+from curriculode.theory.results.registered import observable_names
 from curriculode.theory.results.states import DIVERGED, Ensemble, Trajectory
 from curriculode.theory.solve.stages import Solver
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _TIMES = 101
 _POINTS = 2048
@@ -86,6 +90,39 @@ class Fluctuations(Trajectory):
             return self.observable(quantity) + self.shift[:, i] / D, np.sqrt(np.maximum(self.covariance[:, i, i], 0.0) / D)
         values = self._drawn(D).observable(quantity)
         return values.mean(axis=0), values.std(axis=0, ddof=1)
+
+    def to_frame(self, order_parameters: bool = True, dimension: int | None = None) -> "pd.DataFrame":
+        """Return means and standard deviations of runs at D as a table.
+
+        Parameters
+        ----------
+        order_parameters : bool, default True
+            Whether every order parameter has its columns.
+        dimension : int, optional
+            D, by default that of the closure.
+
+        Returns
+        -------
+        DataFrame
+            One row a time: t, and for each observable and order parameter its mean and `NAME_scatter`, its standard deviation.
+
+        Raises
+        ------
+        InputError
+            Without a dimension.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {"t": self.t}
+        names = [*observable_names(self.experiment.task), *(self.names if order_parameters else ())]
+        drawn = self._drawn(self._at(dimension))
+        for name in names:
+            if name in self.names:
+                columns[name], columns[f"{name}_scatter"] = self.band(name, dimension)
+            else:
+                values = drawn.observable(name)
+                columns[name], columns[f"{name}_scatter"] = values.mean(axis=0), values.std(axis=0, ddof=1)
+        return pd.DataFrame(columns)
 
     def _at(self, dimension: int | None) -> int:
         if dimension is None:

@@ -88,6 +88,107 @@ class Step:
             pack(*self._second, result.second[level])
         return result
 
+    def noise(
+        self, y: np.ndarray, rates: Rates, level: int, drift: np.ndarray, rng: np.random.Generator, second: np.ndarray, share: float
+    ) -> np.ndarray:
+        """A draw from N(0, Cov d) at a level whose mean increment is `drift` (n,), without a root of the covariance.
+
+        `share` times the mean of d2 over the same examples is added to `second` (n,).
+
+        sum_c sum_i sqrt(pi_c / N) eps_i (d_i - drift) over N fresh examples of each component, eps ~ N(0, 1): its covariance is
+        right in the mean over examples for any N, and few are enough where many steps add up.
+        """
+        law, rows = self.setting.laws[level], self._room[-3].size
+        total = np.zeros(self.size)
+        unpack(y, *self._state)
+        self._second[0][:] = 0.0
+        z = rng.standard_normal((self._z.shape[1], rows))
+        eps = rng.standard_normal((law.probability.size, rows))
+        _noise_of(
+            *(z, eps, law.probability, law.gain, law.scale, *law.labels, self.setting.blocks.fractions, self.setting.blocks.T),
+            *(self.setting.activation.code, LOSSES[self.setting.loss], *rates, *self._state, *self._room[:-1], self._second[0]),
+            *(drift, total),
+        )
+        mean = np.empty(self.size)
+        pack(*self._second, mean)
+        second += share * mean
+        return total
+
+
+def nearest_physical(setting: Setting, y: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The state y (n,), whose Q is no smaller than what its M says: noise may push it out of the physical states."""
+    blocks, K, P = setting.shape
+    Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), v.copy()
+    unpack(y, Q, M, v)
+    if not np.isfinite(y).all():
+        return y
+    for b in range(blocks):
+        along = M[b] @ np.linalg.pinv(setting.blocks.T[b], hermitian=True) @ M[b].T
+        w, V = np.linalg.eigh(Q[b] - along)
+        if w[0] < 0:
+            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
+    result = np.empty_like(y)
+    pack(Q, M, v, result)
+    return result
+
+
+@kernel
+def _noise_of(
+    z,
+    eps,
+    probability,
+    gain,
+    scale,
+    label,
+    teacher,
+    A,
+    sign,
+    noise,
+    fractions,
+    T,
+    activation,
+    loss,
+    eta,
+    eta_v,
+    kappa,
+    Q,
+    M,
+    v,
+    joint,
+    L,
+    xi,
+    u,
+    size,
+    x,
+    g,
+    dg,
+    F,
+    nu,
+    teacher_g,
+    teacher_dg,
+    f,
+    y,
+    e,
+    d,
+    second,
+    drift,
+    total,
+):
+    """sum_c sum_i sqrt(pi_c / N) eps_ci (d_i - drift), added to `total` (n,)."""
+    rows = z.shape[1]
+    _factors(Q, M, T, joint, L)
+    second += eta * eta * kappa * kappa * Q
+    for c in range(probability.size):
+        _answer(
+            *(z, c, gain, scale, label, teacher, A, sign, noise, activation, loss, v, L, xi, u, size, x, g, dg, F),
+            *(nu, teacher_g, teacher_dg, f, y, e),
+        )
+        _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, probability[c] / rows, d, second)
+        weight = np.sqrt(probability[c] / rows)
+        for a in range(d.shape[0]):
+            for i in range(rows):
+                total[a] += weight * eps[c, i] * (d[a, i] - drift[a])
+
 
 @kernel
 def _moments_of(
@@ -132,40 +233,20 @@ def _moments_of(
     covariance,
 ):
     """Mean (n,) and covariance (n, n) of d, mean of d2 for Q into `second` (blocks, K, K), for one level."""
-    blocks, K, P = M.shape
-    n, rows = P + K, z.shape[2]
+    blocks, K = M.shape[:2]
+    rows = z.shape[2]
+    _factors(Q, M, T, joint, L)
     for b in range(blocks):
-        for i in range(n):
-            for j in range(n):
-                if i < P:
-                    joint[i, j] = T[b, i, j] if j < P else M[b, j - P, i]
-                else:
-                    joint[i, j] = M[b, i - P, j] if j < P else Q[b, i - P, j - P]
-        factor_semidefinite(joint, L[b])
         for k in range(K):
             for m in range(K):
                 second[b, k, m] = eta * eta * kappa * kappa * Q[b, k, m]
     for c in range(probability.size):
         weight = probability[c] / (z.shape[0] * rows)
         for chunk in range(z.shape[0]):
-            _fields(z[chunk], c, gain, scale, L, xi, u, size, x, nu)
-            evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
-            for i in range(rows):
-                f[i] = 0.0
-                y[i] = label[c] if teacher == NO_TEACHER else 0.0
-            for k in range(K):
-                for i in range(rows):
-                    f[i] += v[k] * g[k, i]
-            if teacher != NO_TEACHER:
-                teacher_labels(teacher, A, sign, nu, teacher_g, teacher_dg, y)
-                if noise > 0.0:
-                    for i in range(rows):
-                        y[i] += noise * z[chunk, blocks * n, i]
-            for i in range(rows):
-                e[i] = error_signal(loss, f[i], y[i])
-            for k in range(K):
-                for i in range(rows):
-                    F[k, i] = e[i] * v[k] * dg[k, i]
+            _answer(
+                *(z[chunk], c, gain, scale, label, teacher, A, sign, noise, activation, loss, v, L, xi, u, size, x, g, dg, F),
+                *(nu, teacher_g, teacher_dg, f, y, e),
+            )
             _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, weight, d, second)
             outer_product(d, d, product)
             for a in range(d.shape[0]):
@@ -178,6 +259,71 @@ def _moments_of(
     for a in range(mean.size):
         for j in range(mean.size):
             covariance[a, j] -= mean[a] * mean[j]
+
+
+@inner
+def _factors(Q, M, T, joint, L):
+    """L_b with L_b L_b' = [[T_b, M_b'], [M_b, Q_b]] in each block."""
+    blocks, K, P = M.shape
+    for b in range(blocks):
+        for i in range(P + K):
+            for j in range(P + K):
+                if i < P:
+                    joint[i, j] = T[b, i, j] if j < P else M[b, j - P, i]
+                else:
+                    joint[i, j] = M[b, i - P, j] if j < P else Q[b, i - P, j - P]
+        factor_semidefinite(joint, L[b])
+
+
+@inner
+def _answer(
+    z,
+    c,
+    gain,
+    scale,
+    label,
+    teacher,
+    A,
+    sign,
+    noise,
+    activation,
+    loss,
+    v,
+    L,
+    xi,
+    u,
+    size,
+    x,
+    g,
+    dg,
+    F,
+    nu,
+    teacher_g,
+    teacher_dg,
+    f,
+    y,
+    e,
+):
+    """Fields, outputs, labels, error signals e and F of the examples z of component c."""
+    K, rows = x.shape
+    _fields(z, c, gain, scale, L, xi, u, size, x, nu)
+    evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
+    for i in range(rows):
+        f[i] = 0.0
+        y[i] = label[c] if teacher == NO_TEACHER else 0.0
+    for k in range(K):
+        for i in range(rows):
+            f[i] += v[k] * g[k, i]
+    if teacher != NO_TEACHER:
+        teacher_labels(teacher, A, sign, nu, teacher_g, teacher_dg, y)
+        if noise > 0.0:
+            for i in range(rows):
+                y[i] += noise * z[z.shape[0] - 1, i]
+    for i in range(rows):
+        e[i] = error_signal(loss, f[i], y[i])
+    for k in range(K):
+        for i in range(rows):
+            F[k, i] = e[i] * v[k] * dg[k, i]
 
 
 @inner
