@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curriculode.sims.sweep.database import checked_path
 from curriculode.sims.sweep.plan import Plan, unregistered
 from curriculode.sims.sweep.point import Code, Job
 from curriculode.sims.sweep.progress import SweepProgress
@@ -190,7 +191,7 @@ def opened(plan: Plan, path: str | Path | None, crew: Crew | None = None) -> Sto
     """The store of a sweep; no file is made for a sweep that cannot be, on the workers of `crew` for instance."""
     if crew is not None:
         _check_travel(plan, crew)
-    if path is None or not Path(path).exists():
+    if path is None or not checked_path(path).exists():
         plan.check(plan.indices)
     return Store(path)
 
@@ -217,6 +218,7 @@ def fill(
     indices, keys = plan.indices, plan.keys
     plan.check([indices[i] for i in missing])
     if missing:
+        store.check_writable()
         _check_travel(plan, crew)
     text, asked = plan.experiment.to_toml(), tuple(plan.observables)
     code = Code.here(asked)

@@ -17,11 +17,12 @@ import pytest
 
 import curriculode as cu
 from curriculode.sims.sweep import sources
+from curriculode.sims.sweep.format import ROW as _ROW
 from curriculode.sims.sweep.merge import merge
 from curriculode.sims.sweep.plan import Plan
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.status import status_of
-from curriculode.sims.sweep.store import _ROW, Store, checksum
+from curriculode.sims.sweep.store import Store, checksum
 from curriculode.sims.sweep.values import Layout
 
 from .conftest import GRID, QUICK
