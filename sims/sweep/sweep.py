@@ -17,6 +17,7 @@ from curriculode.sims.sweep.settings import settings_with
 from curriculode.sims.sweep.status import FAILED, LACKING, MISSING, OTHER, Again, status_of
 from curriculode.sims.sweep.store import Store
 from curriculode.sims.sweep.workers import Crew, Task, computed
+from curriculode.theory.core.checks import truth
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
@@ -138,6 +139,7 @@ def sweep(
     >>> len(table), int(table["failed"].sum())
     (12, 0)
     """
+    retry = truth("retry", retry)
     plan = planned(
         experiment,
         over,
