@@ -217,7 +217,11 @@ def _tables(value: Any) -> Any:
     """A value as it stands in a file: the stages of a plan as tables."""
     if isinstance(value, Description):
         return plain(value.model_dump(exclude_none=True))
-    return [_tables(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_tables(item) for item in value]
+    if value is not None and not isinstance(value, (bool, int, float, str, dict)):
+        raise InputError(f"{shown(value)} is no value of a parameter; give numbers, texts, lists, or true or false")
+    return value
 
 
 def _chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:

@@ -16,8 +16,8 @@ import numpy as np
 from curriculode.sims.sweep.average import average, checked_significance
 from curriculode.sims.sweep.plan import Plan, checked_seeds
 from curriculode.sims.sweep.status import Again
-from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, to_frame
-from curriculode.sims.sweep.tables import checked_orders, shown
+from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, result_columns, to_frame
+from curriculode.sims.sweep.tables import checked_name, checked_orders, shown
 from curriculode.sims.sweep.workers import Crew
 from curriculode.theory.core.checks import number_within, plain, truth, whole_number
 from curriculode.theory.core.errors import InputError
@@ -151,6 +151,9 @@ def refine(
     tree = _Tree(axes, finest)
     places = tree.begin()
     whole, again = plan(places), Again()
+    columns = [*result_columns(whole), "failed"]
+    if f"{value}_simulation" not in columns:
+        checked_name("value", value, columns)
     with (
         Crew(whole.settings.numerics.workers if workers is None else workers, executor) as crew,
         opened(whole, store, crew) as kept,
