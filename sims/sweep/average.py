@@ -58,9 +58,10 @@ def average(
     if isinstance(value, str) and value not in columns and f"{value}_simulation" in columns:
         value = f"{value}_simulation"
     value = checked_name("value", value, columns)
-    names = [checked_name("parameter", name, parameters) for name in ([by] if isinstance(by, str) else by)]
+    given = [by] if isinstance(by, str) else by
+    names = [checked_name("parameter", name, parameters) for name in (given if isinstance(given, (list, tuple)) else [])]
     if not names or len(set(names)) < len(names):
-        raise InputError(f"by = {shown(names)} is not allowed; give different parameters of the table: {some(parameters)}")
+        raise InputError(f"by = {shown(by)} is not allowed; give different parameters of the table: {some(parameters)}")
     chosen = chosen_rows(table, parameters, where)
     if gap is not None:
         gap = checked_orders(gap, set(chosen[_ORDER].unique()) if _ORDER in parameters else set())

@@ -97,7 +97,8 @@ def _join(result: Store, others: Sequence[Store]) -> Merged:
         result.take_out(Damage(texts=found.texts))
         for other in others:
             for table in format.NUMBERED:
-                rows = other.texts(table)
+                known = other.layouts()
+                rows = [row for row in other.texts(table) if table != "layouts" or row[0] in known]
                 result.file.connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, CAST(? AS TEXT))", rows)
         left = result.take_out(found)
         taken = [_take(result, other) for other in others]
@@ -113,7 +114,7 @@ def _take(result: Store, other: Store) -> tuple[int, int, int]:
     What is done stays as it is; what is missing or failed comes from there.
     """
     run, new, otherwise, damaged = result.file.run, 0, 0, 0
-    layouts = {name for name, _ in result.texts("layouts")} | {format.number("")}
+    layouts = {format.number(""), *result.layouts()}
     for row in other.rows():
         if not format.sound(*row) or row[6] not in layouts:
             damaged += 1

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from curriculode.sims.sweep.settings import Settings
-from curriculode.sims.sweep.tables import shown
+from curriculode.sims.sweep.tables import clipped, shown, some
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
@@ -158,7 +158,7 @@ class Plan:
             for name in asked:
                 if name not in known:
                     place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
-                    raise InputError(unknown(f"for {place}: observable", name, known))
+                    raise InputError(unknown(f"for {clipped(place)}: observable", clipped(name), known, some(known)))
 
     def __len__(self) -> int:
         return len(self.indices)

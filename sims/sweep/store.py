@@ -14,7 +14,7 @@ that do not fit the points are made again; a file whose structure is damaged is 
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,7 +221,11 @@ class Store:
 
     def layouts(self) -> dict[int, Layout]:
         """The layouts of points by number, those that are what was written."""
-        return {name: Layout.from_text(text.decode()) for name, text in self.texts("layouts") if text}
+        found = {}
+        for name, text in self.texts("layouts"):
+            with suppress(ValueError, KeyError, TypeError):  # the text of another table, whole as it is
+                found[name] = Layout.from_text(text.decode())
+        return found
 
     def texts(self, table: str) -> list[tuple[int, bytes]]:
         """Number and text of each row of a numbered table that is what was written."""
@@ -277,7 +281,7 @@ class Store:
                 points = tuple(row for (row,) in self.file.run(query))
                 texts = []
                 for table in format.NUMBERED:
-                    whole = {name for name, _ in self.texts(table)}
+                    whole = {_NOTHING, *self.layouts()} if table == "layouts" else {name for name, _ in self.texts(table)}
                     texts += [(table, name) for (name,) in self.file.run(f"SELECT id FROM {table}") if name not in whole]
             self._damage = Damage(points, tuple(texts), indices)
         return self._damage

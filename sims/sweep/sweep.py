@@ -1,6 +1,7 @@
 """The driver of a sweep: points that the store lacks are computed, and all of them become one table."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -193,7 +194,7 @@ def opened(plan: Plan, path: str | Path | None, crew: Crew | None = None) -> Sto
     """The store of a sweep; no file is made for a sweep that cannot be, on the workers of `crew` for instance."""
     if crew is not None:
         _check_travel(plan, crew)
-    if path is None or not checked_path(path).exists():
+    if path is None or not os.path.exists(checked_path(path)):
         plan.check(plan.indices)
     return Store(path)
 

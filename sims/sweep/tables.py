@@ -19,13 +19,21 @@ _LARGEST = 1e150  # squares of larger numbers are infinite
 
 def shown(given: Any) -> str:
     """A value in a message, on one line and not long."""
-    text = " ".join(repr(given).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    try:
+        text = repr(given)
+    except ValueError:  # a whole number of thousands of digits
+        text = f"a {type(given).__name__}"
+    return clipped(" ".join(text.split()))
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """A text in a message, its beginning where it is long."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def some(values: Iterable[Any]) -> str:
     """The first of many values in a message."""
-    texts = [text if len(text) <= 40 else f"{text[:37]}..." for text in map(str, values)]
+    texts = [clipped(" ".join(str(value).split()), 40) for value in values]
     count = len(texts)
     while len(", ".join(texts)) > 110:
         texts.pop()
@@ -42,7 +50,7 @@ def checked_name(what: str, given: Any, allowed: list[str]) -> str:
     if not isinstance(given, str):
         raise InputError(f"{what} {shown(given)} is not allowed; give a name: {some(allowed)}")
     if given not in allowed:
-        raise InputError(unknown(what, given if len(given) <= 60 else f"{given[:57]}...", allowed, some(allowed)))
+        raise InputError(unknown(what, clipped(given), allowed, some(allowed)))
     return given
 
 
@@ -87,9 +95,9 @@ def _labels(column: "pd.Series") -> "pd.Series":
     if kind in "iufb":
         if not isinstance(column.dtype, np.dtype):
             column = pd.Series(column.to_numpy(dtype={"i": "i8", "u": "u8", "f": "f8", "b": "?"}[kind]), name=name)
-        if kind == "f" and not (column.abs() <= _LARGEST).all():
-            worst = column[~(column.abs() <= _LARGEST)].iloc[0]
-            raise InputError(f"the table has {name} = {worst}, which can be no place of a sweep; leave such rows out")
+        numbers = column.to_numpy(dtype=float)
+        if (far := ~(np.abs(numbers) <= _LARGEST)).any():
+            raise InputError(f"the table has {name} = {numbers[far][0]}, which can be no place of a sweep; leave such rows out")
         return column
     wrong: list[Any] = []
     if column.dtype == object:
