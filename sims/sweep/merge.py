@@ -1,10 +1,11 @@
 """Stores of several machines become one: all of their points, or, whatever goes wrong, a result that is as it was."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from curriculode.sims.sweep import format
 from curriculode.sims.sweep.database import checked_path, look, named
@@ -113,16 +114,23 @@ def _take(result: Store, other: Store) -> tuple[int, int, int]:
 
     What is done stays as it is; what is missing or failed comes from there.
     """
-    run, new, otherwise, damaged = result.file.run, 0, 0, 0
-    layouts = {format.number(""), *result.layouts()}
-    for row in other.rows():
-        if not format.sound(*row) or row[6] not in layouts:
-            damaged += 1
-            continue
-        known = run("SELECT failed, layout, numbers FROM points WHERE key = ? AND sources = ?", row[:2]).fetchone()
-        if known is None or (known[0] and not row[7]):
-            run(format.INSERT, row)
-            new += not row[7]
-        elif not known[0] and not row[7] and known[1] == row[6] and known[2] != row[12]:
-            otherwise += 1
-    return new, otherwise, damaged
+    run = result.file.connection.execute  # in a transaction nobody else has a lock
+    layouts, counts = {format.number(""), *result.layouts()}, {"new": 0, "otherwise": 0, "damaged": 0}
+    empty = not run("SELECT count(*) FROM points").fetchone()[0]
+
+    def wanted() -> Iterator[tuple[Any, ...]]:
+        for row in other.rows():
+            if not format.sound(*row) or row[6] not in layouts:
+                counts["damaged"] += 1
+                continue
+            known = None
+            if not empty:
+                known = run("SELECT failed, layout, numbers FROM points WHERE key = ? AND sources = ?", row[:2]).fetchone()
+            if known is None or (known[0] and not row[7]):
+                counts["new"] += not row[7]
+                yield row
+            elif not known[0] and not row[7] and known[1] == row[6] and known[2] != row[12]:
+                counts["otherwise"] += 1
+
+    result.file.connection.executemany(format.INSERT, wanted())
+    return counts["new"], counts["otherwise"], counts["damaged"]
