@@ -176,6 +176,7 @@ LEVELS: list[Any] = [
     [math.nan],
     [math.inf],
     np.array([0.1, 0.2]),
+    np.ma.array([0.1, 0.2], mask=[0, 1]),
     ...,
     {},
     [True],

@@ -196,12 +196,11 @@ def forbidden(folder: Path, points: list[Any], count: int, rng: random.Random) -
     for place in (readable, secret, locked):
         place.mkdir()
         keep(place / "a.sqlite", points[:3], lambda _: None)
-        place.chmod(0o755)
+        (place / "a.sqlite").chmod(0o444)
+        place.chmod(0o555)
     (secret / "a.sqlite").chmod(0)
-    locked.chmod(0o700)
-    for parent in [folder, *folder.parents]:
-        if parent.stat().st_uid == os.getuid() and str(parent).startswith("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o055)
+    locked.chmod(0)
+    folder.chmod(0o755)
 
     def work(say: Say) -> None:
         if os.getuid() == 0:
@@ -226,6 +225,8 @@ def forbidden(folder: Path, points: list[Any], count: int, rng: random.Random) -
     pid, pipe = begun(work)
     lines = said(pipe)
     status = os.waitpid(pid, 0)[1]
+    for place in (readable, secret, locked):
+        place.chmod(0o755)
     return {"said": lines, "status": status, "left": sorted(file.name for file in readable.iterdir())}
 
 
