@@ -295,7 +295,10 @@ def _contours(axis: "Axes", raster: _Raster, levels: Sequence[float] | None, gap
         drawn: Any = axis.contour(x, y, image, levels=within, colors=colour, linewidths=1.0)
     else:
         # Triangles between neighbours as they look on the axes, not in the units of the parameters.
-        triangles = Triangulation((u - u.min()) / np.ptp(u), (v - v.min()) / np.ptp(v)).triangles
+        try:
+            triangles = Triangulation((u - u.min()) / np.ptp(u), (v - v.min()) / np.ptp(v)).triangles
+        except (ValueError, RuntimeError):  # fewer than three points, or all of them in a line
+            return None
         mesh = Triangulation(raster.x[finite], raster.y[finite], triangles)
         drawn = axis.tricontour(mesh, value, levels=within, colors=colour, linewidths=1.0)
     if gap is None:  # a gap's lines are dashed where the first order is lower, and its colours tell the rest
