@@ -29,3 +29,5 @@ def merge(
         print(f"{merged.otherwise} points were done in several stores with different numbers; the first of them was kept")
     if merged.damaged:
         print(f"{merged.damaged} points are damaged and were left out; the sweep computes them again")
+    if merged.texts:
+        print(f"{merged.texts} texts that say how points were computed are damaged and were left out")

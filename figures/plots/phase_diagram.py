@@ -8,7 +8,9 @@ import numpy as np
 
 from curriculode.figures.plots.labels import parameter_label, quantity_label
 from curriculode.figures.plots.style import new_figure, style
-from curriculode.sims.sweep.average import average
+from curriculode.sims.sweep.average import average, checked_significance
+from curriculode.sims.sweep.tables import checked_orders, in_order, shown
+from curriculode.theory.core.checks import plain
 from curriculode.theory.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,16 +108,20 @@ def phase_diagram(
     >>> diagram.ax.get_xlabel(), diagram.ax.get_xscale()
     ('width K', 'log')
     """
-    if x == y:
-        raise InputError(f"x and y are both {x!r}; give two parameters of the table")
-    if not isinstance(significance, (int, float)) or not 0 < significance < 1:
-        raise InputError(f"significance = {significance!r} is not allowed; it lies between 0 and 1, such as 0.05")
+    if isinstance(x, str) and isinstance(y, str) and x == y:
+        raise InputError(f"x and y are both {shown(x)}; give two parameters of the table")
+    significance = checked_significance(significance)
+    levels = _checked_levels(levels)
     cells = average(table, [x, y], value, gap=gap, where=where)
     if gap is not None:
+        gap = checked_orders(gap)
         cells["significant"] = cells["p_value"] <= significance
+    from matplotlib.axes import Axes
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch
 
+    if ax is not None and not isinstance(ax, Axes):
+        raise InputError(f"ax = {shown(ax)} is not allowed; give axes of matplotlib, such as those of Figure().subplots()")
     with style():
         axis = ax if ax is not None else new_figure(1, 1, width=4.4, height=3.6)[1][0, 0]
         scales = [_Scale.of(cells[name]) for name in (x, y)]
@@ -157,6 +163,18 @@ def phase_diagram(
     return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells)
 
 
+def _checked_levels(levels: Any) -> list[float] | None:
+    """The levels of contours, rising, or `InputError`."""
+    if levels is None:
+        return None
+    given = plain(levels)
+    if not isinstance(given, list) or not all(
+        isinstance(level, (int, float)) and not isinstance(level, bool) and abs(level) <= 1e150 for level in given
+    ):
+        raise InputError(f"levels = {shown(levels)} is not allowed; give a list of numbers, such as [0.1, 0.2]")
+    return sorted({float(level) for level in given})
+
+
 @dataclass(frozen=True)
 class _Scale:
     """How the values of a parameter lie on an axis: linear, logarithmic, or as names one after the other."""
@@ -166,7 +184,7 @@ class _Scale:
 
     @classmethod
     def of(cls, column: "pd.Series") -> "_Scale":
-        values = sorted(column.unique().tolist())
+        values = in_order(column.unique().tolist())
         if column.dtype.kind not in "iuf":
             return cls(values, "names")
         v = np.array(values, dtype=float)
@@ -277,7 +295,10 @@ def _contours(axis: "Axes", raster: _Raster, levels: Sequence[float] | None, gap
         drawn: Any = axis.contour(x, y, image, levels=within, colors=colour, linewidths=1.0)
     else:
         # Triangles between neighbours as they look on the axes, not in the units of the parameters.
-        triangles = Triangulation((u - u.min()) / np.ptp(u), (v - v.min()) / np.ptp(v)).triangles
+        try:
+            triangles = Triangulation((u - u.min()) / np.ptp(u), (v - v.min()) / np.ptp(v)).triangles
+        except (ValueError, RuntimeError):  # fewer than three points, or all of them in a line
+            return None
         mesh = Triangulation(raster.x[finite], raster.y[finite], triangles)
         drawn = axis.tricontour(mesh, value, levels=within, colors=colour, linewidths=1.0)
     if gap is None:  # a gap's lines are dashed where the first order is lower, and its colours tell the rest

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr
 
-from curriculode.theory.core.description import unknown
+from curriculode.sims.sweep.tables import (
+    checked_name,
+    checked_orders,
+    checked_table,
+    checked_values,
+    chosen_rows,
+    in_order,
+    shown,
+    some,
+)
+from curriculode.theory.core.checks import plain
 from curriculode.theory.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ORDER = "protocol.order"
-_NO_VALUES = ("seed", "status", "seconds")
 
 
 def average(
@@ -33,8 +42,9 @@ def average(
     where : values of the parameters that vary beside `by`, such as {"student.width": 4}
 
     Returns the columns `by`, then `value` (mean over the seeds that did not fail), `standard_error`, `seeds` (their number),
-    `failed` (number of seeds that failed, in either order), and for a gap `p_value`: two-sided, of Student's paired t test against
-    no gap; NaN for fewer than two seeds.
+    `failed` (number of seeds that failed or have no finite value, in either order), and for a gap `p_value`: two-sided, of
+    Student's paired t test against no gap; NaN for fewer than two seeds. Rows that stand there twice are refused, since each would
+    count as a seed of its own.
 
     >>> import pandas as pd
     >>> table = pd.DataFrame({"student.width": [4, 4], "protocol.order": "random", "seed": [0, 1], "error": [0.1, 0.3],
@@ -44,49 +54,50 @@ def average(
     """
     import pandas as pd
 
-    if not isinstance(table, pd.DataFrame) or not {"seed", "failed"} <= set(table.columns):
-        raise InputError("this is no table of a sweep, which has the columns seed and failed; give what sweep returns, or its CSV")
-    parameters = list(table.columns[: list(table.columns).index("seed")])
-    whole = table["failed"].dtype == bool and not table[[*parameters, "seed"]].isna().any(axis=None)
-    if len(table) and not whole:
-        raise InputError("the table has rows that are not complete (it may be truncated, or changed); make it anew from its store")
-    columns = [name for name in table.columns if name not in (*parameters, *_NO_VALUES)]
-    if value not in columns and f"{value}_simulation" in columns:
+    table, parameters, columns = checked_table(table)
+    if isinstance(value, str) and value not in columns and f"{value}_simulation" in columns:
         value = f"{value}_simulation"
-    if value not in columns:
-        raise InputError(unknown("value", str(value), columns))
-    for name in [*by, *(where or {})]:
-        if name not in parameters:
-            raise InputError(unknown("parameter", str(name), parameters))
-    chosen = table
-    for name, wanted in (where or {}).items():
-        chosen = chosen[chosen[name] == wanted]
-        if chosen.empty:
-            values = ", ".join(str(v) for v in sorted(table[name].unique()))
-            raise InputError(f"the table has no row with {name} = {wanted!r}; its values are {values}")
+    value = checked_name("value", value, columns)
+    given = [by] if isinstance(by, str) else by
+    names = [checked_name("parameter", name, parameters) for name in (given if isinstance(given, (list, tuple)) else [])]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"by = {shown(by)} is not allowed; give different parameters of the table: {some(parameters)}")
+    chosen = chosen_rows(table, parameters, where)
     if gap is not None:
-        orders = sorted(chosen[_ORDER].unique()) if _ORDER in parameters else []
-        if isinstance(gap, str) or len(gap) != 2 or gap[0] == gap[1] or not set(gap) <= set(orders):
-            raise InputError(f"gap = {gap!r} is not allowed; give two different orders of the table, which has {', '.join(orders)}")
+        gap = checked_orders(gap, set(chosen[_ORDER].unique()) if _ORDER in parameters else set())
         chosen = chosen[chosen[_ORDER].isin(gap)]
     for name in parameters:
-        if name not in by and not (gap is not None and name == _ORDER) and chosen[name].nunique() > 1:
-            values = ", ".join(str(v) for v in sorted(chosen[name].unique()))
+        if name not in names and not (gap is not None and name == _ORDER) and chosen[name].nunique() > 1:
             remedy = " or two of them as a gap" if name == _ORDER else ""
+            values = some(in_order(chosen[name].unique()))
             raise InputError(f"the table also varies in {name} ({values}); choose one with where{remedy}")
-    number = chosen[value].astype(float) if value == "failed" else chosen[value].where(~chosen["failed"]).astype(float)
-    flat = chosen[[*by, "seed"]].assign(number=number, failed=chosen["failed"])
+    failed = chosen["failed"]
+    number = chosen["failed"].astype(float)
+    if value != "failed":
+        number = pd.Series(checked_values(chosen[value]), index=chosen.index).mask(failed)
+        failed = number.isna()
+    flat = chosen[[*names, "seed"]].assign(number=number, failed=failed)
     if gap is not None:
         first, second = (flat[chosen[_ORDER] == order] for order in gap)
-        both = first.merge(second, on=[*by, "seed"], suffixes=("_1", "_2"))
-        flat = both[[*by, "seed"]].assign(number=both["number_1"] - both["number_2"], failed=both["failed_1"] | both["failed_2"])
-    groups = flat.groupby(list(by), sort=True)
+        both = first.merge(second, on=[*names, "seed"], suffixes=("_1", "_2"))
+        if both.empty:
+            raise InputError(f"orders {shown(gap[0])} and {shown(gap[1])} share no seed at any place; a gap is paired by seed")
+        flat = both[[*names, "seed"]].assign(number=both["number_1"] - both["number_2"], failed=both["failed_1"] | both["failed_2"])
+    groups = flat.groupby(names, sort=True)
     result = groups.agg(value=("number", "mean"), spread=("number", "std"), seeds=("number", "count"), failed=("failed", "sum"))
     result["standard_error"] = result.pop("spread") / np.sqrt(result["seeds"])
-    result = result.reset_index()[[*by, "value", "standard_error", "seeds", "failed"]]
+    result = result.reset_index()[[*names, "value", "standard_error", "seeds", "failed"]]
     if gap is not None:
         result["p_value"] = _p_value(*(result[name].to_numpy(dtype=float) for name in ("value", "standard_error", "seeds")))
     return result
+
+
+def checked_significance(given: Any) -> float:
+    """The level of a test as a number in (0, 1), or `InputError`."""
+    number = plain(given)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < 1:
+        raise InputError(f"significance = {shown(given)} is not allowed; it lies between 0 and 1, such as 0.05")
+    return float(number)
 
 
 def _p_value(mean: np.ndarray, error: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ changed grid finds what it shares; and the keys of a million points come from on
 
 import hashlib
 import json
+import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from curriculode.sims.sweep.settings import Settings
+from curriculode.sims.sweep.tables import clipped, shown, some
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
@@ -25,6 +28,8 @@ from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.registered import observable_names, scalar_names
 from curriculode.theory.tasks.blocks import Blocks
+
+_MOST = 10**8  # points of a grid, whose keys take gigabytes
 
 
 class Plan:
@@ -54,6 +59,9 @@ class Plan:
         if zip:
             self.axes.append(_paired(zip, over or {}))
         self.seeds = checked_seeds(seeds)
+        size = math.prod(len(axis) for axis in self.axes) * len(self.seeds)
+        if size > _MOST:
+            raise InputError(f"the grid has {size} points, more than {_MOST:.0e}; give fewer values, or fewer seeds")
         self.shard = _shard(shard)
         self.observables = _chosen(experiment, observables)
         self._checked: set[int] = set()
@@ -67,7 +75,7 @@ class Plan:
     def indices(self) -> range:
         """Numbers of the points of this shard."""
         first, count = self.shard
-        return range(first - 1, int(np.prod([len(axis) for axis in self.axes], dtype=np.int64)) * len(self.seeds), count)
+        return range(first - 1, math.prod(len(axis) for axis in self.axes) * len(self.seeds), count)
 
     @cached_property
     def combinations(self) -> list[dict[str, Any]]:
@@ -150,7 +158,7 @@ class Plan:
             for name in asked:
                 if name not in known:
                     place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
-                    raise InputError(unknown(f"for {place}: observable", name, known))
+                    raise InputError(unknown(f"for {clipped(place)}: observable", clipped(name), known, some(known)))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -209,17 +217,25 @@ def _tables(value: Any) -> Any:
     """A value as it stands in a file: the stages of a plan as tables."""
     if isinstance(value, Description):
         return plain(value.model_dump(exclude_none=True))
-    return [_tables(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_tables(item) for item in value]
+    if value is not None and not isinstance(value, (bool, int, float, str, dict)):
+        raise InputError(f"{shown(value)} is no value of a parameter; give numbers, texts, lists, or true or false")
+    return value
 
 
 def _chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
     """The names of observables a user asked for, by default all of the task."""
     if observables is None:
         return observable_names(experiment.task)
-    names = list(dict.fromkeys([observables] if isinstance(observables, str) else observables))
+    names = plain([observables] if isinstance(observables, str) else observables)
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"observables = {shown(observables)} is not allowed; give names, such as 'classification_error' or 'Q[0,0]'"
+        )
     if not names:
         raise InputError("observables is empty; name at least one, such as 'classification_error' or 'Q[0,0]'")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -232,19 +248,20 @@ def _paired(zip_: Mapping[str, Sequence[Any]], over: Mapping[str, Sequence[Any]]
     if both := [name for name in listed if name in over]:
         raise InputError(f"{both[0]!r} is both crossed and paired; give it once")
     steps = [dict(zip(listed, map(_tables, values), strict=True)) for values in zip(*listed.values(), strict=True)]
-    if len({repr(step) for step in steps}) < len(steps):
+    # Equal values are one, however they are written: 1 and 1.0.
+    if len({json.dumps(_canonical(step), sort_keys=True, default=repr) for step in steps}) < len(steps):
         raise InputError(f"the paired values of {', '.join(listed)} have a pair twice; give each once")
     return steps
 
 
-def checked_seeds(seeds: int | Sequence[int]) -> list[int]:
-    """The seeds as a list, or `InputError`."""
-    given = plain(seeds)
-    if isinstance(given, str) or not hasattr(given, "__iter__"):
-        return list(range(whole_number("seeds", given)))
-    listed = [whole_number("a seed", seed, 0, 2**63 - 1) for seed in given]
+def checked_seeds(seeds: int | Sequence[int]) -> Sequence[int]:
+    """The seeds one by one, or `InputError`."""
+    given = plain(list(seeds) if isinstance(seeds, (range, set)) else seeds)
+    if isinstance(given, (int, float)):
+        return range(whole_number("seeds", given, 1, _MOST))
+    listed = [whole_number("a seed", seed, 0, 2**63 - 1) for seed in given] if isinstance(given, list) else []
     if not listed or len(set(listed)) < len(listed):
-        raise InputError(f"seeds = {listed!r} is not allowed; give a number of seeds, or a list of different ones")
+        raise InputError(f"seeds = {shown(seeds)} is not allowed; give a number of seeds, or a list of different ones")
     return listed
 
 
@@ -252,11 +269,11 @@ def _shard(shard: str | tuple[int, int] | None) -> tuple[int, int]:
     if shard is None:
         return 1, 1
     try:
-        first, count = (
-            (int(part) for part in shard.split("/")) if isinstance(shard, str) else (whole_number("shard", part) for part in shard)
-        )
+        first, count = (int(part) for part in shard.split("/")) if isinstance(shard, str) else map(operator.index, plain(shard))
     except (TypeError, ValueError):
         first, count = 0, 0
-    if not 1 <= first <= count:
-        raise InputError(f"shard {shard!r} is not allowed; write i/n with i from 1 to n, such as 3/8: the third of eight parts")
+    if not 1 <= first <= count < 2**31:
+        raise InputError(
+            f"shard {shown(shard)} is not allowed; write i/n with i from 1 to n, such as 3/8: the third of eight parts"
+        )
     return first, count

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.sweep.average import average
+from curriculode.sims.sweep.average import average, checked_significance
 from curriculode.sims.sweep.plan import Plan, checked_seeds
 from curriculode.sims.sweep.status import Again
-from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, to_frame
+from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, result_columns, to_frame
+from curriculode.sims.sweep.tables import checked_name, checked_orders, shown
 from curriculode.sims.sweep.workers import Crew
-from curriculode.theory.core.checks import number_within, whole_number
+from curriculode.theory.core.checks import number_within, plain, truth, whole_number
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
@@ -116,13 +117,16 @@ def refine(
     """
     finest = whole_number("finest", finest, 0, 30)
     budget = whole_number("budget", budget, (_COARSE + 1) ** 2)
-    level = 0.5 if level is None and value == "failed" else level
+    level = 0.5 if level is None and isinstance(value, str) and value == "failed" else level
     if level is None and gap is None:
         raise InputError("a boundary needs a level that the value crosses, or a gap between two orders; give level or gap")
     if level is not None:
-        level = number_within("level", level, -np.inf, np.inf, "it must be a number")
-    if gap is not None and (isinstance(gap, str) or len(gap) != 2 or gap[0] == gap[1]):
-        raise InputError(f"gap = {gap!r} is not allowed; give two different orders, such as ('curriculum', 'random')")
+        level = number_within("level", level, -1e150, 1e150, "it must be a number")
+    significance, retry = checked_significance(significance), truth("retry", retry)
+    if not isinstance(value, str):
+        raise InputError(f"value = {shown(value)} is not allowed; give the name of a column, such as 'classification_error'")
+    if gap is not None:
+        gap = checked_orders(gap)
     if gap is not None and level is None and len(checked_seeds(seeds)) < 2:
         raise InputError("a gap needs seeds of at least 2, since it is tested by what differs between them; or give a level")
     checked_experiment(experiment)
@@ -147,6 +151,9 @@ def refine(
     tree = _Tree(axes, finest)
     places = tree.begin()
     whole, again = plan(places), Again()
+    columns = [*result_columns(whole), "failed"]
+    if f"{value}_simulation" not in columns:
+        checked_name("value", value, columns)
     with (
         Crew(whole.settings.numerics.workers if workers is None else workers, executor) as crew,
         opened(whole, store, crew) as kept,
@@ -179,18 +186,18 @@ class _Axis:
     def of(cls, experiment: Experiment, given: Any, steps: int) -> "_Axis":
         if not isinstance(given, (tuple, list)) or len(given) not in (3, 4) or not isinstance(given[0], str):
             raise InputError(
-                f"range {given!r} is not allowed; give (parameter, lowest, highest), such as ('levels.hard.noise', 0.1, 0.7)"
+                f"range {shown(given)} is not allowed; give (parameter, lowest, highest), such as ('levels.hard.noise', 0.1, 0.7)"
             )
         name, low, high = given[:3]
         log = len(given) == 4
-        if log and given[3] != "log":
-            raise InputError(f"range {given!r} is not allowed; its fourth entry can only be 'log'")
+        if log and not (isinstance(given[3], str) and given[3] == "log"):
+            raise InputError(f"range {shown(given)} is not allowed; its fourth entry can only be 'log'")
         numbers = all(
-            isinstance(end, (int, float, np.number)) and not isinstance(end, bool) and np.isfinite(end) for end in (low, high)
+            isinstance(end, (int, float)) and not isinstance(end, bool) and abs(end) <= 1e150 for end in map(plain, (low, high))
         )
         if not numbers or not low < high or (log and low <= 0):
             raise InputError(
-                f"range {given!r} is not allowed; its ends must be numbers, the lowest first" + (" and above 0" if log else "")
+                f"range {shown(given)} is not allowed; its ends must be numbers, the lowest first" + (" and above 0" if log else "")
             )
         try:
             current = experiment.get(name)
@@ -199,7 +206,10 @@ class _Axis:
             experiment.replace({name: current})
         if isinstance(current, (bool, str, list)):
             raise InputError(f"{name} = {current!r} is no number; a boundary can be looked for in parameters that are")
-        return cls(name, float(low), float(high), log, isinstance(current, int), steps)
+        whole = isinstance(current, int)
+        if whole and not (float(low).is_integer() and float(high).is_integer()):
+            raise InputError(f"range {shown(given)} is not allowed; {name} is a whole number, and so are the ends of its range")
+        return cls(name, float(low), float(high), log, whole, steps)
 
     def value(self, i: int) -> Any:
         """The value after `i` of all steps, to twelve digits."""

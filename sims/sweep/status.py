@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from curriculode.sims.sweep.plan import Plan
-from curriculode.sims.sweep.store import Store
+from curriculode.sims.sweep.store import Damage, Store
 
 MISSING, DONE, FAILED, LACKING, OTHER = range(5)
 
@@ -18,19 +18,24 @@ class Again:
 
     other_sources : version and day -> points that other sources of the package computed, whose numbers may differ
     lacking : name -> points for which it was not kept, such as an observable that was registered later
-    damaged : rows whose checksum fails
+    damaged : points whose checksum fails, or that of what their numbers are
+    texts : descriptions of how points were computed, on which no number depends, that are damaged and were left out
     """
 
     other_sources: Mapping[str, int] = field(default_factory=dict)
     lacking: Mapping[str, int] = field(default_factory=dict)
     damaged: int = 0
+    texts: int = 0
 
     def __add__(self, other: "Again") -> "Again":
         def added(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
             return {name: a.get(name, 0) + b.get(name, 0) for name in {**a, **b}}
 
         return Again(
-            added(self.other_sources, other.other_sources), added(self.lacking, other.lacking), self.damaged + other.damaged
+            added(self.other_sources, other.other_sources),
+            added(self.lacking, other.lacking),
+            self.damaged + other.damaged,
+            self.texts + other.texts,
         )
 
     @property
@@ -43,11 +48,19 @@ class Again:
         parts += [f"{n} computed without {name!r}, which was not kept then" for name, n in self.lacking.items()]
         if self.damaged:
             parts.append(f"{self.damaged} damaged in the store (a checksum fails)")
-        return "to compute again: " + ", ".join(parts) if parts else ""
+        sentences = ["to compute again: " + ", ".join(parts)] if parts else []
+        if self.texts:
+            sentences.append(f"{self.texts} damaged in the store of the texts that say how points were computed")
+        return "; ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as for JSON."""
-        return {"other_sources": dict(self.other_sources), "lacking": dict(self.lacking), "damaged": self.damaged}
+        return {
+            "other_sources": dict(self.other_sources),
+            "lacking": dict(self.lacking),
+            "damaged": self.damaged,
+            "texts": self.texts,
+        }
 
 
 @dataclass(frozen=True)
@@ -71,8 +84,9 @@ class Status:
         return f"{words}; {self.again.sentence}" if self.again.sentence else words
 
 
-def status_of(plan: Plan, store: Store, damaged: int = 0) -> Status:
-    """How far a sweep is, read off the indices of its store; `damaged` points are told too."""
+def status_of(plan: Plan, store: Store, mended: Damage | None = None) -> Status:
+    """How far a sweep is, read off the indices of its store; what was damaged and `mended` before is told too."""
+    damage = store.told() if mended is None else mended
     layouts, made_by, own = store.layouts(), store.made_by(), store.own
     wanted, order = plan.sorted_keys
     codes = np.zeros(len(plan), dtype=np.int8)
@@ -98,14 +112,17 @@ def status_of(plan: Plan, store: Store, damaged: int = 0) -> Status:
             for name in lacks if found.any() else []:
                 lacking[name] = lacking.get(name, 0) + int(found.sum())
     done, failed = int((codes == DONE).sum()), int((codes == FAILED).sum())
+    again = Again(others, lacking, len(damage.points), len(damage.texts))
     ordered = np.empty_like(codes)
     ordered[order] = codes
-    return Status(len(plan), done, failed, len(plan) - done - failed, Again(others, lacking, damaged), ordered)
+    return Status(len(plan), done, failed, len(plan) - done - failed, again, ordered)
 
 
 def _met(stored: bytes, wanted: np.ndarray) -> np.ndarray:
     """Which of the wanted keys (points, 2) are among the stored ones, both sorted."""
     words = np.frombuffer(stored, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    if not len(words):
+        return np.zeros(len(wanted), dtype=bool)
     # Half of a key tells points apart, but for a chance of 10^-7 in a million; then a point is computed twice.
     place = np.minimum(np.searchsorted(words[:, 0], wanted[:, 0]), len(words) - 1)
     found: np.ndarray = (words[place] == wanted).all(axis=1)

@@ -1,6 +1,7 @@
 """The driver of a sweep: points that the store lacks are computed, and all of them become one table."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curriculode.sims.sweep.database import checked_path
 from curriculode.sims.sweep.plan import Plan, unregistered
 from curriculode.sims.sweep.point import Code, Job
 from curriculode.sims.sweep.progress import SweepProgress
@@ -16,6 +18,7 @@ from curriculode.sims.sweep.settings import settings_with
 from curriculode.sims.sweep.status import FAILED, LACKING, MISSING, OTHER, Again, status_of
 from curriculode.sims.sweep.store import Store
 from curriculode.sims.sweep.workers import Crew, Task, computed
+from curriculode.theory.core.checks import truth
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
@@ -137,6 +140,7 @@ def sweep(
     >>> len(table), int(table["failed"].sum())
     (12, 0)
     """
+    retry = truth("retry", retry)
     plan = planned(
         experiment,
         over,
@@ -190,7 +194,7 @@ def opened(plan: Plan, path: str | Path | None, crew: Crew | None = None) -> Sto
     """The store of a sweep; no file is made for a sweep that cannot be, on the workers of `crew` for instance."""
     if crew is not None:
         _check_travel(plan, crew)
-    if path is None or not Path(path).exists():
+    if path is None or not os.path.exists(checked_path(path)):
         plan.check(plan.indices)
     return Store(path)
 
@@ -217,6 +221,7 @@ def fill(
     indices, keys = plan.indices, plan.keys
     plan.check([indices[i] for i in missing])
     if missing:
+        store.check_writable()
         _check_travel(plan, crew)
     text, asked = plan.experiment.to_toml(), tuple(plan.observables)
     code = Code.here(asked)

@@ -60,6 +60,64 @@ def test_no_test_of_one_seed_and_no_doubt_without_scatter(table: pd.DataFrame) -
     assert equal["p_value"].tolist() == [1.0] * 4
 
 
+def test_what_is_infinite_counts_as_failed(table: pd.DataFrame) -> None:
+    by = ["student.width", "levels.hard.noise"]
+    first = (table["seed"] == 0) & (table["protocol.order"] == "random")
+    strange = table.assign(error=table["error"].mask(first, np.inf))
+    cells = average(strange, by, "error", gap=("curriculum", "random"))
+    assert (cells["seeds"] == 5).all()
+    assert (cells["failed"] == 1).all()
+    expected = average(table[table["seed"] != 0], by, "error", gap=("curriculum", "random"))
+    assert cells["p_value"].tolist() == expected["p_value"].tolist()
+    nothing = average(table.assign(error=-np.inf), by, "error", where={"protocol.order": "random"})
+    assert nothing["value"].isna().all()
+    assert (nothing["seeds"] == 0).all()
+
+
+def test_rows_that_stand_there_twice_are_refused(table: pd.DataFrame) -> None:
+    by = ["student.width", "levels.hard.noise"]
+    for ignored in (False, True):
+        with pytest.raises(
+            cu.InputError, match=r"48 rows twice \(such as student.width = 2, .*\), which would count as more seeds"
+        ):
+            average(pd.concat([table, table], ignore_index=ignored), by, "error", gap=("curriculum", "random"))
+    # Equal values are one, however they are written.
+    again = table[table["seed"] == 0].astype({"student.width": float, "levels.hard.noise": object})
+    with pytest.raises(cu.InputError, match="8 rows twice"):
+        average(pd.concat([table, again]), by, "error", gap=("curriculum", "random"))
+
+
+def test_equal_values_of_pairs_are_one(xor: cu.Experiment) -> None:
+    pairs = {"student.width": [1, 1.0], "training.learning_rate": [1, 1.0]}
+    with pytest.raises(cu.InputError, match="have a pair twice"):
+        cu.sweep(xor, zip=pairs, workers=1)
+    with pytest.raises(cu.InputError, match="has a value twice"):
+        cu.sweep(xor, {"student.width": [1, 1.0]}, workers=1)
+
+
+def test_columns_of_every_type_are_numbers_or_refused(table: pd.DataFrame) -> None:
+    by, where = ["student.width", "levels.hard.noise"], {"protocol.order": "random"}
+    expected = average(table, by, "error", where=where)
+    kinds = {
+        "student.width": "Int64",
+        "levels.hard.noise": "category",
+        "protocol.order": "category",
+        "error": "object",
+        "failed": "boolean",
+    }
+    pd.testing.assert_frame_equal(average(table.astype(kinds), by, "error", where=where), expected)
+    with pytest.raises(cu.InputError, match=r"column 'error' holds '0\.\d+', which is no number; give a column of numbers"):
+        average(table.astype({"error": str}), by, "error", where=where)
+    with pytest.raises(cu.InputError, match="column 'error' holds numbers beyond 1e\\+150, which have no mean"):
+        average(table.assign(error=1e200), by, "error", where=where)
+    with pytest.raises(cu.InputError, match=r"the table has levels\.hard\.noise = inf, which can be no place of a sweep"):
+        average(table.replace({"levels.hard.noise": {0.1: np.inf}}), by, "error", where=where)
+    with pytest.raises(cu.InputError, match="the table has no rows"):
+        average(table[:0], by, "error", where=where)
+    with pytest.raises(cu.InputError, match="share no seed at any place; a gap is paired by seed"):
+        average(table[(table["seed"] < 3) == (table["protocol.order"] == "random")], by, "error", gap=("curriculum", "random"))
+
+
 BAD = [
     (dict(by=["student.width"], value="error"), r"also varies in levels.hard.noise \(0.1, 0.2\); choose one with where$"),
     (dict(by=["student.width", "levels.hard.noise"], value="error"), "choose one with where or two of them as a gap"),

@@ -90,6 +90,16 @@ BAD = [
     ((RATES, NOISES), dict(gap=("curriculum", "random"), seeds=1), "a gap needs seeds of at least 2"),
     ((("training.readout_rate", 0.1, 1.0), NOISES), dict(level=0.1), "'readout_rate' is unknown"),
     ((RATES, NOISES), dict(level=0.1, value="joy"), "value 'joy' is unknown"),
+    (
+        (RATES, NOISES),
+        dict(gap=("curriculum", "random"), seeds=2, significance=5),
+        "significance = 5 is not allowed; it lies between",
+    ),
+    ((RATES, NOISES), dict(level=0.1, significance=0), "significance = 0 is not allowed"),
+    ((RATES, NOISES), dict(level=float("-inf")), "level = -inf is not allowed"),
+    ((RATES, NOISES), dict(gap=3), "gap = 3 is not allowed; give two different orders"),
+    ((RATES, NOISES), dict(level=0.1, retry="yes"), "retry = 'yes' is not allowed"),
+    ((("student.width", 1.5, 4), NOISES), dict(level=0.1), "student.width is a whole number, and so are the ends of its range"),
     ((RATES, NOISES), dict(level=0.1, times=3), "argument 'times' is unknown"),
 ]
 
