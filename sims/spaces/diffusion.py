@@ -11,11 +11,12 @@ import numpy as np
 
 from curriculode.sims.spaces.model import Model
 from curriculode.theory.averages.quasi_monte_carlo import least_points
+from curriculode.theory.core.compiled import kernel
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import OnlineLearning, packed
-from curriculode.theory.dynamics.packing import unpack
-from curriculode.theory.finite_d.step import Step, nearest_physical
+from curriculode.theory.dynamics.packing import pack, unpack
+from curriculode.theory.finite_d.step import Step
 
 _STRETCH = 0.05  # most of t that is one step
 _POINTS, _FRESH = 256, 32  # of the net of the drift; examples a component of the noise
@@ -33,6 +34,8 @@ class Diffusion:
         blocks, K, P = setting.shape
         fresh = max(_FRESH, least_points(blocks * (K + P) + 1))
         self._steps = [Step(setting, v, fresh) for v in self._v]
+        self._inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
+        self._room, self._rest = (np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)), np.empty((K, K))
         self._drifts: dict[Rates, list[list[OnlineLearning]]] = {}
 
     @staticmethod
@@ -84,7 +87,21 @@ class Diffusion:
             ahead = y + h * (first + correction) + noise
             after = share[met] @ np.array([levels[level].rate(0.0, ahead) for level in met])
             y = y + h * (0.5 * (first + after) + correction) + noise
-        return nearest_physical(self.model.setting, y, self._v[run])
+        return self._physical(y)
+
+    def _physical(self, y: np.ndarray) -> np.ndarray:
+        """The state y, whose Q is no smaller than what its M says: noise may push it out of the physical states."""
+        Q, M, v = self._room
+        unpack(y, Q, M, v)
+        if _is_physical(Q, M, self._inverse, self._rest) or not np.isfinite(y).all():
+            return y
+        for b in range(Q.shape[0]):
+            along = M[b] @ self._inverse[b] @ M[b].T
+            w, V = np.linalg.eigh(Q[b] - along)
+            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
+        result = np.empty_like(y)
+        pack(Q, M, v, result)
+        return result
 
     @staticmethod
     def _slope(levels: list[OnlineLearning], met: np.ndarray, share: np.ndarray, y: np.ndarray, f: np.ndarray) -> np.ndarray:
@@ -118,3 +135,25 @@ def _drawn(rng: np.random.Generator, remaining: np.ndarray, taken: int) -> np.nd
         drawn[level] = min(max(number, taken - rest, 0), count, taken)
         total, taken = rest, taken - drawn[level]
     return drawn
+
+
+@kernel
+def _is_physical(Q, M, inverse, rest):
+    """Whether Q - M T^+ M' is positive semi-definite in every block, by its pivots."""
+    blocks, K, P = M.shape
+    for b in range(blocks):
+        for k in range(K):
+            for m in range(k + 1):
+                total = Q[b, k, m]
+                for p in range(P):
+                    for q in range(P):
+                        total -= M[b, k, p] * inverse[b, p, q] * M[b, m, q]
+                rest[k, m] = total
+        for j in range(K):
+            if not rest[j, j] > 0.0:
+                return False
+            for i in range(j + 1, K):
+                factor = rest[i, j] / rest[j, j]
+                for m in range(j + 1, i + 1):
+                    rest[i, m] -= factor * rest[m, j]
+    return True

@@ -115,23 +115,6 @@ class Step:
         return total
 
 
-def nearest_physical(setting: Setting, y: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The state y (n,), whose Q is no smaller than what its M says: noise may push it out of the physical states."""
-    blocks, K, P = setting.shape
-    Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), v.copy()
-    unpack(y, Q, M, v)
-    if not np.isfinite(y).all():
-        return y
-    for b in range(blocks):
-        along = M[b] @ np.linalg.pinv(setting.blocks.T[b], hermitian=True) @ M[b].T
-        w, V = np.linalg.eigh(Q[b] - along)
-        if w[0] < 0:
-            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
-    result = np.empty_like(y)
-    pack(Q, M, v, result)
-    return result
-
-
 @kernel
 def _noise_of(
     z,
