@@ -1,7 +1,7 @@
 """What may come of bad input, and how much of it is tried.
 
-Every attempt is `fine` (a result) or `refused` (an `InputError` of one sentence); anything else is a failure of the test. A run of the
-suite tries a minute's worth; CURRICULODE_FUZZ multiplies the number of attempts (60 for about an hour), and
+Every attempt is `fine` (a result) or `refused` (an `InputError` of one sentence); anything else is a failure of the test. A run of
+the suite tries a minute's worth; CURRICULODE_FUZZ multiplies the number of attempts (60 for about an hour), and
 CURRICULODE_TEST_SEED draws others.
 """
 

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from curriculode.theory.core.checks import plain
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import check_unmasked, dimension_of_inputs, plain, seed_of_all, text
+from curriculode.theory.core.description import unknown
 from curriculode.theory.core.environment import environment
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics, checked_numerics
 
 if TYPE_CHECKING:
     import xarray
@@ -85,13 +87,33 @@ class Record:
         _KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
+        self._check()
         arrays = {}
         for name, value in self.arrays.items():
+            check_unmasked(value)
             # A view of what belongs to somebody else is copied: a record stays what it is.
             array = np.asarray(value) if getattr(value, "base", None) is None else np.array(value)
             array.flags.writeable = False
             arrays[name] = array
         object.__setattr__(self, "arrays", MappingProxyType(arrays))
+
+    def _check(self) -> None:
+        """Raise `InputError` for fields that are of another kind than they should be."""
+        checked_experiment(self.experiment)
+        checked_numerics("numerics", self.numerics)
+        for name, fit, words in (
+            ("arrays", isinstance(self.arrays, Mapping) and all(isinstance(key, str) for key in self.arrays), "name -> array"),
+            ("status", isinstance(self.status, str), "one sentence"),
+            ("success", isinstance(self.success, (bool, np.bool_)), "True or False"),
+            ("statistics", isinstance(self.statistics, Mapping), "a mapping of names to values"),
+            ("environment", isinstance(self.environment, Mapping), "a mapping of names to versions"),
+        ):
+            if not fit:
+                raise InputError(f"{type(self).__name__}: {name} = {shown(getattr(self, name))} is not allowed; give {words}")
+        if self.seed is not None:
+            seed_of_all("seed", self.seed)
+        if self.dimension is not None:
+            dimension_of_inputs("dimension", self.dimension)
 
     def __getattr__(self, name: str) -> np.ndarray:
         arrays = self.__dict__.get("arrays", {})
@@ -128,10 +150,11 @@ class Record:
             One of the same class.
         """
         held = {each.name: getattr(self, each.name) for each in fields(self)}
-        if "arrays" in changes:
+        if isinstance(changes.get("arrays"), Mapping):
             changes["arrays"] = {**self.arrays, **changes["arrays"]}
         return type(self)(**{**held, **changes})
 
+    @checked
     def dims(self, name: str) -> tuple[str, ...]:
         """Return the names of the dimensions of an array.
 
@@ -152,6 +175,8 @@ class Record:
         >>> integrate(experiment, experiment.initial(dimension=1000)).dims("M")
         ('time', 'unit', 'reference')
         """
+        if name not in self.arrays:
+            raise InputError(unknown("array", name, list(self.arrays)))
         names = self.dimensions.get(name, self.other)
         return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
 
@@ -199,6 +224,7 @@ class Record:
             "arrays": {name: list(value.shape) for name, value in self.arrays.items()},
         }
 
+    @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the record to a file.
 
@@ -219,7 +245,7 @@ class Record:
         InputError
             If it exists and `overwrite` is not set, or cannot be written.
         """
-        target = _path(path)
+        target = Path(path)
         if target.exists() and not overwrite:
             raise InputError(f"{target} exists; give another name, or overwrite=True")
         header = json.dumps(self._header())
@@ -234,6 +260,7 @@ class Record:
             beside.unlink(missing_ok=True)
         return target
 
+    @checked(quantity=text)
     def plot(self, quantity: str | None = None, ax: Any = None, **options: Any) -> Any:
         """Draw a quantity against time.
 
@@ -288,6 +315,7 @@ class Record:
         return f"<b>{type(self).__name__}</b><table>{rows}</table>"
 
 
+@checked
 def load_record(path: str | Path) -> Record:
     """Read the record in a file that `Record.save` wrote.
 
@@ -316,7 +344,7 @@ def load_record(path: str | Path) -> Record:
     ...     load_record(trajectory.save(pathlib.Path(folder) / "plateau.npz")) == trajectory
     True
     """
-    source = _path(path)
+    source = Path(path)
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as content:
             if not hasattr(content, "files") or _HEADER not in content.files:
@@ -336,14 +364,14 @@ def load_record(path: str | Path) -> Record:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         given = header.get("format") if isinstance(header, dict) else None
         raise InputError(
-            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version "
-            "that made it"
+            f"the record {source} has format {shown(given)}, but this version of curriculode reads format {FORMAT}; use the "
+            "version that made it"
         )
     if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
         raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")
     if header.get("kind") not in _KINDS:
         raise InputError(
-            f"the record {source} is of the kind {header.get('kind')!r}, which this version of curriculode does not know"
+            f"the record {source} is of the kind {shown(header.get('kind'))}, which this version of curriculode does not know"
         )
     seed = header.get("seed")
     if isinstance(seed, dict):
@@ -359,12 +387,6 @@ def load_record(path: str | Path) -> Record:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the record {source} is damaged: its header lacks {error}; restore it from a copy") from None
-
-
-def _path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"path = {path!r} is not allowed; give the name of a file, such as 'run.npz'")
-    return Path(path)
 
 
 def _coded(value: Any) -> Any:
