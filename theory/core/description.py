@@ -17,7 +17,7 @@ _LEAST_PART = 1e-9  # of the inputs, in a block
 def _not_tiny(value: float, info: ValidationInfo) -> float:
     if 0.0 < abs(value) < SMALLEST:
         raise InputError(
-            f"{info.field_name} = {shown(value)} is not allowed; give 0 where that is allowed, or at least {SMALLEST:g}"
+            f"{info.field_name} = {shown(value)} is not allowed; it must be at least {SMALLEST:g} (or 0 where that is allowed)"
         )
     return value
 
@@ -42,7 +42,7 @@ class Description(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    def __init__(self, **data: Any) -> None:
+    def __init__(self, /, **data: Any) -> None:
         wholes = _whole_numbers(type(self))
         values = {}
         for key, value in data.items():
@@ -54,6 +54,10 @@ class Description(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(sentence(type(self), error)) from None
+        except TypeError as error:
+            if "keywords must be strings" not in str(error):
+                raise
+            raise InputError(f"{type(self).__name__}: the names of settings must be texts, also in tables within it") from None
 
 
 def _whole_numbers(kind: type[BaseModel]) -> set[str]:
@@ -95,7 +99,7 @@ def sentence(kind: type[BaseModel], error: ValidationError) -> str:
     """All mistakes that pydantic found in a `kind`, as one sentence."""
     mistakes = error.errors()
     # Of a number that may have a name instead, what is wrong with the number is said, and not that it is no name.
-    limited = {_place(mistake) for mistake in mistakes if mistake["type"] in _LIMITS}
+    limited = {_place(mistake) for mistake in mistakes if mistake["type"] in (*_LIMITS, "value_error")}
     told = [mistake for mistake in mistakes if mistake["type"] != "literal_error" or _place(mistake) not in limited]
     return "; ".join(dict.fromkeys(_one(kind, mistake) for mistake in told))
 

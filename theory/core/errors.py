@@ -9,7 +9,13 @@ _MANY_DIGITS = 30
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used: an argument, an experiment, a file; told on one line of 300 letters at most."""
+    """Something the user gave cannot be used: an argument, an experiment, a file: one sentence on one line.
+
+    Parameters
+    ----------
+    message : str
+        What was given, what is allowed, what to do; beyond 300 letters its middle is left out.
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(one_line(message))

@@ -355,12 +355,12 @@ def experiment_text(name: str | Path) -> str:
     """The TOML text of the built-in experiment called `name`, or of the file at that path."""
     folder = resources.files("curriculode.theory") / "experiments"
     names = builtin_experiments()
-    if str(name) in names:
-        return (folder / f"{name}.toml").read_text(encoding="utf-8")
     if not isinstance(name, (str, Path)):
         raise InputError(
             f"experiment {shown(name)} is not allowed; give the name of a built-in experiment or the path of a TOML file"
         )
+    if str(name) in names:
+        return (folder / f"{name}.toml").read_text(encoding="utf-8")
     path = Path(name)
     try:
         if path.suffix != ".toml" and not _exists(path):

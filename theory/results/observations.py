@@ -52,6 +52,7 @@ class Observations(Record):
     kind: ClassVar[str] = "observations"
     dimensions: ClassVar[dict[str, tuple[str, ...]]] = {"t": ("time",), "run": ("run",)}
     other: ClassVar[tuple[str, ...]] = ("run", "time")
+    needed: ClassVar[tuple[str, ...]] = ("t", "run")
     t: np.ndarray
     run: np.ndarray
 

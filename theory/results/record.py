@@ -65,6 +65,8 @@ class Record:
         The dimensions of each array; "block" is left out where there is one block.
     other : tuple of str
         The dimensions of an array that is not listed.
+    needed : tuple of str
+        Arrays without which it is none of its kind.
     """
 
     experiment: Experiment
@@ -81,6 +83,7 @@ class Record:
     # The dimensions of each array; those of a name that is not listed are `other`. "block" is left out where there is one block.
     dimensions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     other: ClassVar[tuple[str, ...]] = ("time",)
+    needed: ClassVar[tuple[str, ...]] = ()  # arrays without which it is none
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -96,6 +99,7 @@ class Record:
             array.flags.writeable = False
             arrays[name] = array
         object.__setattr__(self, "arrays", MappingProxyType(arrays))
+        self._check_shapes()
 
     def _check(self) -> None:
         """Raise `InputError` for fields that are of another kind than they should be."""
@@ -114,6 +118,22 @@ class Record:
             seed_of_all("seed", self.seed)
         if self.dimension is not None:
             dimension_of_inputs("dimension", self.dimension)
+
+    def _check_shapes(self) -> None:
+        """Raise `InputError` unless the arrays that such a record needs are there and have the same runs, times and units."""
+        for name in self.needed:
+            if name not in self.arrays:
+                raise InputError(f"{type(self).__name__} needs the array {name!r}; given: {', '.join(self.arrays) or 'none'}")
+        sizes: dict[str, int] = {}
+        for name in self.dimensions:
+            if name not in self.arrays:
+                continue
+            value, names = self.arrays[name], self.dims(name)
+            if value.ndim != len(names) or value.dtype.kind not in "iuf":
+                raise InputError(f"the array {name!r} of shape {value.shape} is not allowed; it must hold numbers over {names}")
+            for each, size in zip(names, value.shape, strict=True):
+                if sizes.setdefault(each, size) != size:
+                    raise InputError(f"the array {name!r} has {size} along {each}, and another one {sizes[each]}; give the same")
 
     def __getattr__(self, name: str) -> np.ndarray:
         arrays = self.__dict__.get("arrays", {})
@@ -246,9 +266,15 @@ class Record:
             If it exists and `overwrite` is not set, or cannot be written.
         """
         target = Path(path)
-        if target.exists() and not overwrite:
+        try:
+            exists = target.exists()
+        except OSError as error:  # a name that is too long for any file
+            raise InputError(f"the record {target} cannot be written: {error.strerror or error}") from None
+        if exists and not overwrite:
             raise InputError(f"{target} exists; give another name, or overwrite=True")
         header = json.dumps(self._header())
+        if target.name in ("", ".."):
+            raise InputError(f"path = {target} is no name of a file; give one, such as 'run.npz'")
         beside = target.with_name(f".{os.getpid()}-{target.name}")
         try:
             with beside.open("wb") as file:

@@ -55,6 +55,7 @@ class StateRecord(Record):
 
     kind: ClassVar[str] = "states"
     lead: ClassVar[tuple[str, ...]] = ("time",)
+    needed: ClassVar[tuple[str, ...]] = ("t", "Q", "M", "v")
     t: np.ndarray
     Q: np.ndarray
     M: np.ndarray
@@ -374,7 +375,15 @@ class Ensemble(StateRecord):
         "start_v": ("run", "unit"),
         "distance": ("run", "time"),
     }
+    needed: ClassVar[tuple[str, ...]] = ("t", "Q", "M", "v", "run")
     run: np.ndarray
+
+    def _check_shapes(self) -> None:
+        super()._check_shapes()
+        if "distance" not in self.arrays and not {"start_Q", "start_M", "start_v"} <= set(self.arrays):
+            raise InputError(
+                "Ensemble needs the starts of its runs, start_Q, start_M and start_v (or, of batch learning, distance)"
+            )
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
         # A net for each run, none of them one of the theory's: their error is part of the scatter between runs.

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.blas import one_blas_thread
+from curriculode.theory.core.checks import function
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
@@ -32,7 +33,7 @@ _MOST_UNASKED = 2**16  # points; a larger net must be asked for
 _PARALLEL_WIDTH = 32  # from here on an integration is long enough, and all compiled, to be run beside others
 
 
-@checked
+@checked(progress=function)
 def integrate(
     experiment: Experiment,
     start: OrderParameters,

@@ -45,7 +45,7 @@ class Level(Description):
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z][\w-]*$")]
     share: Annotated[float, Field(ge=0, le=1)] | None = None
 
-    def __init__(self, name: str, **settings: Any) -> None:
+    def __init__(self, /, name: str, **settings: Any) -> None:
         super().__init__(name=name, **settings)
         if type(self) is Level and self.settings:
             self._check_known()

@@ -208,7 +208,7 @@ for _built_in in (
     ACTIVATIONS.add(_built_in.name, _built_in)
 
 
-@checked(g=inside, derivative=inside, second_derivative=inside, kinks=inside, name=inside)
+@checked(g=inside, derivative=inside, second_derivative=inside, kinks=inside, name=inside, odd=inside)
 def register_activation(
     name: str,
     g: Callable[[float], float],
@@ -261,6 +261,8 @@ def register_activation(
     pairs = checked_kinks(name, kinks)
     if pairs and second_derivative is None:
         raise InputError(f"activation {shown(name)} has kinks; give second_derivative, that of g between them")
+    if not isinstance(odd, bool):
+        raise InputError(f"activation {name!r}: odd = {shown(odd)} is not allowed; it must be True or False")
     code = compile_unit(name, g, derivative, second_derivative)
 
     def curved(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
