@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import curriculode as cu
+from tests import registrations
 from tests.fuzz.outcomes import fuzzed, outcome
 
 # Sweeps, figures and what they draw have tests of their own.
@@ -149,7 +150,7 @@ def attempts() -> dict[str, Callable]:
     found: dict[str, Callable] = {}
     for name in cu.__all__:
         value = None if name in ELSEWHERE else getattr(cu, name)
-        if callable(value) and not name.startswith("register_"):
+        if callable(value) and not name.startswith("register_"):  # these are tried below
             found[name] = value
     for instance in INSTANCES:
         for base in type(instance).__mro__:
@@ -192,3 +193,36 @@ def test_any_argument_of_anything_public(tmp_path_factory: pytest.TempPathFactor
         drawn["path"] = tmp_path_factory.mktemp("saved") / path if path == "x.npz" else str(path) if path is None else path
     kind, result = outcome("arguments", lambda: call(**drawn))
     assert kind == "refused" or finite(result)
+
+
+def tanh_slope(x: float) -> float:
+    return 1.0 - math.tanh(x) ** 2
+
+
+REGISTERED: dict[str, list[Any]] = {
+    "name": ["mine", "my-unit", "erf", "generalization_error", *BAD],
+    "g": [math.tanh, *BAD],
+    "derivative": [tanh_slope, *BAD],
+    "second_derivative": [None, *BAD],
+    "kinks": [None, {}, {0.0: 1.0}, *BAD],
+    "function": [None, lambda state: 1.0, *BAD],
+    "tasks": [None, "xor-mixture", *BAD],
+    "tested": [True, *BAD],
+    "odd": [False, *BAD],
+    "label": ["", *BAD],
+    "formula": ["", *BAD],
+    "task": [cu.XorMixture, cu.Task, type("Mine", (cu.XorMixture,), {}), *BAD],
+}
+
+
+@fuzzed(150)
+@given(st.data())
+def test_whatever_is_registered(data: st.DataObject) -> None:
+    call = data.draw(st.sampled_from([cu.register_activation, cu.register_observable, cu.register_task]))
+    given = {}
+    for argument, needed in parameters(call).items():
+        if needed or data.draw(st.booleans()):
+            pool = REGISTERED[argument]
+            given[argument] = data.draw(st.just(pool[0]) | st.sampled_from(pool), argument)
+    with registrations.kept():
+        outcome("register", lambda: call(**given))

@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from curriculode.theory.core.arguments import MOST_RUNS, checked, inside
 from curriculode.theory.core.checks import MOST, plain, whole_number
@@ -67,6 +67,12 @@ class Study(Description):
     over: dict[str, Any] = Field(default_factory=dict)
     numerics: Numerics = Numerics()
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("commands")
+    @classmethod
+    def _without_empty(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """A section without settings says nothing, and is not written."""
+        return {name: settings for name, settings in value.items() if settings}
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
@@ -148,8 +154,7 @@ class Study(Description):
             name: getattr(self, name) for name in ("dimension", "runs", "starts", "seed", "over") if getattr(self, name) != {}
         }
         numerics = self.numerics.to_dict()
-        commands = {name: section for name, section in self.commands.items() if section}
-        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **commands}
+        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **self.commands}
         return tomli_w.dumps({**self.experiment.to_dict(), **sections})
 
     def set(self, **settings: Any) -> "Study":
