@@ -16,10 +16,10 @@ from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.sims.runs.simulate import simulate_setting
 from curriculode.sims.spaces.draws import record_steps
 from curriculode.theory.averages.quasi_monte_carlo import check_points
+from curriculode.theory.core.arguments import MOST_RUNS, checked, inside, whole
 from curriculode.theory.core.blas import one_blas_thread
-from curriculode.theory.core.checks import checked_seed, whole_number
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study, cells
@@ -39,6 +39,7 @@ _STARTS_CHANGED = 3  # most starts whose sensitivity is computed
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
 
+@checked(over=inside, runs=whole(2, MOST_RUNS))
 def compare(
     experiment: Experiment,
     *,
@@ -121,12 +122,10 @@ def compare(
     settings = settings.set(
         times=_TIMES if settings.times is None else None, points=_POINTS if settings.points is None else None, estimate_error=False
     )
-    runs, starts = whole_number("runs", runs, 2), whole_number("starts", starts)
     if starts > runs:
         raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
-    checked_seed(seed)
     jobs = []
-    for labels, cell in cells(checked_experiment(experiment), over):  # every mistake comes before the first minute of work
+    for labels, cell in cells(experiment, over):  # every mistake comes before the first minute of work
         if isinstance(cell.training, BatchSlices):
             state_evolution(cell)
             D = int(Blocks.of(cell.task).sizes(dimension, 1).sum())

@@ -11,9 +11,10 @@ from curriculode.sims.spaces.draws import stage_counts
 from curriculode.sims.spaces.minimizers import MINIMIZERS
 from curriculode.theory.batch.optimal import best_strengths
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.core.checks import checked_seed, number_within, whole_number
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import number_within
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import child_seed
 from curriculode.theory.results.states import Ensemble
@@ -22,6 +23,7 @@ from curriculode.theory.tasks.blocks import Blocks
 _LARGEST = 4e9  # bytes of the examples of a slice
 
 
+@checked
 def minimize(
     experiment: Experiment,
     *,
@@ -85,11 +87,9 @@ def minimize(
     >>> minimize(load("batch-perceptron"), dimension=100, runs=4).Q.shape
     (4, 2, 2, 1, 1)
     """
-    slices = Slices.of(checked_experiment(experiment))
-    runs, first = whole_number("runs", runs), whole_number("first", first, 0)
+    slices = Slices.of(experiment)
     settings = numerics_with(numerics, workers=workers)
     workers = worker_count(settings.workers)
-    checked_seed(seed)
     tolerance = number_within("tolerance", tolerance, 1e-300, 1.0000001e-2, "it lies above 0 and up to 1e-2, such as 1e-5")
     sizes = Blocks.of(experiment.task).sizes(dimension, 1)
     dimension = int(sizes.sum())

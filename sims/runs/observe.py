@@ -1,16 +1,18 @@
 """Large ensembles: chosen observables of thousands of runs, without keeping a single trajectory."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.sims.runs.simulate import simulate_setting
-from curriculode.theory.core.checks import checked_seed, whole_number
+from curriculode.theory.core.arguments import MOST_RUNS, checked, whole
+from curriculode.theory.core.checks import plain
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import Setting
@@ -21,6 +23,22 @@ from curriculode.theory.results.states import entry_names
 _BATCH = 512  # runs simulated before their observables are taken and their order parameters dropped
 
 
+def _one_start(name: str, value: Any) -> OrderParameters:
+    if not isinstance(value, OrderParameters):
+        raise InputError("start must be one state, OrderParameters, for all runs; leave it out and each run has its own")
+    return value
+
+
+def _names(name: str, value: Any) -> list[str]:
+    listed = [value] if isinstance(value, str) else plain(value)
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise InputError(f"{name} = {shown(value)} is not allowed; give a name such as 'covered_clusters', or a list of names")
+    if not listed:
+        raise InputError("observables is empty; name at least one, such as 'covered_clusters' or 'Q[0,0]'")
+    return list(dict.fromkeys(listed))
+
+
+@checked(observables=_names, start=_one_start, runs=whole(2, MOST_RUNS))
 def observe(
     experiment: Experiment,
     observables: Sequence[str] | str | None = None,
@@ -88,20 +106,13 @@ def observe(
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
     settings = settings if settings.times is not None else settings.set(times=2)
-    runs = whole_number("runs", runs, 2)
-    checked_seed(seed)
-    setting = Setting.of(checked_experiment(experiment))
-    scalars = observable_names(experiment.task)
-    names = list(dict.fromkeys([observables] if isinstance(observables, str) else scalars if observables is None else observables))
-    if not names:
-        raise InputError("observables is empty; name at least one, such as 'covered_clusters' or 'Q[0,0]'")
+    setting = Setting.of(experiment)
+    names = observable_names(experiment.task) if observables is None else list(observables)
     blocks, K, P = setting.shape
     known = [*scalar_names(experiment.task), *entry_names(blocks, K, P)]
     for name in names:
         if name not in known:
             raise InputError(unknown("observable", name, known))
-    if start is not None and not isinstance(start, OrderParameters):
-        raise InputError("start must be one state, OrderParameters, for all runs; leave it out and each run has its own")
     kept: dict[str, list[np.ndarray]] = {name: [] for name in ["run", *names]}
     interrupted, diverged = False, 0
     t = np.empty(0)

@@ -16,9 +16,9 @@ from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.averages.quasi_monte_carlo import check_points
-from curriculode.theory.core.checks import checked_seed, whole_number
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
 from curriculode.theory.dynamics.setting import Setting
@@ -35,6 +35,16 @@ _RESPONSE = 0.2  # seconds between looks at the interrupt
 _TIMES = 101
 
 
+def _start(name: str, value: Any) -> Any:
+    """One start, or a list of them."""
+    if isinstance(value, OrderParameters):
+        return value
+    if not isinstance(value, Sequence) or not all(isinstance(state, OrderParameters) for state in value):
+        raise InputError(f"{name} = {shown(value)} is not allowed; give OrderParameters, or a list of them, one for each run")
+    return list(value)
+
+
+@checked(start=_start)
 def simulate(
     experiment: Experiment,
     *,
@@ -103,9 +113,7 @@ def simulate(
     (4, 3, 4)
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
-    runs, first = whole_number("runs", runs), whole_number("first", first, 0)
-    checked_seed(seed)
-    setting = Setting.of(checked_experiment(experiment))
+    setting = Setting.of(experiment)
     return simulate_setting(experiment, setting, dimension, range(first, first + runs), seed, start, settings, progress)
 
 
@@ -200,11 +208,7 @@ def _starts(
 ) -> list[OrderParameters]:
     if start is None:
         return [experiment.initial(dimension, seed, i) for i in members]
-    starts = (
-        [start] * len(members) if isinstance(start, OrderParameters) else list(start) if isinstance(start, Sequence) else [start]
-    )
-    if not all(isinstance(state, OrderParameters) for state in starts):
-        raise InputError(f"start = {start!r} is not allowed; give OrderParameters, or a list of them, one for each run")
+    starts = [start] * len(members) if isinstance(start, OrderParameters) else list(start)
     if len(starts) != len(members):
         raise InputError(f"{len(starts)} starts were given for {len(members)} runs; give one start for all, or one for each run")
     for state in {id(s): s for s in starts}.values():

@@ -76,6 +76,84 @@ def test_the_watcher_sees_time_go_on_and_may_end_it() -> None:
         assert seen == sorted(seen)
 
 
+class Turning(Dynamics):
+    """A turn of angular velocity w, which no method can take steps much longer than 1/w through."""
+
+    names = ("x", "y")
+
+    def __init__(self, w: float) -> None:
+        self.w = w
+
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
+        self.evaluations += 1
+        return np.array([self.w * y[1], -self.w * y[0]])
+
+
+class Nowhere(Decay):
+    """A rate that is not finite from the start."""
+
+    def rate(self, t: float, y: np.ndarray) -> np.ndarray:
+        return super().rate(t, y) * np.nan
+
+
+class Watch:
+    """A clock on which every look takes `pace` seconds."""
+
+    def __init__(self, pace: float) -> None:
+        self.now, self.pace = 0.0, pace
+
+    def __call__(self) -> float:
+        self.now += self.pace
+        return self.now
+
+
+@pytest.mark.parametrize("method", ["LSODA", "DOP853", "RK45", "Radau"])
+def test_too_many_steps_are_foreseen(method: str) -> None:
+    """Ten seconds on, a turn that would take millions of steps is given up after hundreds, also within compiled loops."""
+    dynamics = Turning(1e6)
+    times = np.linspace(0, 100, 3)
+    watched = Solver(method, 1e-3, 1e-5, 1e8, clock=Watch(5.0))
+    solution = watched.solve([Stretch(0.0, 100.0, dynamics)], np.array([1.0, 0.0]), times)
+    assert solution.failure is not None
+    assert solution.failure.startswith("stopped at t = ")
+    assert "the end would take more than 1000000" in solution.failure
+    assert "use method = " in solution.failure
+    assert len(solution.failure) <= 300
+    assert 300 <= solution.steps < 5000
+    assert len(solution.states) == 1
+
+
+def test_too_many_steps_are_foreseen_between_many_output_times() -> None:
+    """ODEPACK's own loop never comes back by itself here: each output time is few steps from the last."""
+    stretch = [Stretch(0.0, 1.0, Turning(1e5))]
+    watched = solver("LSODA", clock=Watch(5.0), most_steps=20_000)
+    solution = watched.solve(stretch, np.array([1.0, 0.0]), np.linspace(0, 1, 20_000))
+    assert solution.failure is not None
+    assert "the end would take more than 20000" in solution.failure
+    assert solution.evaluations < 20_000
+
+
+@pytest.mark.parametrize("method", ["LSODA", "DOP853", "RK45"])
+def test_seconds_alone_end_nothing(method: str) -> None:
+    """On a clock a million times slower the same thousands of steps are made, to the same bits."""
+    stages = [Stretch(0.0, 0.5, Turning(200.0)), Stretch(0.5, 1.0, Turning(400.0))]
+    times = np.linspace(0, 1, 7)
+    quick, slow = (solver(method, clock=Watch(pace)).solve(stages, np.array([1.0, 0.0]), times) for pace in (0.0, 1e6))
+    assert slow.failure is None
+    assert slow.steps == quick.steps > 300
+    assert np.array_equal(slow.states, quick.states)
+
+
+@pytest.mark.parametrize("method", ["LSODA", "DOP853", "RK45", "RK23", "Radau", "BDF"])
+def test_a_rate_that_is_not_finite_ends_the_run(method: str) -> None:
+    solution = solver(method).solve([Stretch(0.0, 1.0, Nowhere((1.0, 1.0)))], np.ones(2), np.linspace(0, 1, 3))
+    assert solution.failure is not None
+    assert solution.failure.startswith("diverged at t = ")
+    assert "fast" in solution.failure
+    assert "nan" in solution.failure
+    assert len(solution.states) == 1
+
+
 def test_jacobian_by_differences() -> None:
     assert Decay((1.0, 2.0)).jacobian(0.0, np.array([3.0, -4.0])) == pytest.approx(np.diag([-1.0, -2.0]), abs=1e-8)
     with pytest.raises(NotImplementedError):

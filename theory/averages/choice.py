@@ -20,7 +20,7 @@ from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.pair_closed_form import PairClosedForm, pairs_exist
 from curriculode.theory.averages.quasi_monte_carlo import QuasiMonteCarlo
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.units.activations import Activation
 
 ClosedForm = PairClosedForm | ErfClosedForm
@@ -105,7 +105,7 @@ def choose(
     Raises `InputError` for an unknown way, and for a closed form that does not exist.
     """
     if way not in WAYS:
-        raise InputError(f"averages {way!r} is unknown; allowed: {', '.join(WAYS)}")
+        raise InputError(f"averages {shown(way)} is unknown; allowed: {', '.join(WAYS)}")
     laws = [law] if isinstance(law, FieldLaw) else list(law)
     law = laws[-1]
     net = partial(QuasiMonteCarlo, activation, loss, width, law.references, points, scrambling)

@@ -16,7 +16,7 @@ import numpy as np
 
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.core.compiled import inner, kernel
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.linear_algebra import factor_semidefinite, fill, matrix_product, outer_product
 from curriculode.theory.tasks.example_law import teacher_labels
 from curriculode.theory.units.activations import RELU, Activation, evaluate, evaluate_curved
@@ -31,7 +31,7 @@ _nets_lock = threading.Lock()
 def check_points(points: int, fields: int) -> None:
     """Raise `InputError` unless a net of `points` can average over that many `fields`."""
     if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 2 or points & (points - 1):
-        raise InputError(f"points = {points!r} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+        raise InputError(f"points = {shown(points)} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
     if points > 2**22:
         raise InputError(f"points = {points} is not allowed; at most 2^22 = {2**22}")
     if points < least_points(fields):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 
 T = TypeVar("T")
 GROUP = "curriculode"
@@ -35,10 +35,10 @@ class Registry(Generic[T]):
         The same module may register a name again (a notebook cell run twice); any other gets an `InputError`.
         """
         if not isinstance(name, str) or not name or name != name.strip():
-            raise InputError(f"{self.what} {name!r} cannot be registered; give a name, such as 'my-{self.what.split()[-1]}'")
+            raise InputError(f"{self.what} {shown(name)} cannot be registered; give a name, such as 'my-{self.what.split()[-1]}'")
         before = self._things.get(name)
         if before is not None and (not module or getattr(before, "module", getattr(before, "__module__", "")) != module):
-            raise InputError(f"{self.what} {name!r} exists already; register yours under another name")
+            raise InputError(f"{self.what} {shown(name)} exists already; register yours under another name")
         self._things[name] = thing
         if module and self._computes and not module.startswith("curriculode."):
             _outside[module] = None

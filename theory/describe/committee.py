@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from curriculode.theory.core.description import Description
+from curriculode.theory.core.description import LARGEST, NOT_TINY, Description
 from curriculode.theory.units.activations import Activation, activation
 
 
@@ -27,9 +27,9 @@ class Committee(Description):
     readout : {"trained", "fixed"}, default "trained"
         Trained by SGD, or fixed at its initial value.
     weight_scale : float, default 1.0
-        Standard deviation of the components of the initial w_k, > 0.
+        Standard deviation of the components of the initial w_k, > 0 (1e-15 to 1e6).
     readout_scale : float or {"1/sqrt(K)", "1/K"}, default 1.0
-        Scale of the initial v_k: a number > 0, or one that follows the width.
+        Scale of the initial v_k: a number > 0 (1e-15 to 1e6), or one that follows the width.
     readout_start : {"gaussian", "equal"}, default "gaussian"
         v_k ~ N(0, readout_scale^2), or v_k = readout_scale (the soft committee).
 
@@ -42,8 +42,8 @@ class Committee(Description):
     width: Annotated[int, Field(ge=1, le=10_000)]
     activation: ActivationName = "erf"
     readout: Literal["trained", "fixed"] = "trained"
-    weight_scale: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    readout_scale: Annotated[float, Field(gt=0)] | Literal["1/sqrt(K)", "1/K"] = 1.0
+    weight_scale: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] = 1.0
+    readout_scale: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] | Literal["1/sqrt(K)", "1/K"] = 1.0
     readout_start: Literal["gaussian", "equal"] = "gaussian"
 
     @property

@@ -32,9 +32,10 @@ from typing import Any
 import numpy as np
 from pydantic import SerializeAsAny, model_validator
 
-from curriculode.theory.core.checks import plain, whole_number
+from curriculode.theory.core.arguments import CHECKS, checked, inside
+from curriculode.theory.core.checks import plain
 from curriculode.theory.core.description import Description, unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.committee import Committee
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed, random_start
 from curriculode.theory.describe.protocol import Protocol
@@ -97,6 +98,7 @@ class Experiment(Description):
         self.training.check(self.task, self.student, self.protocol)
         return self
 
+    @checked
     def initial(self, dimension: int, seed: int | np.random.SeedSequence = 0, number: int = 0) -> OrderParameters:
         """Draw random initial order parameters of a student in `dimension` inputs, exactly as distributed there.
 
@@ -120,10 +122,9 @@ class Experiment(Description):
         >>> load("xor-curriculum").initial(dimension=1000, seed=1).Q.shape
         (4, 4)
         """
-        return random_start(
-            self.student, Blocks.of(self.task), dimension=dimension, seed=child_seed(seed, 1, whole_number("number", number, 0))
-        )
+        return random_start(self.student, Blocks.of(self.task), dimension=dimension, seed=child_seed(seed, 1, number))
 
+    @checked(changes=inside)
     def replace(self, changes: Mapping[str, Any]) -> "Experiment":
         """Return the same experiment with other values at dotted names.
 
@@ -145,7 +146,9 @@ class Experiment(Description):
             For a name that is not known, or a value that is not allowed.
         """
         if not isinstance(changes, Mapping) or not all(isinstance(name, str) for name in changes):
-            raise InputError(f"changes {changes!r} are not allowed; give a mapping of dotted names, such as {{'student.width': 8}}")
+            raise InputError(
+                f"changes {shown(changes)} are not allowed; give a mapping of dotted names, such as {{'student.width': 8}}"
+            )
         tables = self.to_dict()
         for name, value in changes.items():
             *path, last = name.split(".")
@@ -153,12 +156,12 @@ class Experiment(Description):
             for part in path:
                 if part not in table or not isinstance(table[part], dict):
                     raise InputError(
-                        unknown(f"parameter {name!r}: section", part, [k for k in table if isinstance(table[k], dict)])
+                        unknown(f"parameter {shown(name)}: section", part, [k for k in table if isinstance(table[k], dict)])
                     )
                 table = table[part]
             if not path or not last:
                 raise InputError(
-                    f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
+                    f"parameter {shown(name)} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
                 )
             if value is None:
                 self.get(name)  # raises for a name that is not known
@@ -167,6 +170,7 @@ class Experiment(Description):
                 table[last] = plain(value)
         return type(self)._built(tables, self)
 
+    @checked(name=inside)
     def get(self, name: str) -> Any:
         """Return the value at a dotted name.
 
@@ -186,12 +190,14 @@ class Experiment(Description):
             For a name that is not known.
         """
         if not isinstance(name, str):
-            raise InputError(f"parameter {name!r} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'")
+            raise InputError(
+                f"parameter {shown(name)} is not a dotted name; write for instance 'student.width' or 'levels.hard.noise'"
+            )
         value: Any = self._tables(exclude_none=False)
         for part in name.split("."):
             if not isinstance(value, dict) or part not in value:
                 allowed = list(value) if isinstance(value, dict) else []
-                raise InputError(unknown(f"parameter {name!r}: name", part, allowed))
+                raise InputError(unknown(f"parameter {shown(name)}: name", part, allowed))
             value = value[part]
         return value
 
@@ -226,6 +232,7 @@ class Experiment(Description):
         return tomli_w.dumps(self.to_dict())
 
     @classmethod
+    @checked(tables=inside)
     def from_dict(cls, tables: Mapping[str, Any]) -> "Experiment":
         """Build an experiment from the tables of its TOML file.
 
@@ -250,15 +257,15 @@ class Experiment(Description):
     def _built(cls, tables: Mapping[str, Any], like: "Experiment | None" = None) -> "Experiment":
         """The experiment of these tables; parts whose kind is that of `like` are of its classes."""
         if not isinstance(tables, Mapping):
-            raise InputError(f"{tables!r} is no experiment; give the tables of its TOML file")
+            raise InputError(f"{shown(tables)} is no experiment; give the tables of its TOML file")
         for name in tables:
             if name not in SECTIONS:
                 raise InputError(unknown("section", name, SECTIONS))
         for name in SECTIONS:
             if name not in tables:
                 raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
-            if not isinstance(tables[name], dict):
-                raise InputError(f"{name} = {tables[name]!r} is not allowed; it must be a section [{name}] of settings")
+            if not isinstance(tables[name], Mapping):
+                raise InputError(f"{name} = {shown(tables[name])} is not allowed; it must be a section [{name}] of settings")
         if "levels" in tables["protocol"]:
             raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
         kind = tables["task"].get("kind", "xor-mixture")
@@ -267,15 +274,17 @@ class Experiment(Description):
         training_type = type(like.training) if like is not None and like.training.kind == way else TRAININGS[way]
         levels = []
         for name, settings in tables["levels"].items():
-            if not isinstance(settings, dict):
+            if not isinstance(settings, Mapping) or not isinstance(name, str):
                 raise InputError(
-                    f"levels.{name} = {settings!r} is not allowed; write a section [levels.{name}] with share, noise, ..."
+                    f"levels.{name} = {shown(settings)} is not allowed; write a section [levels.{name}] with share, noise, ..."
                 )
             try:
                 own = task_type.level_type if set(settings) <= set(task_type.level_type.model_fields) else Level
                 levels.append(own(name, **_keywords(settings, f"levels.{name}")).of(task_type, kind))
             except InputError as error:
-                raise InputError(f"level {name!r}: {error}" if f"level {name!r}" not in str(error) else str(error)) from None
+                raise InputError(
+                    f"level {shown(name)}: {error}" if f"level {shown(name)}" not in str(error) else str(error)
+                ) from None
         return cls(
             task=task_type(**_keywords(tables["task"], "task")),
             student=(Committee if like is None else type(like.student))(**_keywords(tables["student"], "student")),
@@ -286,6 +295,7 @@ class Experiment(Description):
         )
 
     @classmethod
+    @checked
     def from_toml(cls, text: str) -> "Experiment":
         """Build an experiment from the text of a TOML file.
 
@@ -307,20 +317,25 @@ class Experiment(Description):
         return cls.from_dict(parse_toml(text, "the experiment"))
 
 
+CHECKS["experiment"] = lambda name, value: checked_experiment(value)
+
+
 def checked_experiment(experiment: Any) -> Experiment:
     """The experiment that is given, or `InputError` for anything else."""
     if not isinstance(experiment, Experiment):
         raise InputError(
-            f"experiment = {experiment!r} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
+            f"experiment = {shown(experiment)} is not allowed; give a curriculode.Experiment, such as load('xor-curriculum')"
         )
     return experiment
 
 
 def _keywords(table: Mapping[str, Any], section: str) -> dict[str, Any]:
     """The settings of a section; `self` and `levels.NAME.name` would collide with Python's own arguments."""
-    for key in ("self", "name"):
-        if key in table:
-            raise InputError(f"{section}: setting {key!r} is unknown; see `curriculode experiments xor-curriculum` for an example")
+    for key in table:
+        if not isinstance(key, str) or key in ("self", "name"):
+            raise InputError(
+                f"{section}: setting {shown(key)} is unknown; see `curriculode experiments xor-curriculum` for an example"
+            )
     return dict(table)
 
 
@@ -328,21 +343,27 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
     """The tables of a TOML text, or an `InputError` that names `source` and the line."""
     try:
         return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{source} is nested too deeply; lists and tables in it may have a few levels") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{source} is not valid TOML: {error}") from None
+    except ValueError:  # what is thousands of digits long Python does not read
+        raise InputError(f"{source} has a number of thousands of digits; no setting needs one") from None
 
 
 def experiment_text(name: str | Path) -> str:
     """The TOML text of the built-in experiment called `name`, or of the file at that path."""
     folder = resources.files("curriculode.theory") / "experiments"
     names = builtin_experiments()
+    if not isinstance(name, (str, Path)):
+        raise InputError(
+            f"experiment {shown(name)} is not allowed; give the name of a built-in experiment or the path of a TOML file"
+        )
     if str(name) in names:
         return (folder / f"{name}.toml").read_text(encoding="utf-8")
-    if not isinstance(name, (str, Path)):
-        raise InputError(f"experiment {name!r} is not allowed; give the name of a built-in experiment or the path of a TOML file")
     path = Path(name)
     try:
-        if path.suffix != ".toml" and not path.exists():
+        if path.suffix != ".toml" and not _exists(path):
             raise InputError(unknown("experiment", str(name), names) + "; or give the path of a TOML file")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -353,12 +374,20 @@ def experiment_text(name: str | Path) -> str:
         raise InputError(f"the experiment file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for any file
+        return False
+
+
 def builtin_experiments() -> list[str]:
     """Names of the built-in experiments."""
     folder = resources.files("curriculode.theory") / "experiments"
     return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
 
 
+@checked(name=inside)
 def load(name: str | Path) -> Experiment:
     """Load the built-in experiment called `name`, or the one in the TOML file at that path.
 

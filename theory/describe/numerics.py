@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BeforeValidator
 
-from curriculode.theory.core.checks import number_within, plain, whole_number
+from curriculode.theory.core.arguments import CHECKS, checked, inside
+from curriculode.theory.core.checks import number_within, numbers, plain, whole_number
 from curriculode.theory.core.description import Description, unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 
 METHODS = ("auto", "DOP853", "RK45", "RK23", "LSODA", "Radau", "BDF")
 AVERAGES = ("auto", "closed form", "quasi-Monte Carlo")
 SPACINGS = ("linear", "logarithmic")
 SPACES = ("overlap", "weight", "diffusion")
 _MOST_TIMES = 10**7
+_MOST_WORKERS = 100_000
 
 
 def _one_of(what: str, allowed: tuple[str, ...]) -> Any:
@@ -43,9 +45,9 @@ def check_net(points: Any) -> int:
     number = plain(points)
     number = int(number) if isinstance(number, float) and number.is_integer() else number
     if isinstance(number, bool) or not isinstance(number, int) or number < 2 or number & (number - 1):
-        raise InputError(f"points = {points!r} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
+        raise InputError(f"points = {shown(points)} is not allowed; a Sobol net needs a power of two, such as 256, 1024 or 4096")
     if number > 2**22:
-        raise InputError(f"points = {number} is not allowed; at most 2^22 = {2**22}")
+        raise InputError(f"points = {shown(number)} is not allowed; at most 2^22 = {2**22}")
     return number
 
 
@@ -56,16 +58,14 @@ def check_times(times: Any) -> int | tuple[float, ...]:
         given = int(given)
     if isinstance(given, int) and not isinstance(given, bool):
         if given > _MOST_TIMES:
-            raise InputError(f"times = {given} is not allowed; at most ten million output times")
+            raise InputError(f"times = {shown(given)} is not allowed; at most ten million output times")
         if given < 2:
             raise InputError(f"times = {given} is not allowed; at least 2 output times (start and end)")
         return given
     try:
-        if isinstance(given, (str, bool)):
-            raise TypeError
-        t = np.array(given, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"times = {times!r} is not allowed; give a number of times or a list of increasing times") from None
+        t = numbers("times", given, finite=False)
+    except InputError:
+        raise InputError(f"times = {shown(times)} is not allowed; give a number of times or a list of increasing times") from None
     if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all() or (np.diff(t) <= 0).any():
         raise InputError("times must be increasing finite numbers")
     return tuple(t.tolist())
@@ -121,13 +121,13 @@ class Numerics(Description):
         ),
     ] = 1e-3
     points: Annotated[int | None, _optional(check_net)] = None
-    scrambling: Annotated[int, BeforeValidator(lambda value: whole_number("scrambling", value, 0))] = 0
+    scrambling: Annotated[int, BeforeValidator(lambda value: whole_number("scrambling", value, 0, 2**62))] = 0
     estimate_error: bool = True
     noise_terms: bool = True
     times: Annotated[int | tuple[float, ...] | None, _optional(check_times)] = None
     spacing: _one_of("spacing", SPACINGS) = "linear"  # type: ignore[valid-type]
     space: _one_of("space", SPACES) = "overlap"  # type: ignore[valid-type]
-    workers: Annotated[int | None, _optional(lambda value: whole_number("workers", value))] = None
+    workers: Annotated[int | None, _optional(lambda value: whole_number("workers", value, 1, _MOST_WORKERS))] = None
 
     def set(self, **settings: Any) -> "Numerics":
         """Return these numerics with those settings changed that are not None.
@@ -157,6 +157,7 @@ class Numerics(Description):
             name: value for name, field in type(self).model_fields.items() if (value := plain(getattr(self, name))) != field.default
         }
 
+    @checked
     def output_times(self, duration: float, default: int) -> np.ndarray:
         """Return the output times from 0 to `duration`.
 
@@ -197,11 +198,21 @@ class Numerics(Description):
         return np.minimum(t, duration)
 
 
+def checked_numerics(name: str, value: Any) -> Numerics:
+    """`value` where it is numerics."""
+    if not isinstance(value, Numerics):
+        raise InputError(f"{name} = {shown(value)} is not allowed; give a curriculode.Numerics, such as Numerics(rtol=1e-8)")
+    return value
+
+
+# The single settings of the numerics are checked as they become part of one.
+CHECKS.update({**dict.fromkeys(Numerics.model_fields, inside), "numerics": checked_numerics})
+
+
 def numerics_with(numerics: Numerics | None, **shortcuts: Any) -> Numerics:
     """The numerics of a call: those given, or the default ones, with the keywords that are not None in their place."""
-    if numerics is not None and not isinstance(numerics, Numerics):
-        raise InputError(f"numerics = {numerics!r} is not allowed; give a curriculode.Numerics, such as Numerics(rtol=1e-8)")
-    return (numerics or Numerics()).set(**shortcuts)
+    given = Numerics() if numerics is None else checked_numerics("numerics", numerics)
+    return given.set(**shortcuts)
 
 
 Times = int | ArrayLike

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curriculode.theory.core.checks import checked_seed
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.arguments import CHECKS, checked, inside, instance
+from curriculode.theory.core.checks import checked_seed, numbers, plain
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.linear_algebra import gram_spectrum, semidefinite_factor
 from curriculode.theory.tasks.blocks import Blocks
 
 if TYPE_CHECKING:
     from curriculode.theory.describe.committee import Committee
+
+_LARGEST = 1e15  # of an order parameter of a start
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,10 @@ class OrderParameters:
     def __post_init__(self) -> None:
         for name in ("Q", "M", "v"):
             try:
-                if np.iscomplexobj(getattr(self, name)):
-                    raise TypeError
-                value = np.array(getattr(self, name), dtype=float)
-            except (TypeError, ValueError):
-                raise InputError(f"order parameter {name} must be an array of numbers") from None
+                value = numbers(name, getattr(self, name), finite=False)
+            except InputError as error:
+                why = "with no value missing" if "masked" in str(error) else "of numbers"
+                raise InputError(f"order parameter {name} must be an array {why}") from None
             if not np.isfinite(value).all():
                 raise InputError(f"order parameter {name} has entries that are not finite numbers")
             value.flags.writeable = False
@@ -134,11 +136,13 @@ class OrderParameters:
         InputError
             Where `order` is no permutation.
         """
-        order = np.asarray(order)
-        if sorted(order.tolist()) != list(range(self.width)):
-            raise InputError(f"order {order.tolist()} is no permutation of the {self.width} units 0 ... {self.width - 1}")
+        units = numbers("order", order)
+        if units.ndim != 1 or not np.array_equal(np.sort(units), np.arange(self.width)):
+            raise InputError(f"order {shown(plain(order))} is no permutation of the {self.width} units 0 ... {self.width - 1}")
+        order = units.astype(np.int64)
         return OrderParameters(self.Q[..., order, :][..., :, order], self.M[..., order, :], self.v[order])
 
+    @checked(T=inside)
     def check(self, width: int, T: np.ndarray) -> None:
         """Raise `InputError` unless this is a state of `width` units with references of overlap `T`.
 
@@ -152,10 +156,15 @@ class OrderParameters:
         Raises
         ------
         InputError
-            For another width, other numbers of blocks or references, and overlaps that no weights can have.
+            For another width, other numbers of blocks or references, overlaps that no weights can have, and numbers beyond 1e15.
         """
         Q, M, _ = self.blocked()
+        T = numbers("T", T)
+        if T.ndim != 3 or T.shape[1] != T.shape[2]:
+            raise InputError(f"T of shape {T.shape} is not allowed; give the overlaps of references, of shape (blocks, P, P)")
         blocks, references = T.shape[:2]
+        if max(np.abs(part).max(initial=0.0) for part in (Q, M, self.v)) > _LARGEST:
+            raise InputError(f"the start has an order parameter beyond {_LARGEST:g}; no student begins there")
         if self.width != width:
             raise InputError(f"the start has {self.width} hidden units, but the experiment's student.width is {width}")
         if Q.shape[0] != blocks or M.shape[2] != references:
@@ -169,6 +178,9 @@ class OrderParameters:
                     f"the start is not physical: in block {b} the matrix of overlaps [[T, M'], [M, Q]] has the negative "
                     f"eigenvalue {lowest:.3g}, which no weights can have"
                 )
+
+
+CHECKS["start"] = instance(OrderParameters, "give OrderParameters, such as experiment.initial(dimension=1000)")
 
 
 def random_start(student: "Committee", blocks: Blocks, *, dimension: int, seed: int | np.random.SeedSequence) -> OrderParameters:

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from curriculode.theory.core.description import Description, unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.description import LARGEST, NOT_TINY, Description, unknown
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.level import Level
 
 Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only", "stages"]
@@ -34,7 +35,7 @@ class Stage(Description):
 
     share: Annotated[float, Field(gt=0, le=1)]
     probability: dict[str, Annotated[float, Field(ge=0, le=1)]]
-    learning_rate: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Stage":
@@ -43,6 +44,10 @@ class Stage(Description):
             listed = ", ".join(f"{name} {value:g}" for name, value in self.probability.items())
             raise InputError(f"the probabilities of a stage ({listed or 'none'}) sum to {total:g}; they must sum to 1")
         return self
+
+
+def _is_table(stage: Any) -> bool:
+    return isinstance(stage, dict) and all(isinstance(key, str) and key != "self" for key in stage)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Protocol(Description):
         "curriculum" (levels in the order given, easy to hard), "anti-curriculum" (reversed), "random" (all mixed),
         "hard-only" (the last level throughout), "easy-only" (the first), or "stages": as `plan` says.
     duration : float
-        t = examples seen per input dimension, > 0.
+        t = examples seen per input dimension, > 0 (1e-15 to 1e12).
     levels : sequence of Level
         At least one, from easy to hard; shares sum to 1.
     plan : sequence of Stage, optional
@@ -88,7 +93,7 @@ class Protocol(Description):
     """
 
     order: Order = "curriculum"
-    duration: Annotated[float, Field(gt=0, le=1e12)]
+    duration: Annotated[float, Field(gt=0, le=1e12), NOT_TINY]
     levels: Annotated[tuple[SerializeAsAny[Level], ...], Field(min_length=1, strict=False)]
     plan: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
 
@@ -97,8 +102,10 @@ class Protocol(Description):
     def _stages(cls, value: Any) -> Any:
         """Stages as they stand in a file, as tables."""
         if not isinstance(value, (list, tuple)):
-            raise InputError(f"Protocol: plan = {value!r} is not allowed; give a list of stages, each with share and probability")
-        return tuple(Stage(**stage) if isinstance(stage, dict) and "self" not in stage else stage for stage in value)
+            raise InputError(
+                f"Protocol: plan = {shown(value)} is not allowed; give a list of stages, each with share and probability"
+            )
+        return tuple(Stage(**stage) if _is_table(stage) else stage for stage in value)
 
     @model_validator(mode="after")
     def _check(self) -> "Protocol":
@@ -162,6 +169,7 @@ class Protocol(Description):
         rest = 1.0 - sum(level.share for level in self.levels if level.share is not None)
         return tuple(max(rest, 0.0) if level.share is None else level.share for level in self.levels)
 
+    @checked
     def level(self, name: str | None = None) -> Level:
         """Return the level called `name`.
 

@@ -14,17 +14,19 @@ points = 512
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from curriculode.theory.core.checks import plain
+from curriculode.theory.core.arguments import MOST_RUNS, checked, inside
+from curriculode.theory.core.checks import MOST, plain, whole_number
 from curriculode.theory.core.description import Description, unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import COMMANDS, Experiment, experiment_text, parse_toml
-from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.numerics import Numerics, numerics_with
 
 _MOVED = ("times", "points")  # settings of the numerics that files of version 0.1 have in [study]
 
@@ -58,22 +60,38 @@ class Study(Description):
     """
 
     experiment: Experiment
-    dimension: Annotated[int, Field(ge=1)] = 1000
-    runs: Annotated[int, Field(ge=1)] = 32
-    starts: Annotated[int, Field(ge=1)] = 1
-    seed: Annotated[int, Field(ge=0)] = 0
+    dimension: Annotated[int, Field(ge=1, le=MOST)] = 1000
+    runs: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 32
+    starts: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**128)] = 0
     over: dict[str, Any] = Field(default_factory=dict)
     numerics: Numerics = Numerics()
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("commands")
+    @classmethod
+    def _without_empty(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """A section without settings says nothing, and is not written."""
+        return {name: settings for name, settings in value.items() if settings}
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
         for name, values in listed_values("over", self.over).items():
             for value in values:
                 self.experiment.replace({name: value})
+        for command, settings in self.commands.items():
+            if command not in COMMANDS:
+                raise InputError(unknown("Study: command", command, COMMANDS))
+            for name, value in settings.items():
+                if not _can_be_written(value):
+                    raise InputError(f"{command}.{name} = {shown(value)} is not allowed; it must be what a TOML file can hold")
+        for name, values in self.over.items():
+            if not _can_be_written(plain(values)):
+                raise InputError(f"over {shown(name)} = {shown(values)} is not allowed; give values that a TOML file can hold")
         return self
 
     @classmethod
+    @checked(name=inside)
     def load(cls, name: str | Path) -> "Study":
         """Load the study of the built-in experiment called `name`, or of the TOML file at that path.
 
@@ -90,6 +108,7 @@ class Study(Description):
         return cls.from_toml(experiment_text(name), f"experiment {name}")
 
     @classmethod
+    @checked
     def from_toml(cls, text: str, source: str = "the study") -> "Study":
         """Build the study of the text of a TOML file; what it leaves out has its default.
 
@@ -135,8 +154,7 @@ class Study(Description):
             name: getattr(self, name) for name in ("dimension", "runs", "starts", "seed", "over") if getattr(self, name) != {}
         }
         numerics = self.numerics.to_dict()
-        commands = {name: section for name, section in self.commands.items() if section}
-        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **commands}
+        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **self.commands}
         return tomli_w.dumps({**self.experiment.to_dict(), **sections})
 
     def set(self, **settings: Any) -> "Study":
@@ -163,9 +181,9 @@ class Study(Description):
                 raise InputError(unknown("setting", name, [*type(self).model_fields, *Numerics.model_fields]))
         inner = {name: given.pop(name) for name in list(given) if name in Numerics.model_fields}
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        if "runs" in given and "starts" not in given and isinstance(given["runs"], int) and given["runs"] >= 1:
-            fields["starts"] = min(self.starts, given["runs"])
-        return Study(**{**fields, **given, "numerics": given.get("numerics", self.numerics).set(**inner)})
+        if "runs" in given and "starts" not in given and whole_number("runs", given["runs"]) < self.starts:
+            fields["starts"] = given["runs"]
+        return Study(**{**fields, **given, "numerics": numerics_with(given.get("numerics", self.numerics), **inner)})
 
     def cells(self) -> list[tuple[dict[str, Any], Experiment]]:
         """Return every combination of the varied parameters with its experiment.
@@ -178,6 +196,17 @@ class Study(Description):
         return cells(self.experiment, self.over)
 
 
+def _can_be_written(value: Any) -> bool:
+    """Whether a TOML file can hold a value, and give it back."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)
+    if isinstance(value, (list, tuple)):
+        return all(_can_be_written(item) for item in value)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _can_be_written(key) and _can_be_written(item) for key, item in value.items())
+    return isinstance(value, (bool, int, float, date, datetime, time)) and abs(getattr(value, "real", 0)) < 1e300
+
+
 def cells(experiment: Experiment, over: Mapping[str, Sequence[Any]] | None) -> list[tuple[dict[str, Any], Experiment]]:
     """Every combination of the values of `over` with the experiment it gives."""
     listed = listed_values("over", over)
@@ -188,20 +217,22 @@ def cells(experiment: Experiment, over: Mapping[str, Sequence[Any]] | None) -> l
 def listed_values(what: str, given: Mapping[str, Sequence[Any]] | None, distinct: bool = True) -> dict[str, list[Any]]:
     """The lists of values of dotted parameters as plain Python values, or `InputError`; `what` is the argument's name."""
     if not isinstance(given or {}, Mapping):
-        raise InputError(f"{what} = {given!r} is not allowed; give a mapping of dotted names to lists of values")
+        raise InputError(f"{what} = {shown(given)} is not allowed; give a mapping of dotted names to lists of values")
     listed: dict[str, list[Any]] = {}
     for name, values in dict(given or {}).items():
+        if not isinstance(name, str):
+            raise InputError(f"{what} {shown(name)} is not allowed; give dotted names, such as 'student.width', and their values")
         if isinstance(values, (str, Mapping)) or not hasattr(values, "__iter__"):
             raise InputError(
-                f"{what} {name!r} = {values!r} is not allowed; give a list of values (and quote a dotted name in TOML)"
+                f"{what} {shown(name)} = {shown(values)} is not allowed; give a list of values (and quote a dotted name in TOML)"
             )
         listed[name] = [plain(value) for value in values]
         if not listed[name]:
-            raise InputError(f"{what} {name!r} has no values; give at least one")
+            raise InputError(f"{what} {shown(name)} has no values; give at least one")
         if any(isinstance(value, dict) for value in listed[name]):
             raise InputError(
-                f"{what} {name!r} = {listed[name]!r} is not allowed; each value must be a number, a text, a list, or true or false"
+                f"{what} {shown(name)} = {shown(listed[name])} is not allowed; each value must be a number, text, list or truth"
             )
         if distinct and any(value in listed[name][:i] for i, value in enumerate(listed[name])):
-            raise InputError(f"{what} {name!r} = {listed[name]!r} has a value twice; give each once")
+            raise InputError(f"{what} {shown(name)} = {shown(listed[name])} has a value twice; give each once")
     return listed

@@ -15,14 +15,20 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from curriculode.theory.core.description import Description
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.arguments import CHECKS, checked, instance
+from curriculode.theory.core.description import LARGEST, Description
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.registry import Registry
 from curriculode.theory.describe.committee import Committee
 from curriculode.theory.describe.protocol import Protocol
 from curriculode.theory.tasks import Task, TeacherStudent
 
 _LARGEST = 1e9
+
+
+CHECKS["task"] = instance(Task, "give a curriculode.Task, such as XorMixture()")
+CHECKS["student"] = instance(Committee, "give a curriculode.Committee, such as Committee(width=4)")
+CHECKS["protocol"] = instance(Protocol, "give a curriculode.Protocol, such as Protocol.single(duration=10.0, noise=0.4)")
 
 
 class Rates(NamedTuple):
@@ -57,6 +63,7 @@ class Training(Description):
     kind: str
     loss: str
 
+    @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
         """Raise `InputError` for what cannot be trained in this way.
 
@@ -93,7 +100,7 @@ class OnlineSGD(Training):
     readout_learning_rate : float, optional
         eta_v >= 0, of the readout; by default eta.
     weight_decay : float, default 0.0
-        kappa >= 0, of weights and trained readout.
+        kappa >= 0, of weights and trained readout; like the rates at most 1e6.
 
     Examples
     --------
@@ -102,9 +109,9 @@ class OnlineSGD(Training):
     """
 
     kind: Literal["online-sgd"] = "online-sgd"
-    learning_rate: Annotated[float, Field(ge=0, le=1e6)]
-    readout_learning_rate: Annotated[float, Field(ge=0)] | None = None
-    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    learning_rate: Annotated[float, Field(ge=0, le=LARGEST)]
+    readout_learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
     loss: Literal["squared", "logistic"] = "squared"
 
     @property
@@ -112,6 +119,7 @@ class OnlineSGD(Training):
         """Learning rate of the readout."""
         return self.learning_rate if self.readout_learning_rate is None else self.readout_learning_rate
 
+    @checked
     def rates(self, readout_trained: bool = True, learning_rate: float | None = None) -> Rates:
         """Return the rates of a stage.
 
@@ -133,6 +141,7 @@ class OnlineSGD(Training):
             eta = learning_rate
         return Rates(eta, eta_v if readout_trained else 0.0, self.weight_decay)
 
+    @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
         """Raise `InputError` for a loss that the labels do not fit.
 
@@ -155,6 +164,13 @@ class OnlineSGD(Training):
                 'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
                 'or training.loss = "squared"'
             )
+        for stage in protocol.stages():
+            rate = self.rates(True, stage.learning_rate).eta_v
+            if not rate <= LARGEST:
+                raise InputError(
+                    f"a stage of learning_rate {stage.learning_rate:g} makes that of the readout {rate:g}, as its ratio to the "
+                    f"training's is kept; it must be at most {LARGEST:g}"
+                )
 
 
 class BatchSlices(Training):
@@ -204,11 +220,12 @@ class BatchSlices(Training):
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= _LARGEST:
                 raise InputError(
-                    f"BatchSlices: {info.field_name} = {value!r} is not allowed; give a number from 0 to {_LARGEST:g}, "
+                    f"BatchSlices: {info.field_name} = {shown(value)} is not allowed; give a number from 0 to {_LARGEST:g}, "
                     'a list of them (one for each slice), or "optimal"'
                 )
         return tuple(float(number) for number in numbers) if isinstance(value, (list, tuple)) else float(value)
 
+    @checked
     def regularizations(self, slices: int) -> list[float]:
         """Return gamma_s of each slice.
 
@@ -229,6 +246,7 @@ class BatchSlices(Training):
         """
         return _spread("regularization", self.regularization, slices, slices)
 
+    @checked
     def couplings(self, slices: int) -> list[float]:
         """Return gamma_{s,s-1} of each slice.
 
@@ -249,6 +267,7 @@ class BatchSlices(Training):
         """
         return [0.0, *_spread("coupling", self.coupling, slices - 1, slices)]
 
+    @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
         """Raise `InputError` for what is learnt in slices by a perceptron only.
 

@@ -1,18 +1,35 @@
 """Chosen observables of many runs, without their order parameters, and their statistics."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import numbers, plain
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.results.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _FIXED = ("t", "run")
+
+
+def _quantiles(name: str, value: Any) -> Any:
+    levels = numbers(name, value)
+    if levels.ndim > 1 or (levels < 0).any() or (levels > 1).any():
+        raise InputError(f"{name} = {shown(value)} is not allowed; give a number, or a list of numbers, from 0 to 1")
+    return levels if levels.ndim else float(levels)
+
+
+def _outcomes(name: str, value: Any) -> list[float]:
+    outcomes = numbers(name, value)
+    if outcomes.ndim != 1:
+        raise InputError(f"{name} = {shown(value)} is not allowed; give a list of numbers, such as [0, 1, 2]")
+    found: list[float] = plain(value)
+    return found
 
 
 class Observations(Record):
@@ -35,6 +52,7 @@ class Observations(Record):
     kind: ClassVar[str] = "observations"
     dimensions: ClassVar[dict[str, tuple[str, ...]]] = {"t": ("time",), "run": ("run",)}
     other: ClassVar[tuple[str, ...]] = ("run", "time")
+    needed: ClassVar[tuple[str, ...]] = ("t", "run")
     t: np.ndarray
     run: np.ndarray
 
@@ -49,10 +67,11 @@ class Observations(Record):
         return not self.success
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.values:
+        if not isinstance(name, str) or name not in self.values:
             raise InputError(unknown("observable", name, list(self.values)))
         return self.arrays[name]
 
+    @checked
     def mean(self, name: str) -> np.ndarray:
         """Return the mean over the runs.
 
@@ -68,6 +87,7 @@ class Observations(Record):
         """
         return self[name].mean(axis=0)
 
+    @checked
     def standard_error(self, name: str) -> np.ndarray:
         """Return the standard error of the mean over the runs.
 
@@ -83,6 +103,7 @@ class Observations(Record):
         """
         return self[name].std(axis=0, ddof=1) / np.sqrt(self.run.size)
 
+    @checked
     def covariance(self, time: int = -1) -> np.ndarray:
         """Return the covariance over the runs of all observables, in their order.
 
@@ -96,8 +117,10 @@ class Observations(Record):
         ndarray of shape (names, names)
             In the order of `values`.
         """
+        time = self._index(time)
         return np.atleast_2d(np.cov(np.array([value[:, time] for value in self.values.values()])))
 
+    @checked(q=_quantiles)
     def quantile(self, name: str, q: float | Sequence[float]) -> np.ndarray:
         """Return quantiles over the runs.
 
@@ -115,6 +138,7 @@ class Observations(Record):
         """
         return np.quantile(self[name], q, axis=0)
 
+    @checked(outcomes=_outcomes)
     def frequencies(self, name: str, outcomes: Sequence[float], time: int = -1) -> "pd.DataFrame":
         """Return how often each outcome of a whole-number observable was met, with its 95 % confidence interval (Wilson).
 
@@ -134,10 +158,15 @@ class Observations(Record):
         """
         import pandas as pd
 
-        n = self.run.size
+        n, time = self.run.size, self._index(time)
         count = np.array([int((self[name][:, time] == outcome).sum()) for outcome in outcomes])
         low, high = wilson_interval(count, n)
         return pd.DataFrame({name: list(outcomes), "runs": count, "frequency": count / n, "low": low, "high": high})
+
+    def _index(self, time: int) -> int:
+        if not -self.t.size <= time < self.t.size:
+            raise InputError(f"time = {time} is not allowed; there are {self.t.size} times, numbered from 0 (or -1 for the last)")
+        return time
 
     def to_frame(self) -> "pd.DataFrame":
         """Return mean, standard error, scatter and quantiles as a table.

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from curriculode.theory.core.checks import plain
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import check_unmasked, dimension_of_inputs, plain, seed_of_all, text
+from curriculode.theory.core.description import unknown
 from curriculode.theory.core.environment import environment
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.describe.numerics import Numerics, checked_numerics
 
 if TYPE_CHECKING:
     import xarray
@@ -63,6 +65,8 @@ class Record:
         The dimensions of each array; "block" is left out where there is one block.
     other : tuple of str
         The dimensions of an array that is not listed.
+    needed : tuple of str
+        Arrays without which it is none of its kind.
     """
 
     experiment: Experiment
@@ -79,19 +83,57 @@ class Record:
     # The dimensions of each array; those of a name that is not listed are `other`. "block" is left out where there is one block.
     dimensions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     other: ClassVar[tuple[str, ...]] = ("time",)
+    needed: ClassVar[tuple[str, ...]] = ()  # arrays without which it is none
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         _KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
+        self._check()
         arrays = {}
         for name, value in self.arrays.items():
+            check_unmasked(value)
             # A view of what belongs to somebody else is copied: a record stays what it is.
             array = np.asarray(value) if getattr(value, "base", None) is None else np.array(value)
             array.flags.writeable = False
             arrays[name] = array
         object.__setattr__(self, "arrays", MappingProxyType(arrays))
+        self._check_shapes()
+
+    def _check(self) -> None:
+        """Raise `InputError` for fields that are of another kind than they should be."""
+        checked_experiment(self.experiment)
+        checked_numerics("numerics", self.numerics)
+        for name, fit, words in (
+            ("arrays", isinstance(self.arrays, Mapping) and all(isinstance(key, str) for key in self.arrays), "name -> array"),
+            ("status", isinstance(self.status, str), "one sentence"),
+            ("success", isinstance(self.success, (bool, np.bool_)), "True or False"),
+            ("statistics", isinstance(self.statistics, Mapping), "a mapping of names to values"),
+            ("environment", isinstance(self.environment, Mapping), "a mapping of names to versions"),
+        ):
+            if not fit:
+                raise InputError(f"{type(self).__name__}: {name} = {shown(getattr(self, name))} is not allowed; give {words}")
+        if self.seed is not None:
+            seed_of_all("seed", self.seed)
+        if self.dimension is not None:
+            dimension_of_inputs("dimension", self.dimension)
+
+    def _check_shapes(self) -> None:
+        """Raise `InputError` unless the arrays that such a record needs are there and have the same runs, times and units."""
+        for name in self.needed:
+            if name not in self.arrays:
+                raise InputError(f"{type(self).__name__} needs the array {name!r}; given: {', '.join(self.arrays) or 'none'}")
+        sizes: dict[str, int] = {}
+        for name in self.dimensions:
+            if name not in self.arrays:
+                continue
+            value, names = self.arrays[name], self.dims(name)
+            if value.ndim != len(names) or value.dtype.kind not in "iuf":
+                raise InputError(f"the array {name!r} of shape {value.shape} is not allowed; it must hold numbers over {names}")
+            for each, size in zip(names, value.shape, strict=True):
+                if sizes.setdefault(each, size) != size:
+                    raise InputError(f"the array {name!r} has {size} along {each}, and another one {sizes[each]}; give the same")
 
     def __getattr__(self, name: str) -> np.ndarray:
         arrays = self.__dict__.get("arrays", {})
@@ -128,10 +170,11 @@ class Record:
             One of the same class.
         """
         held = {each.name: getattr(self, each.name) for each in fields(self)}
-        if "arrays" in changes:
+        if isinstance(changes.get("arrays"), Mapping):
             changes["arrays"] = {**self.arrays, **changes["arrays"]}
         return type(self)(**{**held, **changes})
 
+    @checked
     def dims(self, name: str) -> tuple[str, ...]:
         """Return the names of the dimensions of an array.
 
@@ -152,6 +195,8 @@ class Record:
         >>> integrate(experiment, experiment.initial(dimension=1000)).dims("M")
         ('time', 'unit', 'reference')
         """
+        if name not in self.arrays:
+            raise InputError(unknown("array", name, list(self.arrays)))
         names = self.dimensions.get(name, self.other)
         return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
 
@@ -199,6 +244,7 @@ class Record:
             "arrays": {name: list(value.shape) for name, value in self.arrays.items()},
         }
 
+    @checked
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the record to a file.
 
@@ -219,10 +265,16 @@ class Record:
         InputError
             If it exists and `overwrite` is not set, or cannot be written.
         """
-        target = _path(path)
-        if target.exists() and not overwrite:
+        target = Path(path)
+        try:
+            exists = target.exists()
+        except OSError as error:  # a name that is too long for any file
+            raise InputError(f"the record {target} cannot be written: {error.strerror or error}") from None
+        if exists and not overwrite:
             raise InputError(f"{target} exists; give another name, or overwrite=True")
         header = json.dumps(self._header())
+        if target.name in ("", ".."):
+            raise InputError(f"path = {target} is no name of a file; give one, such as 'run.npz'")
         beside = target.with_name(f".{os.getpid()}-{target.name}")
         try:
             with beside.open("wb") as file:
@@ -234,6 +286,7 @@ class Record:
             beside.unlink(missing_ok=True)
         return target
 
+    @checked(quantity=text)
     def plot(self, quantity: str | None = None, ax: Any = None, **options: Any) -> Any:
         """Draw a quantity against time.
 
@@ -288,6 +341,7 @@ class Record:
         return f"<b>{type(self).__name__}</b><table>{rows}</table>"
 
 
+@checked
 def load_record(path: str | Path) -> Record:
     """Read the record in a file that `Record.save` wrote.
 
@@ -316,7 +370,7 @@ def load_record(path: str | Path) -> Record:
     ...     load_record(trajectory.save(pathlib.Path(folder) / "plateau.npz")) == trajectory
     True
     """
-    source = _path(path)
+    source = Path(path)
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as content:
             if not hasattr(content, "files") or _HEADER not in content.files:
@@ -336,14 +390,14 @@ def load_record(path: str | Path) -> Record:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         given = header.get("format") if isinstance(header, dict) else None
         raise InputError(
-            f"the record {source} has format {given!r}, but this version of curriculode reads format {FORMAT}; use the version "
-            "that made it"
+            f"the record {source} has format {shown(given)}, but this version of curriculode reads format {FORMAT}; use the "
+            "version that made it"
         )
     if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
         raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")
     if header.get("kind") not in _KINDS:
         raise InputError(
-            f"the record {source} is of the kind {header.get('kind')!r}, which this version of curriculode does not know"
+            f"the record {source} is of the kind {shown(header.get('kind'))}, which this version of curriculode does not know"
         )
     seed = header.get("seed")
     if isinstance(seed, dict):
@@ -359,12 +413,6 @@ def load_record(path: str | Path) -> Record:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"the record {source} is damaged: its header lacks {error}; restore it from a copy") from None
-
-
-def _path(path: Any) -> Path:
-    if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"path = {path!r} is not allowed; give the name of a file, such as 'run.npz'")
-    return Path(path)
 
 
 def _coded(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.arguments import checked, inside
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.registry import Registry
 from curriculode.theory.tasks import Task
 
@@ -45,6 +46,7 @@ class Observable:
 OBSERVABLES: Registry[Observable] = Registry("observable")
 
 
+@checked(name=inside, function=inside, tasks=inside)
 def register_observable(
     name: str,
     function: Callable[..., float] | None = None,
@@ -87,12 +89,16 @@ def register_observable(
     >>> "largest_weight" in observable_names(load("xor-curriculum").task)
     True
     """
+    if not isinstance(name, str) or not name.isidentifier() or name in _BUILT_IN:
+        raise InputError(f"observable {shown(name)} cannot be registered; give a new name of letters, digits and underscores")
     if function is None:
         return lambda given: register_observable(name, given, tasks=tasks, tested=tested, label=label)
     if not callable(function):
-        raise InputError(f"register_observable({name!r}, {function!r}) is not allowed; give a function of a state")
-    if not isinstance(name, str) or not name.isidentifier() or name in _BUILT_IN:
-        raise InputError(f"observable {name!r} cannot be registered; give a new name of letters, digits and underscores")
+        raise InputError(f"register_observable({shown(name)}, {shown(function)}) is not allowed; give a function of a state")
+    if tasks is not None and not (isinstance(tasks, Sequence) and all(isinstance(kind, str) for kind in tasks)):
+        raise InputError(
+            f"tasks = {shown(tasks)} is not allowed; give the kind of a task, such as 'xor-mixture', or a list of them"
+        )
     kinds = None if tasks is None else (tasks,) if isinstance(tasks, str) else tuple(tasks)
     module = getattr(function, "__module__", "") or ""
     return OBSERVABLES.add(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import number_within
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.dynamics.packing import state_names
@@ -54,6 +55,7 @@ class StateRecord(Record):
 
     kind: ClassVar[str] = "states"
     lead: ClassVar[tuple[str, ...]] = ("time",)
+    needed: ClassVar[tuple[str, ...]] = ("t", "Q", "M", "v")
     t: np.ndarray
     Q: np.ndarray
     M: np.ndarray
@@ -88,11 +90,14 @@ class StateRecord(Record):
         if t is None:
             return self.t.size - 1
         wanted = number_within("t", t, -np.inf, np.inf, "give one of the recorded times")
+        if not self.t.size:
+            raise InputError("there is no recorded time")
         nearest = int(np.argmin(np.abs(self.t - wanted)))
         if not np.isclose(self.t[nearest], wanted, rtol=1e-9, atol=1e-12):
-            raise InputError(f"t = {t!r} was not recorded; the nearest recorded time is {self.t[nearest]:.12g}")
+            raise InputError(f"t = {shown(t)} was not recorded; the nearest recorded time is {self.t[nearest]:.12g}")
         return nearest
 
+    @checked
     def errors(self, level: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return the generalisation error E[l(f, y)] and the classification error P(sign f != y) at a level.
 
@@ -172,6 +177,7 @@ class StateRecord(Record):
         """
         return escape_time(self.t, self.specialization, self._references.shape[-1])
 
+    @checked
     def observable(self, name: str) -> np.ndarray:
         """Return a scalar observable or an order parameter by name.
 
@@ -212,6 +218,7 @@ class StateRecord(Record):
         """
         return {name: self.observable(name) for name in observable_names(self.experiment.task)}
 
+    @checked
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
         """Return each order parameter by name: `Q[k,l]` (k <= l), `M[k,p]`, `v[k]`; with several blocks `Q[b,k,l]`, `M[b,k,p]`.
 
@@ -265,6 +272,7 @@ class Trajectory(StateRecord):
     def _scrambling(self, index: tuple[int, ...]) -> int:
         return self.numerics.scrambling
 
+    @checked(t=inside)
     def state(self, t: float | None = None) -> OrderParameters:
         """Return the order parameters at a recorded time: a start to go on from.
 
@@ -303,6 +311,7 @@ class Trajectory(StateRecord):
         others = [self.replace(numerics=self.numerics.set(scrambling=net)).errors()[1] for net in nets]
         return np.where(np.ptp(others, axis=0) == 0.0, 0.0, np.std(others, axis=0, ddof=1))
 
+    @checked
     def to_frame(self, order_parameters: bool = True) -> "pd.DataFrame":
         """Return the trajectory as a table.
 
@@ -366,7 +375,15 @@ class Ensemble(StateRecord):
         "start_v": ("run", "unit"),
         "distance": ("run", "time"),
     }
+    needed: ClassVar[tuple[str, ...]] = ("t", "Q", "M", "v", "run")
     run: np.ndarray
+
+    def _check_shapes(self) -> None:
+        super()._check_shapes()
+        if "distance" not in self.arrays and not {"start_Q", "start_M", "start_v"} <= set(self.arrays):
+            raise InputError(
+                "Ensemble needs the starts of its runs, start_Q, start_M and start_v (or, of batch learning, distance)"
+            )
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
         # A net for each run, none of them one of the theory's: their error is part of the scatter between runs.
@@ -384,6 +401,7 @@ class Ensemble(StateRecord):
             return ()
         return tuple(OrderParameters(*state) for state in zip(self.start_Q, self.start_M, self.start_v, strict=True))
 
+    @checked(t=inside)
     def state(self, t: float | None = None, run: int = 0) -> OrderParameters:
         """Return the order parameters of one run at a recorded time.
 
@@ -404,8 +422,8 @@ class Ensemble(StateRecord):
         InputError
             For a time that was not recorded, and a run that there is not.
         """
-        if not 0 <= run < self.run.size:
-            raise InputError(f"run = {run!r} is not allowed; the ensemble has the runs 0 ... {self.run.size - 1}")
+        if run >= self.run.size:
+            raise InputError(f"run = {shown(run)} is not allowed; the ensemble has the runs 0 ... {self.run.size - 1}")
         return self._state((run, self._time(t)))
 
     @cached_property
@@ -422,6 +440,7 @@ class Ensemble(StateRecord):
         begins = [np.abs(part).reshape(runs, -1).max(axis=1) for part in (self.start_Q, self.start_M, self.start_v)]
         return largest < DIVERGED * np.maximum(1.0, np.max(begins, axis=0))
 
+    @checked
     def to_frame(self, order_parameters: bool = False) -> "pd.DataFrame":
         """Return the ensemble as a table.
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
+from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.blas import one_blas_thread
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.core.checks import function
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.online import OnlineLearning, online_stretches, packed
@@ -22,7 +23,7 @@ from curriculode.theory.dynamics.packing import state_size
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import DIVERGED, Trajectory
-from curriculode.theory.solve.stages import Solver
+from curriculode.theory.solve.stages import STOPPED, Solver
 
 _TIMES = 101
 _PILOTS = 4  # nets of a quarter of the points whose scatter bounds the error
@@ -32,6 +33,7 @@ _MOST_UNASKED = 2**16  # points; a larger net must be asked for
 _PARALLEL_WIDTH = 32  # from here on an integration is long enough, and all compiled, to be run beside others
 
 
+@checked(progress=function)
 def integrate(
     experiment: Experiment,
     start: OrderParameters,
@@ -130,9 +132,7 @@ def integrate(
         noise_terms=noise_terms,
         estimate_error=estimate_error,
     )
-    setting = Setting.of(checked_experiment(experiment))
-    if not isinstance(start, OrderParameters):
-        raise InputError(f"start = {start!r} is not allowed; give OrderParameters, such as experiment.initial(dimension=1000)")
+    setting = Setting.of(experiment)
     setting.check(start)
     return integrate_setting(experiment, setting, start, settings, progress)
 
@@ -198,7 +198,10 @@ class _Run:
         jobs += [(quarter, net, watch) for net in nets]
         jobs.append((quarter, nets[0], watch, _LOOSER))
         if self.setting.width < _PARALLEL_WIDTH:
-            found = [self.once(*job) for job in jobs]
+            found = [self.once(*jobs[0])]
+            if found[0].status.startswith(STOPPED):  # the pilots would be stopped as late
+                return self._without_error(found[0])
+            found += [self.once(*job) for job in jobs[1:]]
         else:
             with one_blas_thread(), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as pool:
                 try:
@@ -219,6 +222,15 @@ class _Run:
         }
         largest = np.abs(trajectory.generalization_error).max(initial=0.0)
         averages["accuracy"] = float(averages["standard_error"].max(initial=0.0) / largest) if largest > 0 else 0.0
+        return trajectory.replace(statistics={**trajectory.statistics, "averages": averages})
+
+    @staticmethod
+    def _without_error(trajectory: Trajectory) -> Trajectory:
+        """A trajectory whose error is not known: infinite."""
+        unknown = dict.fromkeys(
+            ("standard_error", "integrator_error", "classification_standard_error"), np.full(trajectory.t.size, np.inf)
+        )
+        averages = {**trajectory.statistics["averages"], "t": trajectory.t, **unknown, "accuracy": float("inf")}
         return trajectory.replace(statistics={**trajectory.statistics, "averages": averages})
 
     def once(self, points: int, scrambling: int, progress: Callable[[float], None] | None, looser: float = 1.0) -> Trajectory:

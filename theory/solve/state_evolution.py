@@ -8,12 +8,14 @@ import numpy as np
 from curriculode.theory.batch.optimal import best_strengths
 from curriculode.theory.batch.slice_equations import quadrature_error, solve
 from curriculode.theory.batch.slices import Slices
-from curriculode.theory.core.checks import number_within, whole_number
-from curriculode.theory.describe.experiment import Experiment, checked_experiment
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import number_within
+from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.results.states import Trajectory
 
 
+@checked
 def state_evolution(experiment: Experiment, *, tolerance: float = 1e-10, most: int = 2000) -> Trajectory:
     """Solve for the overlaps after each slice of batch learning, in the limit D -> infinity (2106.08068).
 
@@ -50,9 +52,8 @@ def state_evolution(experiment: Experiment, *, tolerance: float = 1e-10, most: i
     (True, (2, 2, 1, 1))
     """
     tolerance = number_within("tolerance", tolerance, 1e-300, 1.0000001e-3, "it lies above 0 and up to 1e-3, such as 1e-10")
-    most = whole_number("most", most)
     clock = time.perf_counter()
-    slices = Slices.of(checked_experiment(experiment))
+    slices = Slices.of(experiment)
     chosen = best_strengths(experiment)
     slices.check_unique(chosen.regularization, chosen.coupling)
     overlaps, points = solve(slices, chosen.regularization, chosen.coupling, tolerance, most)

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curriculode.theory.core.checks import plain, whole_number
+from curriculode.theory.core.checks import dimension_of_inputs, numbers
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.tasks.task import Task
-
-_LARGEST = 10**15
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,10 @@ class Blocks:
     T: np.ndarray
 
     def __post_init__(self) -> None:
-        fractions, T = (np.ascontiguousarray(value, dtype=float) for value in (self.fractions, self.T))
+        fractions, T = (
+            np.ascontiguousarray(numbers(name, value, finite=False))
+            for name, value in (("block_fractions", self.fractions), ("reference_overlap", self.T))
+        )
         if fractions.ndim != 1 or T.ndim != 3 or T.shape[0] != fractions.size or T.shape[1] != T.shape[2]:
             raise InputError(
                 f"block fractions {fractions.shape} and overlaps of references {T.shape} do not fit together; allowed: (blocks,) "
@@ -59,10 +60,7 @@ class Blocks:
 
     def sizes(self, dimension: int, width: int) -> np.ndarray:
         """Number of inputs D_b in each block, summing to `dimension`; at least K + P each, or `InputError`."""
-        number = plain(dimension)
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and number > _LARGEST:
-            raise InputError(f"dimension = {number:g} is not allowed; D is at most 10^15, beyond which 1/D is lost to rounding")
-        dimension = whole_number("dimension", dimension)
+        dimension = dimension_of_inputs("dimension", dimension)
         edges = np.rint(dimension * np.cumsum(np.concatenate([[0.0], self.fractions]))).astype(np.int64)
         edges[-1] = dimension
         sizes = np.diff(edges)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curriculode.theory.core.checks import number_within, numbers, truth, whole_number
 from curriculode.theory.core.compiled import kernel
-from curriculode.theory.core.errors import InputError
-from curriculode.theory.units.activations import evaluate
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.units.activations import evaluate, is_known_code
 
 NO_TEACHER = -1
 
@@ -50,6 +51,16 @@ class Teacher:
     readout: np.ndarray = field(default_factory=lambda: np.zeros(0))
     sign: bool = False
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        code = whole_number("the teacher's activation", self.activation, NO_TEACHER, 2**63 - 1)
+        if code != NO_TEACHER and not is_known_code(code):
+            raise InputError(f"the teacher's activation = {code} is no code of an activation; give that of one, as of Committee.g")
+        object.__setattr__(self, "activation", code)
+        object.__setattr__(self, "readout", np.atleast_1d(numbers("the teacher's readout", self.readout)))
+        object.__setattr__(self, "sign", truth("the teacher's sign", self.sign))
+        noise = number_within("the teacher's noise", self.noise, 0.0, 1e15, "it must be at least 0 and finite")
+        object.__setattr__(self, "noise", noise)
 
     @property
     def exists(self) -> bool:
@@ -92,10 +103,12 @@ class ExampleLaw:
 
     def __post_init__(self) -> None:
         for name in ("probability", "gain", "scale", "label"):
-            value = np.ascontiguousarray(getattr(self, name), dtype=float)
+            value = np.ascontiguousarray(numbers(f"the law's {name}", getattr(self, name), finite=False))
             if not np.isfinite(value).all():
                 raise InputError(f"the law of the examples has a {name} that is no finite number")
             object.__setattr__(self, name, value)
+        if not isinstance(self.teacher, Teacher):
+            raise InputError(f"teacher = {shown(self.teacher)} is not allowed; give a curriculode.Teacher")
         components = self.probability.size
         if self.probability.ndim != 1 or self.gain.ndim != 3 or self.label.shape != (components,) or self.scale.ndim != 1:
             self._unfit()
@@ -139,6 +152,8 @@ class ExampleLaw:
         bool
             Whether it has.
         """
+        if not isinstance(other, ExampleLaw):
+            raise InputError(f"other = {shown(other)} is not allowed; give a curriculode.ExampleLaw")
         same = (np.array_equal(getattr(self, name), getattr(other, name)) for name in ("probability", "label"))
         mine, theirs = self.teacher, other.teacher
         alike = (mine.activation, mine.sign, mine.noise) == (theirs.activation, theirs.sign, theirs.noise)

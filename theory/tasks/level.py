@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.description import Description, unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.known import TASKS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Level(Description):
     Parameters
     ----------
     name : str
-        How it is called in tables and files.
+        How it is called in tables and files: a letter and then letters, digits, - and _, 100 at most.
     share : float, optional
         Its share of the examples, in [0, 1]; one level of a protocol may leave it out and gets the rest.
     **settings : object
@@ -41,10 +42,10 @@ class Level(Description):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z][\w-]*$")]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z][\w-]*$")]
     share: Annotated[float, Field(ge=0, le=1)] | None = None
 
-    def __init__(self, name: str, **settings: Any) -> None:
+    def __init__(self, /, name: str, **settings: Any) -> None:
         super().__init__(name=name, **settings)
         if type(self) is Level and self.settings:
             self._check_known()
@@ -73,6 +74,7 @@ class Level(Description):
         assert mistake is not None
         raise InputError(str(mistake).replace(fitting[0].__name__, "Level", 1))
 
+    @checked(task=inside)
     def of(self, task: "Task | type[Task]", kind: str = "") -> "Level":
         """Return this level as one of the task's own kind.
 
@@ -93,7 +95,9 @@ class Level(Description):
         InputError
             For settings that the task does not know.
         """
-        own = task.level_type
+        own = getattr(task, "level_type", None)
+        if not isinstance(own, type) or not issubclass(own, Level):
+            raise InputError(f"task = {shown(task)} is not allowed; give a curriculode.Task, such as XorMixture()")
         if type(self) is own:
             return self
         allowed = [name for name in own.model_fields if name != "name"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import numpy as np
 
 from curriculode.theory.core.description import Description
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.known import TASKS
 from curriculode.theory.tasks.level import Level
 
@@ -64,6 +64,28 @@ class Task(Description):
         """
         raise NotImplementedError
 
+    def own_level(self, level: Any) -> Any:
+        """Return a level as one of the task's own kind.
+
+        Parameters
+        ----------
+        level : Level
+            Any whose settings the task knows.
+
+        Returns
+        -------
+        Level
+            One of `level_type`.
+
+        Raises
+        ------
+        InputError
+            For what is no level, and for settings that the task does not know.
+        """
+        if not isinstance(level, Level):
+            raise InputError(f"level = {shown(level)} is not allowed; give a curriculode.Level, such as protocol.levels[0]")
+        return level.of(self)
+
     def example_law(self, level: Any) -> "ExampleLaw":
         """Return the law of the examples of a level; levels may differ in gain and scale.
 
@@ -117,7 +139,7 @@ def register_task(task: type[AnyTask]) -> type[AnyTask]:
         For what is no such class, and for a kind that exists.
     """
     if not isinstance(task, type) or not issubclass(task, Task):
-        raise InputError(f"register_task({task!r}) is not allowed; give a subclass of curriculode.Task")
+        raise InputError(f"register_task({shown(task)}) is not allowed; give a subclass of curriculode.Task")
     kind = task.model_fields["kind"].default
     if not isinstance(kind, str):
         raise InputError(f'task {task.__name__} has no kind; give it one, such as kind: Literal["my-task"] = "my-task"')

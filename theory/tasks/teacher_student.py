@@ -12,7 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.checks import numbers
+from curriculode.theory.core.description import LARGEST, NOT_TINY, PART
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
 from curriculode.theory.tasks.level import Level
 from curriculode.theory.tasks.task import Task, register_task
@@ -35,7 +37,7 @@ class TeacherStudentLevel(Level):
     irrelevant_variance : Delta >= 0 of the irrelevant inputs, where there are some
     """
 
-    irrelevant_variance: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    irrelevant_variance: Annotated[float, Field(ge=0, le=LARGEST), NOT_TINY] | None = None
 
 
 @register_task
@@ -54,17 +56,17 @@ class TeacherStudent(Task):
     kind : {"teacher-student"}
         Its name in files.
     teacher_width : int
-        M >= 1.
+        M, from 1 to 1000.
     teacher_activation : str, default "erf"
         As for the student, or "sign" (the perceptron teacher).
     relevant_fraction : float, default 1.0
-        rho in (0, 1]; below 1 the inputs form two blocks (relevant, irrelevant).
+        rho in (0, 1]; below 1 (by at least 1e-9) the inputs form two blocks (relevant, irrelevant).
     label_noise : float, default 0.0
-        Standard deviation of the noise on the label, >= 0; none on sign labels.
+        Standard deviation of the noise on the label, >= 0 (up to 1e6); none on sign labels.
     teacher_overlap : array_like of shape (M, M), optional
         T_mn = u_m . u_n / D, positive definite; by default the identity.
     teacher_readout : float, sequence of float, or {"1/sqrt(M)", "1/M"}, default 1.0
-        A_m: a number for all, or M numbers.
+        A_m: a number for all, or M numbers, up to 1e6 in size.
     label : {"value", "sign"}, default "value"
         The teacher's output (regression) or its sign (classification).
 
@@ -75,10 +77,10 @@ class TeacherStudent(Task):
     """
 
     kind: Literal["teacher-student"] = "teacher-student"
-    teacher_width: Annotated[int, Field(ge=1)]
+    teacher_width: Annotated[int, Field(ge=1, le=1000)]
     teacher_activation: Annotated[str, AfterValidator(_known)] = "erf"
-    relevant_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
-    label_noise: Annotated[float, Field(ge=0)] = 0.0
+    relevant_fraction: Annotated[float, Field(gt=0, le=1), PART] = 1.0
+    label_noise: Annotated[float, Field(ge=0, le=LARGEST), NOT_TINY] = 0.0
     teacher_overlap: tuple[tuple[float, ...], ...] | None = None
     teacher_readout: float | tuple[float, ...] | Literal["1/sqrt(M)", "1/M"] = 1.0
     label: Literal["value", "sign"] = "value"
@@ -91,18 +93,17 @@ class TeacherStudent(Task):
     def _numbers(cls, value: Any, info: Any) -> Any:
         """One sentence for whatever is neither numbers nor a name."""
         matrix = info.field_name == "teacher_overlap"
-        if value is None or (not matrix and value in ("1/sqrt(M)", "1/M")):
+        if value is None or (not matrix and isinstance(value, str) and value in ("1/sqrt(M)", "1/M")):
             return value
         try:
-            if isinstance(value, (str, bool)) or np.iscomplexobj(value):
+            given = numbers(info.field_name, value)
+            if given.ndim not in ((2,) if matrix else (0, 1)) or (np.abs(given) > LARGEST).any():
                 raise ValueError
-            numbers = np.array(value, dtype=float)
-            if numbers.ndim not in ((2,) if matrix else (0, 1)) or not np.isfinite(numbers).all():
-                raise ValueError
-        except (TypeError, ValueError):
+        except ValueError:
             allowed = "a square matrix of numbers" if matrix else 'a number, a list of numbers, "1/sqrt(M)" or "1/M"'
-            raise InputError(f"{cls.__name__}: {info.field_name} = {value!r} is not allowed; give {allowed}") from None
-        return tuple(tuple(row) for row in numbers.tolist()) if matrix else _tuple(numbers.tolist())
+            allowed += f", none beyond {LARGEST:g}"
+            raise InputError(f"{cls.__name__}: {info.field_name} = {shown(value)} is not allowed; give {allowed}") from None
+        return tuple(tuple(row) for row in given.tolist()) if matrix else _tuple(given.tolist())
 
     @model_validator(mode="after")
     def _check(self) -> "TeacherStudent":
@@ -184,12 +185,13 @@ class TeacherStudent(Task):
         InputError
             For a variance that is needed and missing, or given and of no use.
         """
+        level = self.own_level(level)
         blocks = self.block_fractions().size
         if blocks == 2 and level.irrelevant_variance is None:
-            raise InputError(f"level {level.name!r} needs 'irrelevant_variance' (>= 0), the variance of the irrelevant inputs")
+            raise InputError(f"level {shown(level.name)} needs 'irrelevant_variance' (>= 0), the variance of the irrelevant inputs")
         if blocks == 1 and level.irrelevant_variance is not None:
             raise InputError(
-                f"level {level.name!r} has irrelevant_variance {level.irrelevant_variance}, but relevant_fraction is 1: "
+                f"level {shown(level.name)} has irrelevant_variance {level.irrelevant_variance}, but relevant_fraction is 1: "
                 "set task.relevant_fraction below 1"
             )
         scale = np.sqrt(np.array([1.0, level.irrelevant_variance or 0.0])[:blocks])

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.description import LARGEST, NOT_TINY, PART
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.example_law import ExampleLaw
 from curriculode.theory.tasks.level import Level
 from curriculode.theory.tasks.task import Task, register_task
@@ -24,8 +25,8 @@ class XorLevel(Level):
     noise : sigma, the standard deviation of the clouds, >= 0;  fading : gain of the centroids on the faded fraction, >= 1
     """
 
-    noise: Annotated[float, Field(ge=0, le=1e6)] | None = None
-    fading: Annotated[float, Field(ge=1, le=1e6)] | None = None
+    noise: Annotated[float, Field(ge=0, le=LARGEST), NOT_TINY] | None = None
+    fading: Annotated[float, Field(ge=1, le=LARGEST)] | None = None
 
 
 @register_task
@@ -44,10 +45,10 @@ class XorMixture(Task):
     kind : {"xor-mixture"}
         Its name in files.
     separation : float, default 1.0
-        mu . mu / D of each centroid, > 0.
+        mu . mu / D of each centroid, > 0 (1e-15 to 1e6).
     faded_fraction : float, default 0.0
-        Fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 the inputs form two
-        blocks (amplified, plain).
+        Fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 (by at least 1e-9) the
+        inputs form two blocks (amplified, plain).
 
     Examples
     --------
@@ -57,8 +58,8 @@ class XorMixture(Task):
     """
 
     kind: Literal["xor-mixture"] = "xor-mixture"
-    separation: Annotated[float, Field(gt=0, le=1e6)] = 1.0
-    faded_fraction: Annotated[float, Field(ge=0, le=1)] = 0.0
+    separation: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] = 1.0
+    faded_fraction: Annotated[float, Field(ge=0, le=1), PART] = 0.0
 
     level_type: ClassVar[type[Level]] = XorLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "covered_clusters")
@@ -107,12 +108,15 @@ class XorMixture(Task):
         InputError
             For a level without noise, and for a fading that acts on no inputs.
         """
+        level = self.own_level(level)
         if level.noise is None:
-            raise InputError(f"level {level.name!r} of an XOR mixture needs 'noise', the standard deviation of each cloud (>= 0)")
+            raise InputError(
+                f"level {shown(level.name)} of an XOR mixture needs 'noise', the standard deviation of each cloud (>= 0)"
+            )
         gain_on_block = np.array([1.0 if level.fading is None else level.fading, 1.0])
         if gain_on_block[0] != 1.0 and self.faded_fraction == 0.0:
             raise InputError(
-                f"level {level.name!r} has fading {level.fading}, but faded_fraction is 0: "
+                f"level {shown(level.name)} has fading {level.fading}, but faded_fraction is 0: "
                 "set task.faded_fraction to the fraction of inputs on which it acts (in (0, 1])"
             )
         gain_on_block = gain_on_block[np.array([self.faded_fraction > 0, self.faded_fraction < 1])]

@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from curriculode.theory.core.arguments import checked, inside
+from curriculode.theory.core.checks import numbers
 from curriculode.theory.core.compiled import kernel
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.registry import Registry
 from curriculode.theory.units.normal import normal_cdf_pdf
-from curriculode.theory.units.own_units import call_by_address, check_unit, checked_kinks, compile_unit, module_of
+from curriculode.theory.units.own_units import call_by_address, check_unit, checked_kinks, compile_unit, is_own_unit, module_of
 
 ERF, RELU, GELU, LINEAR, QUADRATIC, TANH = range(6)
 SIGN = 6  # of teachers only: it has no derivative to learn by
@@ -123,6 +125,11 @@ def evaluate_curved(code, x, g, dg, d2g):
             d2g[:] = np.nan
 
 
+def is_known_code(code: int) -> bool:
+    """Whether kernels may be called with that code: any other beyond `OWN` would be called as an address."""
+    return code in range(SIGN + 1) or HERMITE < code <= HERMITE + HIGHEST_DEGREE or is_own_unit(code)
+
+
 @dataclass(frozen=True)
 class Activation:
     """An activation by name, its code in the kernels, and what the averages need to know of it.
@@ -181,7 +188,7 @@ class Activation:
         return self._evaluate(x)[1]
 
     def _evaluate(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        x = np.asarray(x, dtype=float)
+        x = numbers("x", x, finite=False)
         g, dg = np.empty(x.size), np.empty(x.size)
         evaluate(self.code, np.ascontiguousarray(x).ravel(), g, dg)
         return g.reshape(x.shape), dg.reshape(x.shape)
@@ -201,6 +208,7 @@ for _built_in in (
     ACTIVATIONS.add(_built_in.name, _built_in)
 
 
+@checked(g=inside, derivative=inside, second_derivative=inside, kinks=inside, name=inside, odd=inside)
 def register_activation(
     name: str,
     g: Callable[[float], float],
@@ -248,11 +256,13 @@ def register_activation(
     >>> float(softplus(0.0)) == math.log(2)
     True
     """
+    if not isinstance(name, str) or len(name) > 100:
+        raise InputError(f"activation {shown(name)} cannot be registered; give a name, such as 'my-activation'")
     pairs = checked_kinks(name, kinks)
     if pairs and second_derivative is None:
-        raise InputError(f"activation {name!r} has kinks; give second_derivative, that of g between them")
+        raise InputError(f"activation {shown(name)} has kinks; give second_derivative, that of g between them")
     if not isinstance(odd, bool):
-        raise InputError(f"activation {name!r}: odd = {odd!r} is not allowed; it must be True or False")
+        raise InputError(f"activation {name!r}: odd = {shown(odd)} is not allowed; it must be True or False")
     code = compile_unit(name, g, derivative, second_derivative)
 
     def curved(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic, is_jitted
 
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 
 Function = Callable[[float], float]
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -50,7 +50,7 @@ call_by_address: Any = intrinsic(_call_by_address)
 def _compiled(name: str, what: str, function: Function) -> Any:
     """A function float -> float, compiled, or `InputError`."""
     if not callable(function):
-        raise InputError(f"activation {name!r}: {what} = {function!r} is not allowed; give a function of one number")
+        raise InputError(f"activation {name!r}: {what} = {shown(function)} is not allowed; give a function of one number")
     jitted: Any = function
     if not is_jitted(function):
         # What is no Python function, as math.tanh, is known to the compiler as a name inside one.
@@ -103,6 +103,11 @@ def compile_unit(name: str, g: Function, derivative: Function, second_derivative
     return int(compiled.address)
 
 
+def is_own_unit(code: int) -> bool:
+    """Whether that is the address of a unit of the user's."""
+    return any(compiled.address == code for compiled in _alive)
+
+
 def module_of(*functions: Any) -> str:
     """The module in which the first of the functions that is Python's own is written."""
     for function in functions:
@@ -118,12 +123,12 @@ def checked_kinks(name: str, kinks: Mapping[float, float] | None) -> tuple[tuple
         return ()
     try:
         pairs = tuple(sorted((float(place), float(jump)) for place, jump in kinks.items()))
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         pairs = ((np.nan, np.nan),)
     if not np.isfinite(np.array(pairs)).all() or any(jump == 0 for _, jump in pairs):
         raise InputError(
-            f"activation {name!r}: kinks = {kinks!r} is not allowed; give the jump of the derivative at each place where it jumps, "
-            "such as {0.0: 0.9}"
+            f"activation {name!r}: kinks = {shown(kinks)} is not allowed; give the jump of the derivative at each place where it "
+            "jumps, such as {0.0: 0.9}"
         )
     return pairs
 
