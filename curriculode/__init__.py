@@ -39,6 +39,8 @@ _HOMES = {
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
     "state_evolution": "theory.solve.state_evolution",
+    "fluctuations": "theory.finite_d.fluctuations",
+    "Fluctuations": "theory.finite_d.fluctuations",
     "simulate": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
     "observe": "sims.runs.observe",
@@ -68,6 +70,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
+    from .theory.finite_d.fluctuations import Fluctuations, fluctuations
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record
     from .theory.solve.integrate import integrate

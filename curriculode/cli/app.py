@@ -9,6 +9,7 @@ from .diagram import diagram
 from .equations import equations
 from .experiments import experiments
 from .figure import figure
+from .fluctuations import fluctuations
 from .integrate import integrate
 from .merge import merge
 from .refine import refine
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (compare, integrate, simulate, sweep, merge, refine, diagram, figure, equations, experiments):
+for command in (compare, integrate, simulate, fluctuations, sweep, merge, refine, diagram, figure, equations, experiments):
     app.command()(command)
 
 

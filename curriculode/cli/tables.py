@@ -1,11 +1,13 @@
 """Tables of sweeps as files, and where their points may be computed."""
 
 import importlib.util
+import io
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.files import read_whole
 
 from .outputs import Writer
 from .report import csv
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     import pandas as pd
+
+
+_LARGEST = 2**30  # bytes of a table
 
 
 def table_suffixes(suffix: str = ".csv") -> list[str]:
@@ -41,7 +46,10 @@ def read_table(path: Path) -> tuple[bytes, "pd.DataFrame"]:
     import pandas as pd
 
     try:
-        return path.read_bytes(), pd.read_csv(path)
+        content = read_whole(path, "the table", _LARGEST)
+        return content, pd.read_csv(io.BytesIO(content))
+    except InputError:
+        raise
     except (OSError, ValueError) as error:  # a file that is no table is a ValueError to pandas
         reason = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
         raise InputError(f"the table {path} cannot be read ({reason}); give the CSV of a sweep") from None

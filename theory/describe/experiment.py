@@ -36,6 +36,7 @@ from curriculode.theory.core.arguments import CHECKS, checked, inside
 from curriculode.theory.core.checks import plain
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.core.files import read_whole
 from curriculode.theory.describe.committee import Committee
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed, random_start
 from curriculode.theory.describe.protocol import Protocol
@@ -44,7 +45,8 @@ from curriculode.theory.tasks import TASKS, Level, Task
 from curriculode.theory.tasks.blocks import Blocks
 
 SECTIONS = ("task", "student", "training", "protocol", "levels")
-COMMANDS = ("compare", "integrate", "simulate", "sweep", "refine")  # commands that may have a section of their own
+COMMANDS = ("compare", "integrate", "simulate", "sweep", "refine", "fluctuations")  # commands that may have a section of their own
+_LARGEST = 4 * 2**20  # bytes of an experiment file
 STUDY_SECTIONS = ("study", "numerics", *COMMANDS)
 
 
@@ -365,7 +367,7 @@ def experiment_text(name: str | Path) -> str:
     try:
         if path.suffix != ".toml" and not _exists(path):
             raise InputError(unknown("experiment", str(name), names) + "; or give the path of a TOML file")
-        return path.read_text(encoding="utf-8-sig")
+        return read_whole(path, "the experiment file", _LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"the experiment file {path} is not a text in UTF-8; it must be a TOML file") from None
     except (OSError, ValueError) as error:

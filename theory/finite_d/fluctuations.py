@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.blas import one_blas_thread
-from curriculode.theory.core.checks import whole_number
+from curriculode.theory.core.checks import function, text, whole_number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
@@ -22,7 +23,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.moments import MomentDynamics
 from curriculode.theory.finite_d.step import Step
 from curriculode.theory.results.registered import observable_names
-from curriculode.theory.results.states import DIVERGED, Ensemble, Trajectory
+from curriculode.theory.results.states import DIVERGED, StateRecord, Trajectory
 from curriculode.theory.solve.stages import Solver
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Fluctuations(Trajectory):
         trained = self.experiment.student.readout == "trained"
         return state_names(M.shape[1], range(v.shape[-1]), M.shape[-1], trained)
 
+    @checked(quantity=text)
     def band(self, quantity: str = "accuracy", dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of a quantity over runs at D.
 
@@ -76,8 +78,10 @@ class Fluctuations(Trajectory):
 
         Returns
         -------
-        mean, standard_deviation : ndarray of shape (times,)
+        mean : ndarray of shape (times,)
             Over runs.
+        standard_deviation : ndarray of shape (times,)
+            Of a single run.
 
         Raises
         ------
@@ -91,6 +95,7 @@ class Fluctuations(Trajectory):
         values = self._drawn(D).observable(quantity)
         return values.mean(axis=0), values.std(axis=0, ddof=1)
 
+    @checked
     def to_frame(self, order_parameters: bool = True, dimension: int | None = None) -> "pd.DataFrame":
         """Return means and standard deviations of runs at D as a table.
 
@@ -165,10 +170,12 @@ class Fluctuations(Trajectory):
         return _Drawn(self.experiment, self.numerics, arrays, "drawn from their Gaussian law", dimension=D)
 
 
-class _Drawn(Ensemble):
+class _Drawn(StateRecord):
     """States from the law of runs: all averaged by the net of the theory."""
 
     kind: ClassVar[str] = "drawn states"
+    lead: ClassVar[tuple[str, ...]] = ("run", "time")
+    dimensions: ClassVar[Any] = {"run": ("run",)}
 
     def _scrambling(self, index: tuple[int, ...]) -> int:
         return self.numerics.scrambling
@@ -184,6 +191,7 @@ def _physical(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> np.ndarray:
     return projected
 
 
+@checked(progress=function, weights=inside)
 def fluctuations(
     experiment: Experiment,
     start: OrderParameters,
@@ -270,8 +278,6 @@ def fluctuations(
         atol=atol,
     )
     setting = Setting.of(checked_experiment(experiment))
-    if not isinstance(start, OrderParameters):
-        raise InputError(f"start = {start!r} is not allowed; give OrderParameters, such as experiment.initial(dimension=1000)")
     setting.check(start)
     if weights not in WEIGHTS:
         raise InputError(unknown("weights", weights, list(WEIGHTS)))
