@@ -79,6 +79,7 @@ OWN: dict[str, dict[str, Any]] = {
     "compare": {"quantity": "Q[0,0]"},
     "integrate": {},
     "simulate": {},
+    "fluctuations": {"quantity": "Q[0,0]", "weights": "random", "expansion": True},
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -109,7 +110,9 @@ BESIDE = {
     ("refine", "gap"): ["--seeds", "2"],
 }
 # Options that leave the numbers of the table as they are.
-SAME_NUMBERS = {("compare", "quantity"), ("integrate", "estimate_error")} | {(command, "workers") for command in OWN}
+SAME_NUMBERS = {("compare", "quantity"), ("fluctuations", "quantity"), ("integrate", "estimate_error")} | {
+    (command, "workers") for command in OWN
+}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 
