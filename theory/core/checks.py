@@ -105,7 +105,7 @@ def dimension_of_inputs(name: str, value: Any) -> int:
 def number_within(name: str, value: Any, low: float, high: float, words: str) -> float:
     """`value` as a float, where it is a number in [low, high); `words` says what is allowed."""
     number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number < high:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not low <= number < high or abs(number) >= 2**1023:
         raise InputError(f"{name} = {shown(value)} is not allowed; {words}")
     return float(number)
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import xarray
 
 FORMAT = 1
-_HEADER = "record"
-_KINDS: dict[str, type["Record"]] = {}
+HEADER = "record"
+KINDS: dict[str, type["Record"]] = {}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,7 +87,7 @@ class Record:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        _KINDS[cls.kind] = cls
+        KINDS[cls.kind] = cls
 
     def __post_init__(self) -> None:
         self._check()
@@ -278,7 +278,7 @@ class Record:
         beside = target.with_name(f".{os.getpid()}-{target.name}")
         try:
             with beside.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **{_HEADER: np.array(header), **self.arrays})
+                np.savez_compressed(file, allow_pickle=False, **{HEADER: np.array(header), **self.arrays})
             os.replace(beside, target)
         except OSError as error:
             raise InputError(f"the record {target} cannot be written: {error.strerror or error}") from None
@@ -341,80 +341,6 @@ class Record:
         return f"<b>{type(self).__name__}</b><table>{rows}</table>"
 
 
-@checked
-def load_record(path: str | Path) -> Record:
-    """Read the record in a file that `Record.save` wrote.
-
-    Parameters
-    ----------
-    path : str or Path
-        Name of the file.
-
-    Returns
-    -------
-    Trajectory, Ensemble or Observations
-        What was saved.
-
-    Raises
-    ------
-    InputError
-        For anything else, a truncated or a damaged file.
-
-    Examples
-    --------
-    >>> import tempfile, pathlib
-    >>> from curriculode import load, integrate
-    >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
-    >>> trajectory = integrate(experiment, experiment.initial(dimension=1000))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     load_record(trajectory.save(pathlib.Path(folder) / "plateau.npz")) == trajectory
-    True
-    """
-    source = Path(path)
-    try:
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            if not hasattr(content, "files") or _HEADER not in content.files:
-                raise InputError(f"{source} is no record of curriculode; give a file that record.save wrote")
-            header = json.loads(str(content[_HEADER]))
-            arrays = {name: content[name] for name in content.files if name != _HEADER}
-    except OSError as error:
-        raise InputError(f"the record {source} cannot be read: {error.strerror or error}") from None
-    except InputError:
-        raise
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever the readers of archives, arrays and JSON make of damaged bytes
-        raise InputError(
-            f"{source} is no record of curriculode, or it is damaged ({type(error).__name__}); restore it from a copy"
-        ) from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        given = header.get("format") if isinstance(header, dict) else None
-        raise InputError(
-            f"the record {source} has format {shown(given)}, but this version of curriculode reads format {FORMAT}; use the "
-            "version that made it"
-        )
-    if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
-        raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")
-    if header.get("kind") not in _KINDS:
-        raise InputError(
-            f"the record {source} is of the kind {shown(header.get('kind'))}, which this version of curriculode does not know"
-        )
-    seed = header.get("seed")
-    if isinstance(seed, dict):
-        seed = np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"]))
-    try:
-        return _KINDS[header["kind"]](
-            experiment=Experiment.from_dict(header["experiment"]),
-            numerics=Numerics(**header["numerics"]),
-            arrays=arrays,
-            **{name: header[name] for name in ("status", "success", "dimension", "environment")},
-            seed=seed,
-            statistics=_decoded(header["statistics"]),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"the record {source} is damaged: its header lacks {error}; restore it from a copy") from None
-
-
 def _coded(value: Any) -> Any:
     """Statistics as JSON; arrays stay arrays."""
     if isinstance(value, np.ndarray):
@@ -422,9 +348,3 @@ def _coded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _coded(item) for key, item in value.items()}
     return plain(value)
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return np.array(value["array"]) if set(value) == {"array"} else {key: _decoded(item) for key, item in value.items()}
-    return value
