@@ -19,6 +19,7 @@ from curriculode.sims.sweep.status import Again
 from curriculode.sims.sweep.sweep import Filled, fill, opened, planned, result_columns, to_frame
 from curriculode.sims.sweep.tables import checked_name, checked_orders, shown
 from curriculode.sims.sweep.workers import Crew
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import number_within, plain, truth, whole_number
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
@@ -33,6 +34,27 @@ _FAILED = 9  # the side of a place where every seed failed
 Range = tuple[str, float, float] | tuple[str, float, float, str]
 
 
+# The plan checks these itself.
+@checked(
+    **dict.fromkeys(
+        [
+            "x",
+            "y",
+            "value",
+            "level",
+            "gap",
+            "significance",
+            "budget",
+            "finest",
+            "seeds",
+            "store",
+            "retry",
+            "observables",
+            "executor",
+        ],
+        inside,
+    )
+)
 def refine(
     experiment: Experiment,
     x: Range,

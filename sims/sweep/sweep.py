@@ -18,6 +18,7 @@ from curriculode.sims.sweep.settings import settings_with
 from curriculode.sims.sweep.status import FAILED, LACKING, MISSING, OTHER, Again, status_of
 from curriculode.sims.sweep.store import Store
 from curriculode.sims.sweep.workers import Crew, Task, computed
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import truth
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# The plan checks these itself.
+@checked(
+    **dict.fromkeys(
+        ["over", "zip", "seeds", "theory", "runs", "observables", "scramblings", "store", "retry", "shard", "executor"], inside
+    )
+)
 def sweep(
     experiment: Experiment,
     over: Mapping[str, Sequence[Any]] | None = None,

@@ -270,7 +270,7 @@ MISTAKES = [
     ("[sweep]\nzip = 'x'", "sweep", "section [sweep]: zip = 'x' is not allowed; give true or false"),
     ("[sweep]\ntheory = 'no'", "sweep", "theory = 'no' is not allowed; it must be True or False"),
     ("[sweep]\nobservables = 3", "sweep", "section [sweep]: observables = 3 is not allowed; give a list of names"),
-    ("[sweep]\nobservables = [3]", "sweep", "for protocol.order = curriculum: observable 3 is unknown; allowed: "),
+    ("[sweep]\nobservables = [3]", "sweep", "observables = [3] is not allowed; give names, such as "),
     ("[sweep]\nruns = true", "sweep", "runs = True is not allowed; it must be a whole number of at least 0"),
     ("[sweep]\nrunz = 3", "sweep", "section [sweep]: setting 'runz' is unknown (did you mean 'runs'?); allowed: zip, seeds, "),
     ("[compare]\nquantity = 3", "compare", "section [compare]: quantity = 3 is not allowed; give a text"),

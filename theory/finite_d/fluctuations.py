@@ -259,10 +259,10 @@ def fluctuations(
 
     Examples
     --------
-    >>> from curriculode import Protocol, load, fluctuations
+    >>> from curriculode import load, fluctuations
     >>> experiment = load("perceptron-curriculum").replace({"protocol.duration": 1.0})
     >>> found = fluctuations(experiment, experiment.initial(dimension=1000), times=3)
-    >>> mean, scatter = found.band("M[0,0]", dimension=1000)
+    >>> mean, scatter = found.band("M[0,0,0]", dimension=1000)
     >>> bool(scatter[0] == 0 and scatter[-1] > 0)
     True
     """
