@@ -42,6 +42,7 @@ _HOMES = {
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.fluctuations",
     "simulate": "sims.runs.simulate",
+    "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
     "observe": "sims.runs.observe",
     "Comparison": "sims.compare.comparison",
@@ -59,7 +60,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
-    from .sims.runs.simulate import simulate
+    from .sims.runs.simulate import diffuse, simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
     from .theory.core.errors import InputError

@@ -67,7 +67,9 @@ NUMERICS: dict[str, Any] = {
     "atol": _option(float | None, "--atol", help="Absolute tolerance of the integrator; by default a hundredth of --rtol."),
     "method": _option(str | None, "--method", help="Solver: auto, DOP853, RK45, RK23, LSODA, Radau, BDF."),
     "noise_terms": _option(bool | None, help="Keep the eta^2 terms; without them, the limit of small learning rates."),
-    "space": _option(str | None, "--space", help="Simulate in overlap space (cost independent of D) or weight space."),
+    "space": _option(
+        str | None, "--space", help="Simulate in overlap space (a step costs the same at any D), weight space, or as the diffusion."
+    ),
     "workers": _option(int | None, "--workers", help="Threads (of a sweep: processes); by default all cores."),
 }
 OUT = Annotated[Path, typer.Option("--out", help="Folder for pictures and tables; made if it is missing.")]

@@ -117,6 +117,89 @@ def simulate(
     return simulate_setting(experiment, setting, dimension, range(first, first + runs), seed, start, settings, progress)
 
 
+@checked(start=_start)
+def diffuse(
+    experiment: Experiment,
+    *,
+    dimension: int,
+    runs: int = 32,
+    first: int = 0,
+    seed: int | np.random.SeedSequence = 0,
+    start: OrderParameters | Sequence[OrderParameters] | None = None,
+    numerics: Numerics | None = None,
+    times: int | ArrayLike | None = None,
+    spacing: str | None = None,
+    workers: int | None = None,
+    points: int | None = None,
+    progress: Told = None,
+) -> Ensemble:
+    """Draw runs from the diffusion that online SGD becomes as D grows: `simulate` with space="diffusion".
+
+    dY = (f - J f / (2 D) + e / D) dt + D^(-1/2) B^(1/2) dW, with f the rate of the equations, J its Jacobian, B the covariance of
+    one step and e the mean of its second order. The nonlinearity of the equations is kept, so that odds, escapes and covered
+    clusters are those of SGD at large D, at a cost that does not know D.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Any that learns online.
+    dimension : int
+        D, up to 10^15.
+    runs : int, default 32
+        How many.
+    first : int, default 0
+        See `simulate`, as for all that follow.
+    seed : int or SeedSequence, default 0
+        Of starts and runs.
+    start : OrderParameters or sequence of OrderParameters, optional
+        One start for all runs, or one for each; by default a random one for each.
+    numerics : Numerics, optional
+        How; its space is not asked.
+    times : int or array_like of float, optional
+        By default 101.
+    spacing : str, optional
+        See `Numerics`.
+    workers : int, optional
+        Threads.
+    points : int, optional
+        Of the nets of the errors.
+    progress : bool or callable, optional
+        As for `simulate`.
+
+    Returns
+    -------
+    Ensemble
+        As of `simulate`.
+
+    Raises
+    ------
+    InputError
+        For batch learning, or arguments out of range.
+
+    Examples
+    --------
+    >>> from curriculode import load, diffuse
+    >>> experiment = load("committee-plateau").replace({"protocol.duration": 1.0})
+    >>> diffuse(experiment, dimension=10**6, runs=3, times=2).Q.shape
+    (3, 2, 2, 2)
+    """
+    return simulate(
+        experiment,
+        dimension=dimension,
+        runs=runs,
+        first=first,
+        seed=seed,
+        start=start,
+        numerics=numerics,
+        space="diffusion",
+        times=times,
+        spacing=spacing,
+        workers=workers,
+        points=points,
+        progress=progress,
+    )
+
+
 def simulate_setting(
     experiment: Experiment,
     setting: Setting,

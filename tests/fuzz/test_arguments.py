@@ -129,7 +129,9 @@ GOOD: dict[str, list[Any]] = {
     "tasks": ["xor-mixture"],
     "status": ["done"],
     "spacing": ["linear", "logarithmic"],
-    "space": ["overlap", "weight"],
+    "space": ["overlap", "weight", "diffusion"],
+    "weights": ["fixed", "random"],
+    "quantity": ["accuracy", "v[0]", "specialization"],
 }
 # Thousands of runs or times are allowed, and take long: whole numbers are small ones, or beyond what anything may be.
 ANY = (

@@ -99,8 +99,9 @@ class Numerics(Description):
         Number of output times (start and end included), or the increasing times themselves, t = examples / D.
     spacing : {"linear", "logarithmic"}, default "linear"
         Of the output times, where `times` is a number.
-    space : {"overlap", "weight"}, default "overlap"
-        Of the simulation: "overlap", exact in law at a cost that does not depend on D, or "weight", the weights themselves.
+    space : {"overlap", "weight", "diffusion"}, default "overlap"
+        Of the simulation: "overlap", exact in law at a cost that does not depend on D a step, "weight", the weights themselves, or
+        "diffusion", what SGD becomes as D grows, at a cost that does not depend on D at all.
     workers : int, optional
         Threads of a comparison or simulation, processes of a sweep; by default the number of cores.
 
