@@ -9,6 +9,8 @@ from .streams import lasting
 
 def main() -> None:
     """Run the command line: exit status 0 done, 1 a check failed, 2 bad input, 130 interrupted."""
+    from curriculode.theory.core.errors import one_line
+
     with lasting() as out:
         status, sentence = _run()
         out.flush()
@@ -16,7 +18,7 @@ def main() -> None:
             reason = out.failure.strerror or out.failure
             status, sentence = 2, f"standard output could not be written ({reason}); files that were written are whole"
         if sentence:
-            print(f"curriculode: {sentence}", file=sys.stderr)
+            print(f"curriculode: {one_line(sentence)}", file=sys.stderr)
     raise SystemExit(status)
 
 

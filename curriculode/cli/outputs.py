@@ -36,9 +36,9 @@ class Outputs:
         self.origin = f"{command}: {hashlib.sha256(settings.encode(errors='replace')).hexdigest()[:16]}"
         self.written: list[Path] = []
         self.note = ""
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"--out {folder} is a file; give the name of a folder")
         try:
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"--out {folder} is a file; give the name of a folder")
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--out {folder} cannot be made: {error.strerror or error}; give a folder you may write to") from None
