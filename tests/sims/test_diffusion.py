@@ -17,11 +17,11 @@ COMMITTEE = cu.Experiment(
         levels=[cu.Level("easy", share=0.25, irrelevant_variance=0.2), cu.Level("hard", irrelevant_variance=1.0)],
     ),
 )
-XOR = cu.load("xor-curriculum").replace({"protocol.duration": 6.0})
+XOR = cu.load("xor-curriculum").replace({"protocol.duration": 3.0})
 CASES = {
-    "xor, curriculum": (XOR, 300, 120),
-    "xor, random": (XOR.replace({"protocol.order": "random"}), 300, 120),
-    "committee, two blocks, label noise": (COMMITTEE, 100, 400),
+    "xor, curriculum": (XOR, 300, 80),
+    "xor, random": (XOR.replace({"protocol.order": "random"}), 300, 80),
+    "committee, two blocks, label noise": (COMMITTEE, 100, 300),
 }
 
 

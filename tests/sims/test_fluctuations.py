@@ -19,7 +19,7 @@ COMMITTEE = cu.Experiment(
 
 
 def xor(order: str, **changes: object) -> cu.Experiment:
-    return cu.load("xor-curriculum").replace({"protocol.duration": 4.0, "protocol.order": order, **changes})
+    return cu.load("xor-curriculum").replace({"protocol.duration": 2.5, "protocol.order": order, **changes})
 
 
 def compared(found: Fluctuations, runs: int, start: cu.OrderParameters | None, D: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

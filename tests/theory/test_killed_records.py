@@ -28,7 +28,7 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     wait = random.Random(seed)
     case = cu.load("committee-plateau").replace({"protocol.duration": 5.0})
     first = cu.integrate(case, case.initial(dimension=1000), times=2000).save(tmp_path / "first.npz")
-    for _ in range(max(1, round(8 * SCALE))):
+    for _ in range(max(1, round(5 * SCALE))):
         target = tmp_path / "x.npz"
         process = subprocess.Popen([sys.executable, "-c", CHILD, first, target], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
