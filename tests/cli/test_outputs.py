@@ -184,9 +184,9 @@ def whole(content: str) -> bool:
 
 @pytest.mark.slow
 def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
-    """What is in place is whole, at most one generation apart, and never older than what was told; 60 kills."""
+    """What is in place is whole, at most one generation apart, and never older than what was told; 40 kills."""
     wait = random.Random(seed)
-    for _ in range(max(1, round(60 * SCALE))):
+    for _ in range(max(1, round(40 * SCALE))):
         process = child(str(tmp_path), "kill", "a")
         time.sleep(wait.uniform(0.0, 0.05))
         process.send_signal(signal.SIGKILL)

@@ -178,7 +178,7 @@ def said(arguments: list[str]) -> tuple[int, str, str]:
 
 
 @given(line=command_lines())
-@fuzzed(250)
+@fuzzed(180)
 def test_command_lines(line: list[str]) -> None:
     notes = Path("notes.txt").read_text(), Path("table.csv").read_text()
     status, out, error = said(line)

@@ -10,7 +10,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.step import Step
 from tests import twins
 
-D, EXAMPLES = 40, 200_000
+D, EXAMPLES = 40, 100_000
 
 
 def xor(**student: object) -> cu.Experiment:
@@ -110,7 +110,7 @@ def test_moments_are_those_of_steps(name: str, rng: np.random.Generator) -> None
     for ours, samples in ((drift, first), (second, D * (change - first))):
         error = samples.std(axis=0) / np.sqrt(EXAMPLES)
         assert (np.abs(samples.mean(axis=0) - ours) <= 5 * error + 2e-3 * np.abs(ours).max()).all()
-        assert (np.abs(ours) > 20 * error).any()  # it is seen at all
+        assert (np.abs(ours) > 15 * error).any()  # it is seen at all
     centred = first - first.mean(axis=0)
     products = centred[:, :, None] * centred[:, None, :]
     error = products.std(axis=0) / np.sqrt(EXAMPLES)
