@@ -18,6 +18,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"{sum(counts.values()):8d}  in all")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Not for daily work: half a minute on one core."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Whatever names are drawn for files, they are made in a folder that goes away."""
