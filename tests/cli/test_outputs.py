@@ -111,6 +111,7 @@ REFINE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("first", "others"),

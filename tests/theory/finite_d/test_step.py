@@ -97,6 +97,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_moments_are_those_of_steps(name: str, rng: np.random.Generator) -> None:
     """Means, covariances and the second order, to five standard errors (and what a net of 2^15 points leaves)."""
