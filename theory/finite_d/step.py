@@ -24,13 +24,58 @@ from curriculode.theory.averages.quasi_monte_carlo import normal_points
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import factor_semidefinite, matrix_product, outer_product
 from curriculode.theory.describe.training import Rates
+from curriculode.theory.dynamics.online import State
 from curriculode.theory.dynamics.packing import pack, state_size, unpack
 from curriculode.theory.dynamics.setting import Setting
-from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
+from curriculode.theory.tasks.example_law import NO_TEACHER, Labels, teacher_labels
 from curriculode.theory.units.activations import evaluate
 from curriculode.theory.units.losses import LOSSES, error_signal
 
 _ROWS = 256  # points that are done together
+
+
+class Law(NamedTuple):
+    """The examples of a level: probability (components,), gain (components, P, blocks), scale (blocks,), labels; phi_b and T_b."""
+
+    probability: np.ndarray
+    gain: np.ndarray
+    scale: np.ndarray
+    labels: Labels
+    fractions: np.ndarray
+    T: np.ndarray
+
+
+class Room(NamedTuple):
+    """What is computed of some rows of examples.
+
+    joint (n, n), L (blocks, n, n) : overlaps of the n = P + K references and units, and their factors
+    xi (n, rows), u (blocks, n, rows), size (blocks, rows) : coordinates, block fields, |xi_b|^2 - r_b s_b^2
+    x, g, dg, F (K, rows) : of the student;  nu, teacher_g, teacher_dg (P, rows);  f, y, e (rows,);  d (state, rows) : increments
+    """
+
+    joint: np.ndarray
+    L: np.ndarray
+    xi: np.ndarray
+    u: np.ndarray
+    size: np.ndarray
+    x: np.ndarray
+    g: np.ndarray
+    dg: np.ndarray
+    F: np.ndarray
+    nu: np.ndarray
+    teacher_g: np.ndarray
+    teacher_dg: np.ndarray
+    f: np.ndarray
+    y: np.ndarray
+    e: np.ndarray
+    d: np.ndarray
+
+    @classmethod
+    def empty(cls, blocks: int, K: int, P: int, state: int, rows: int) -> "Room":
+        """Room for so many rows."""
+        n = P + K
+        shapes = [(n, n), (blocks, n, n), (n, rows), (blocks, n, rows), (blocks, rows), *[(K, rows)] * 4, *[(P, rows)] * 3]
+        return cls(*(np.empty(shape) for shape in [*shapes, *[(rows,)] * 3, (state, rows)]))
 
 
 class Moments(NamedTuple):
@@ -58,33 +103,21 @@ class Step:
         rows = min(points, _ROWS)
         z = normal_points(blocks * n + noisy, points, seed)
         self._z = np.ascontiguousarray(z.reshape(blocks * n + noisy, -1, rows).swapaxes(0, 1))
-        self._state = np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v, dtype=float)
+        self._state = State(np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.array(v, dtype=float))
         self._second = np.empty((blocks, K, K)), np.zeros((blocks, K, P)), np.zeros(K)
-        self._room = (
-            *(
-                np.empty((n, n)),
-                np.empty((blocks, n, n)),
-                np.empty((n, rows)),
-                np.empty((blocks, n, rows)),
-                np.empty((blocks, rows)),
-            ),
-            *(np.empty((K, rows)) for _ in range(4)),
-            *(np.empty((P, rows)) for _ in range(3)),
-            *(np.empty(rows) for _ in range(3)),
-            *(np.empty((self.size, rows)), np.empty((self.size, self.size))),
-        )
+        self._room, self._product = Room.empty(blocks, K, P, self.size, rows), np.empty((self.size, self.size))
+        self._codes = setting.activation.code, LOSSES[setting.loss]
+        blocked = setting.blocks
+        self._laws = [Law(law.probability, law.gain, law.scale, law.labels, blocked.fractions, blocked.T) for law in setting.laws]
 
     def moments(self, y: np.ndarray, rates: Rates) -> Moments:
         """The moments of a step from the state y (n,), at each level."""
         levels, n = len(self.setting.laws), self.size
         result = Moments(np.zeros((levels, n)), np.zeros((levels, n, n)), np.zeros((levels, n)))
         unpack(y, *self._state)
-        for level, law in enumerate(self.setting.laws):
-            _moments_of(
-                *(self._z, law.probability, law.gain, law.scale, *law.labels, self.setting.blocks.fractions, self.setting.blocks.T),
-                *(self.setting.activation.code, LOSSES[self.setting.loss], *rates, *self._state, *self._room, self._second[0]),
-                *(result.drift[level], result.covariance[level]),
-            )
+        for level, law in enumerate(self._laws):
+            into = self._product, self._second[0], result.drift[level], result.covariance[level]
+            _moments_of(self._z, law, *self._codes, rates, self._state, self._room, *into)
             pack(*self._second, result.second[level])
         return result
 
@@ -98,17 +131,13 @@ class Step:
         sum_c sum_i sqrt(pi_c / N) eps_i (d_i - drift) over N fresh examples of each component, eps ~ N(0, 1): its covariance is
         right in the mean over examples for any N, and few are enough where many steps add up.
         """
-        law, rows = self.setting.laws[level], self._room[-3].size
+        law, rows = self._laws[level], self._room.e.size
         total = np.zeros(self.size)
         unpack(y, *self._state)
         self._second[0][:] = 0.0
         z = rng.standard_normal((self._z.shape[1], rows))
         eps = rng.standard_normal((law.probability.size, rows))
-        _noise_of(
-            *(z, eps, law.probability, law.gain, law.scale, *law.labels, self.setting.blocks.fractions, self.setting.blocks.T),
-            *(self.setting.activation.code, LOSSES[self.setting.loss], *rates, *self._state, *self._room[:-1], self._second[0]),
-            *(drift, total),
-        )
+        _noise_of(z, eps, law, *self._codes, rates, self._state, self._room, self._second[0], drift, total)
         mean = np.empty(self.size)
         pack(*self._second, mean)
         second += share * mean
@@ -116,121 +145,31 @@ class Step:
 
 
 @kernel
-def _noise_of(
-    z,
-    eps,
-    probability,
-    gain,
-    scale,
-    label,
-    teacher,
-    A,
-    sign,
-    noise,
-    fractions,
-    T,
-    activation,
-    loss,
-    eta,
-    eta_v,
-    kappa,
-    Q,
-    M,
-    v,
-    joint,
-    L,
-    xi,
-    u,
-    size,
-    x,
-    g,
-    dg,
-    F,
-    nu,
-    teacher_g,
-    teacher_dg,
-    f,
-    y,
-    e,
-    d,
-    second,
-    drift,
-    total,
-):
+def _noise_of(z, eps, law, activation, loss, rates, state, room, second, drift, total):
     """sum_c sum_i sqrt(pi_c / N) eps_ci (d_i - drift), added to `total` (n,)."""
-    rows = z.shape[1]
-    _factors(Q, M, T, joint, L)
-    second += eta * eta * kappa * kappa * Q
-    for c in range(probability.size):
-        _answer(
-            *(z, c, gain, scale, label, teacher, A, sign, noise, activation, loss, v, L, xi, u, size, x, g, dg, F),
-            *(nu, teacher_g, teacher_dg, f, y, e),
-        )
-        _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, probability[c] / rows, d, second)
-        weight = np.sqrt(probability[c] / rows)
+    rows, d = z.shape[1], room.d
+    _factors(state, law.T, room)
+    second += rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
+    for c in range(law.probability.size):
+        _answer(z, c, law, activation, loss, state.v, room)
+        _increments(rates, law, state, room, law.probability[c] / rows, second)
+        weight = np.sqrt(law.probability[c] / rows)
         for a in range(d.shape[0]):
             for i in range(rows):
                 total[a] += weight * eps[c, i] * (d[a, i] - drift[a])
 
 
 @kernel
-def _moments_of(
-    z,
-    probability,
-    gain,
-    scale,
-    label,
-    teacher,
-    A,
-    sign,
-    noise,
-    fractions,
-    T,
-    activation,
-    loss,
-    eta,
-    eta_v,
-    kappa,
-    Q,
-    M,
-    v,
-    joint,
-    L,
-    xi,
-    u,
-    size,
-    x,
-    g,
-    dg,
-    F,
-    nu,
-    teacher_g,
-    teacher_dg,
-    f,
-    y,
-    e,
-    d,
-    product,
-    second,
-    mean,
-    covariance,
-):
+def _moments_of(z, law, activation, loss, rates, state, room, product, second, mean, covariance):
     """Mean (n,) and covariance (n, n) of d, mean of d2 for Q into `second` (blocks, K, K), for one level."""
-    blocks, K = M.shape[:2]
-    rows = z.shape[2]
-    _factors(Q, M, T, joint, L)
-    for b in range(blocks):
-        for k in range(K):
-            for m in range(K):
-                second[b, k, m] = eta * eta * kappa * kappa * Q[b, k, m]
-    for c in range(probability.size):
-        weight = probability[c] / (z.shape[0] * rows)
+    rows, d = z.shape[2], room.d
+    _factors(state, law.T, room)
+    second[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
+    for c in range(law.probability.size):
+        weight = law.probability[c] / (z.shape[0] * rows)
         for chunk in range(z.shape[0]):
-            _answer(
-                *(z[chunk], c, gain, scale, label, teacher, A, sign, noise, activation, loss, v, L, xi, u, size, x, g, dg, F),
-                *(nu, teacher_g, teacher_dg, f, y, e),
-            )
-            _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, weight, d, second)
+            _answer(z[chunk], c, law, activation, loss, state.v, room)
+            _increments(rates, law, state, room, weight, second)
             outer_product(d, d, product)
             for a in range(d.shape[0]):
                 total = 0.0
@@ -245,8 +184,9 @@ def _moments_of(
 
 
 @inner
-def _factors(Q, M, T, joint, L):
+def _factors(state, T, room):
     """L_b with L_b L_b' = [[T_b, M_b'], [M_b, Q_b]] in each block."""
+    Q, M, joint, L = state.Q, state.M, room.joint, room.L
     blocks, K, P = M.shape
     for b in range(blocks):
         for i in range(P + K):
@@ -259,49 +199,23 @@ def _factors(Q, M, T, joint, L):
 
 
 @inner
-def _answer(
-    z,
-    c,
-    gain,
-    scale,
-    label,
-    teacher,
-    A,
-    sign,
-    noise,
-    activation,
-    loss,
-    v,
-    L,
-    xi,
-    u,
-    size,
-    x,
-    g,
-    dg,
-    F,
-    nu,
-    teacher_g,
-    teacher_dg,
-    f,
-    y,
-    e,
-):
+def _answer(z, c, law, activation, loss, v, room):
     """Fields, outputs, labels, error signals e and F of the examples z of component c."""
+    x, g, dg, F, f, y, e, labels = room.x, room.g, room.dg, room.F, room.f, room.y, room.e, law.labels
     K, rows = x.shape
-    _fields(z, c, gain, scale, L, xi, u, size, x, nu)
+    _fields(z, c, law.gain, law.scale, room.L, room.xi, room.u, room.size, x, room.nu)
     evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
     for i in range(rows):
         f[i] = 0.0
-        y[i] = label[c] if teacher == NO_TEACHER else 0.0
+        y[i] = labels.label[c] if labels.teacher == NO_TEACHER else 0.0
     for k in range(K):
         for i in range(rows):
             f[i] += v[k] * g[k, i]
-    if teacher != NO_TEACHER:
-        teacher_labels(teacher, A, sign, nu, teacher_g, teacher_dg, y)
-        if noise > 0.0:
+    if labels.teacher != NO_TEACHER:
+        teacher_labels(labels.teacher, labels.readout, labels.sign, room.nu, room.teacher_g, room.teacher_dg, y)
+        if labels.noise > 0.0:
             for i in range(rows):
-                y[i] += noise * z[z.shape[0] - 1, i]
+                y[i] += labels.noise * z[z.shape[0] - 1, i]
     for i in range(rows):
         e[i] = error_signal(loss, f[i], y[i])
     for k in range(K):
@@ -340,8 +254,10 @@ def _fields(z, c, gain, scale, L, xi, u, size, x, nu):
 
 
 @inner
-def _increments(eta, eta_v, kappa, fractions, scale, Q, M, v, u, size, F, g, e, weight, d, second):
-    """The increments d (n, rows) in the order of the state vector, and d2 of Q, averaged, into `second`."""
+def _increments(rates, law, state, room, weight, second):
+    """The increments d (n, rows) in the order of the state vector; `weight` times the sum of d2 of Q is added to `second`."""
+    eta, eta_v, kappa, fractions, scale = rates.eta, rates.eta_v, rates.kappa, law.fractions, law.scale
+    Q, M, v, u, size, F, g, e, d = state.Q, state.M, state.v, room.u, room.size, room.F, room.g, room.e, room.d
     blocks, K, P = M.shape
     rows, a = e.size, 0
     for b in range(blocks):
