@@ -6,17 +6,9 @@ from scipy.stats import ks_2samp
 
 import curriculode as cu
 from curriculode.sims.spaces.diffusion import _drawn
+from tests.sims.test_fluctuations import COMMITTEE as MIXED
 
-COMMITTEE = cu.Experiment(
-    task=cu.TeacherStudent(teacher_width=2, teacher_activation="erf", relevant_fraction=0.5, label_noise=0.3),
-    student=cu.Committee(width=2, activation="erf"),
-    training=cu.OnlineSGD(learning_rate=1.0, weight_decay=0.05),
-    protocol=cu.Protocol(
-        order="random",
-        duration=3.0,
-        levels=[cu.Level("easy", share=0.25, irrelevant_variance=0.2), cu.Level("hard", irrelevant_variance=1.0)],
-    ),
-)
+COMMITTEE = MIXED.replace({"protocol.duration": 3.0})
 XOR = cu.load("xor-curriculum").replace({"protocol.duration": 3.0})
 CASES = {
     "xor, curriculum": (XOR, 300, 80),
