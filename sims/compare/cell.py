@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.compare.verdict import FEWEST_RUNS, Tested, found_by, judge
+from curriculode.sims.compare.finite_size import FiniteSize
+from curriculode.sims.compare.verdict import FEWEST_RUNS, ErrorOfRate, Sample, Tested, error_of_rate, judge
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WIDEST_WITH_PAIRS = 8
-# These jump, or have kinks, where a cosine crosses a threshold or another: shown, but no test of the equations.
-_NOT_TESTED = ("covered_clusters", "specialization")
+# These jump, or have kinks, where a cosine crosses a threshold or another: no test of theory where only its mean is known.
+_JUMPING = ("covered_clusters", "specialization")
 
 
 def compares_pairs(width: int) -> bool:
@@ -27,7 +28,7 @@ def compares_pairs(width: int) -> bool:
 
 def is_tested(name: str) -> bool:
     """Whether a quantity counts for the verdict."""
-    return name not in _NOT_TESTED and (name not in OBSERVABLES.names() or OBSERVABLES[name].tested)
+    return name not in _JUMPING and (name not in OBSERVABLES.names() or OBSERVABLES[name].tested)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Cell:
     theory : for each start, trajectories that differ in the net of their averages only
     start_of_run : (runs,) index of the start of each run
     perturbed : name of a rate -> theory with that rate changed
+    finite_size : what finite D adds to the theory, or None where that is not predicted
     """
 
     labels: dict[str, Any]
@@ -56,6 +58,7 @@ class Cell:
     ensemble: Ensemble
     start_of_run: np.ndarray
     perturbed: dict[str, Perturbed] = field(default_factory=dict)
+    finite_size: FiniteSize | None = None
 
     @cached_property
     def times(self) -> int:
@@ -75,6 +78,9 @@ class Cell:
                 return f"theory: {trajectory.status}"
         if not self.ensemble.finite.all():
             return f"simulation: {self.ensemble.status}"
+        if self.finite_size is not None and not self.finite_size.finite.all():
+            pairs = self.finite_size.finite
+            return f"theory at finite D: {(~pairs).sum()} of {pairs.size} pairs of runs of the diffusion diverged"
         if self.ensemble.run.size < FEWEST_RUNS:
             return (
                 f"{self.ensemble.run.size} runs are too few to tell chance from a disagreement; use at least {FEWEST_RUNS}, "
@@ -96,9 +102,22 @@ class Cell:
         """For each quantity the runs, (runs, times)."""
         return {name: value[:, : self.times] for name, value in self._read(self.ensemble).items()}
 
+    @cached_property
+    def added(self) -> dict[str, np.ndarray] | None:
+        """For each quantity what finite D adds to the equations by each pair, (pairs, 2, times)."""
+        if self.finite_size is None:
+            return None
+        read = self._read(self.finite_size.paths)
+        return {name: FiniteSize.deviations(value)[self.finite_size.finite, :, : self.times] for name, value in read.items()}
+
     def theory_of_runs(self, name: str) -> np.ndarray:
-        """A quantity by the theory of each run's start, (runs, times)."""
-        return np.array([nets.mean(axis=0) for nets in self.lines[name]])[self.start_of_run]
+        """A quantity by the theory of each run's start, with what finite D adds in the mean, (runs, times)."""
+        equations = np.array([nets.mean(axis=0) for nets in self.lines[name]])
+        if self.added is not None and self.finite_size is not None:
+            of_pair = self.finite_size.start_of_pair[self.finite_size.finite]
+            for start in np.unique(of_pair):
+                equations[start] += self.added[name][of_pair == start].mean(axis=(0, 1))
+        return equations[self.start_of_run]
 
     @cached_property
     def rounding(self) -> float:
@@ -111,31 +130,60 @@ class Cell:
         kept = self.ensemble.finite
         tests = max(self.times, 1) * sum(is_tested(name) for name in self.runs)
         return {
-            name: judge(self.lines[name], runs[kept], self.start_of_run[kept], self.ensemble.dimension or 1, tests, self.rounding)
+            name: judge(
+                self.lines[name],
+                runs[kept],
+                self.start_of_run[kept],
+                self.ensemble.dimension or 1,
+                tests,
+                self.rounding,
+                None if self.added is None else self.added[name],
+                self._start_of_pair,
+            )
             for name, runs in self.runs.items()
         }
 
+    @property
+    def _start_of_pair(self) -> np.ndarray | None:
+        return None if self.finite_size is None else self.finite_size.start_of_pair[self.finite_size.finite]
+
     @cached_property
+    def rate_errors(self) -> dict[str, ErrorOfRate]:
+        """Rate -> the relative error of it that fits the runs best, over all quantities and times."""
+        kept = self.ensemble.finite
+        if not kept.any() or not self.times:
+            return {rate: ErrorOfRate() for rate in self.perturbed}
+        names = [name for name in self.runs if is_tested(name)]
+        equations = {name: np.array([nets.mean(axis=0) for nets in self.lines[name]]) for name in names}
+        start = self.start_of_run[kept]
+        runs = Sample(np.hstack([self.runs[name][kept] - equations[name][start] for name in names]), start)
+        paths = None
+        if self.added is not None and self._start_of_pair is not None:
+            added = np.concatenate([self.added[name] for name in names], axis=-1)
+            paths = Sample(added.reshape(-1, added.shape[-1]), np.repeat(self._start_of_pair, 2), paired=True)
+        tested = [self.verdicts[name] for name in names]
+        scatter = np.concatenate([each.scatter if paths is None else each.predicted_scatter for each in tested])
+        room, error = (np.concatenate([getattr(each, of) for each in tested]) for of in ("room", "theory_error"))
+        # What is not chance, and what theory errs by, is the same in all runs.
+        variance = scatter**2 + (room**2 + error**2) * kept.sum()
+        slopes = {
+            rate: {j: self._slope(names, perturbed, j) for j in perturbed.theory} for rate, perturbed in self.perturbed.items()
+        }
+        return {rate: error_of_rate(slope, runs, paths, variance, room, len(slopes)) for rate, slope in slopes.items()}
+
+    def _slope(self, names: list[str], perturbed: Perturbed, start: int) -> np.ndarray:
+        """Change of all quantities at all times with the logarithm of a rate, one after the other."""
+        changed = self._read(perturbed.theory[start])
+        slope = np.zeros((len(names), self.times))  # beyond the end of what diverged nothing is known
+        n = min(self.times, perturbed.theory[start].t.size)
+        for row, name in zip(slope, names, strict=True):
+            row[:n] = (changed[name][:n] - self.lines[name][start][0][:n]) / perturbed.step
+        return slope.ravel()
+
+    @property
     def found(self) -> dict[str, float]:
         """Rate -> the smallest relative error of it that this comparison would have called a disagreement; infinite for none."""
-        result = {}
-        for rate, perturbed in self.perturbed.items():
-            changed = {start: self._read(trajectory) for start, trajectory in perturbed.theory.items()}
-            smallest = np.inf
-            for name, tested in self.verdicts.items():
-                if not is_tested(name) or not self.times:
-                    continue
-                n = min(self.times, *(trajectory.t.size for trajectory in perturbed.theory.values()))
-                slopes = np.array(
-                    [(values[name][:n] - self.lines[name][start][0][:n]) / perturbed.step for start, values in changed.items()]
-                )
-                count = len(slopes)
-                every = count == len(self.theory)  # then the mean is that of the comparison itself, and has no error
-                error = np.zeros(n) if every else slopes.std(axis=0, ddof=1) / np.sqrt(count)
-                part = Tested(*(getattr(tested, each)[:n] for each in Tested.__dataclass_fields__))
-                smallest = min(smallest, float(found_by(part, slopes.mean(axis=0), error).min()))
-            result[rate] = smallest
-        return result
+        return {rate: each.allowed for rate, each in self.rate_errors.items()}
 
     @cached_property
     def table(self) -> "pd.DataFrame":
@@ -151,17 +199,21 @@ class Cell:
                 "t": self.t,
                 "quantity": name,
                 "theory": tested.theory,
+                "mean_field": tested.mean_field,
                 "simulation": tested.simulation,
                 "simulation_error": tested.simulation_error,
                 "standard_error": tested.standard_error,
                 "scatter": tested.scatter,
+                "predicted_scatter": tested.predicted_scatter,
                 "theory_error": tested.theory_error,
                 "deviation": tested.deviation,
                 "deviation_in_standard_errors": in_errors,
                 "deviation_in_inverse_root_D": tested.deviation * np.sqrt(self.ensemble.dimension or 1),
                 "allowed": tested.allowed,
+                "share_of_allowed": tested.share,
+                "worst_test": tested.worst,
                 "tested": is_tested(name),
-                "agrees": np.abs(tested.deviation) <= tested.allowed,
+                "agrees": tested.share <= 1.0,
             }
             labels = {key: value if not isinstance(value, list) else str(value) for key, value in self.labels.items()}
             parts.append(pd.DataFrame({**labels, **columns}))
@@ -170,4 +222,5 @@ class Cell:
     @cached_property
     def agrees(self) -> bool:
         """Whether the theory holds at every tested quantity and time, to the end of the protocol."""
-        return self.problem is None and bool(self.table.loc[self.table["tested"], "agrees"].all())
+        rates = all(each.agrees for each in self.rate_errors.values())
+        return self.problem is None and rates and bool(self.table.loc[self.table["tested"], "agrees"].all())

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.compare.cell import Cell, Perturbed, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
+from curriculode.sims.compare.finite_size import as_carried_out, finite_size
 from curriculode.sims.runs.crew import worker_count
 from curriculode.sims.runs.minimize import minimize
 from curriculode.sims.runs.progress import Told, progress_of
@@ -35,7 +36,8 @@ _TIMES = 21
 _POINTS = 1024
 _EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
-_STARTS_CHANGED = 3  # most starts whose sensitivity is computed
+_STARTS_CHANGED = 3  # most starts of a wide student whose sensitivity is computed
+_PAIRS, _PAIRS_WIDE, _WIDE = 24, 8, 8  # pairs of the diffusion, at least, and of students wider than this
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
 
@@ -181,11 +183,23 @@ class _Job:
         """Compute both sides."""
         if self.setting is None:
             return self._batch(report)
-        setting, protocol = self.setting, self.experiment.protocol
-        t = record_steps(self.numerics.output_times(protocol.duration, _TIMES), protocol, self.dimension) / self.dimension
-        numerics = self.numerics.set(times=np.minimum(t, protocol.duration))
+        protocol = self.experiment.protocol
+        setting = as_carried_out(self.setting, self.experiment, self.dimension)
+        records = record_steps(self.numerics.output_times(protocol.duration, _TIMES), protocol, self.dimension)
+        numerics = self.numerics.set(times=np.minimum(records / self.dimension, protocol.duration))
         initial = [self.experiment.initial(self.dimension, self.seed, j) for j in range(self.starts)]
-        theory, perturbed = self._theory(setting, initial, numerics, lambda fraction: report(0.5 * fraction))
+        theory, perturbed = self._theory(setting, initial, numerics, lambda fraction: report(0.3 * fraction))
+        added = finite_size(
+            self.experiment,
+            setting,
+            self.dimension,
+            initial,
+            self._pairs(),
+            self.seed,
+            records,
+            numerics,
+            lambda fraction: report(0.3 + 0.5 * fraction),
+        )
         start_of_run = np.arange(self.runs) % self.starts
         ensemble = simulate_setting(
             self.experiment,
@@ -195,11 +209,17 @@ class _Job:
             self.seed,
             [initial[j] for j in start_of_run],
             numerics,
-            lambda fraction: report(0.5 + 0.5 * fraction),
+            lambda fraction: report(0.8 + 0.2 * fraction),
         )
         if ensemble.interrupted:
             raise KeyboardInterrupt
-        return Cell(self.labels, self.experiment, theory, ensemble, start_of_run, perturbed)
+        return Cell(self.labels, self.experiment, theory, ensemble, start_of_run, perturbed, added)
+
+    def _pairs(self) -> int:
+        """Pairs of the diffusion: two a start or 16, and fewer of wide students, which scatter little."""
+        if self.setting is not None and self.setting.width > _WIDE:
+            return _PAIRS_WIDE
+        return self.starts * max(2, -(-_PAIRS // self.starts))
 
     def _theory(
         self, setting: Setting, initial: list[OrderParameters], numerics: Numerics, report: Callable[[float], None]
@@ -220,7 +240,8 @@ class _Job:
             (setting, j, int(first[j]) + r) for j in range(self.starts) for r in range(1 if engine.exact else nets[j])
         ]
         rates = [name for name in _RATES if getattr(setting.rates, name) > 0]
-        changed = sorted({round(j) for j in np.linspace(0, self.starts - 1, min(self.starts, _STARTS_CHANGED))})
+        most = _STARTS_CHANGED if setting.width > _WIDE else self.starts
+        changed = sorted({round(j) for j in np.linspace(0, self.starts - 1, min(self.starts, most))})
         for name in rates:
             jobs += [(setting.with_rate(name, 1.0 + _STEP), j, int(first[j])) for j in changed]
         found = self._integrated(jobs, initial, numerics, report)

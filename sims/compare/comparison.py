@@ -21,31 +21,36 @@ _SUMMARY = (
     "worst_quantity",
     "worst_in_standard_errors",
     "worst_in_inverse_root_D",
+    "worst_test",
     "share_of_allowed",
 )
 
 
 def worst_row(table: "pd.DataFrame") -> "pd.Series":
     """The row that uses up the most of what is allowed; the first where nothing could be compared."""
-    used = (table["deviation"].abs() / table["allowed"]).fillna(0.0)
-    return table.iloc[int(used.to_numpy().argmax())]
+    return table.iloc[int(table["share_of_allowed"].fillna(0.0).to_numpy().argmax())]
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """Theory against simulation in one or more cells.
 
-    The verdict: in each cell, at each time, and for each quantity (errors and every order parameter) the mean deviation of
-    the runs from the theory of their own start must lie within the larger of
+    Theory at finite D is the equations from each start and what finite D adds to them, by pairs of paths of the diffusion with
+    opposite noise (see `diffuse`). The verdict: in each cell, at each time, and for each quantity (errors and every order
+    parameter), of the deviations of runs and of paths from the equations of their own start
 
-    * its standard error times the critical value of Student's t, at a false-alarm rate of 0.001 for the whole cell: scatter of
-      the runs about the theory of their own start, and the error of the theory's nets, pooled over starts,
-    * the room for the shift of the mean, which is of order 1/D: 20/D (at most D^(-1/2)) of the quantity's own scale, plus twice
-      the variance of a single run, which is of order 1/D as well and shows where an instability amplifies both.
+    * the means agree,
+    * the scatter agrees (Brown and Forsythe), and so does the distribution (Kolmogorov and Smirnov), where every start has at
+      least two pairs,
+    * and, over all of them together, no error of a rate of the learning explains the deviations better than chance,
 
-    So the verdict sharpens as 1/D, and `summary` says how sharp it is: the smallest relative error of each rate that the
-    comparison would have called a disagreement (`finds_learning_rate`, ...). With one start all statements, the gaps too, are
-    about that start.
+    by Student's t and Kolmogorov's law, at a false-alarm rate of 0.001 for the whole cell, the error of the theory's nets
+    included. Beyond chance a mean may differ by a tenth of what finite D adds to it, the next order in 1/D, and by ten times the
+    integrator's tolerance. Batch learning has no such paths: its room is 20/D (at most D^(-1/2)) of the quantity's own scale,
+    plus twice the variance of a single run.
+
+    `summary` says how sharp the verdict is: the smallest relative error of each rate that the comparison would have called a
+    disagreement (`finds_learning_rate`, ...). With one start all statements, the gaps too, are about that start.
 
     Parameters
     ----------
@@ -86,11 +91,13 @@ class Comparison:
         Returns
         -------
         DataFrame
-            One row a cell, quantity and time. `theory`, `simulation`: means over the runs (and their starts); `simulation_error`:
-            standard error of the mean of the runs, scatter between starts included; `standard_error`: of the deviation, over runs;
-            `scatter`: of a single run's deviation; `theory_error`: of the theory's averages; `deviation`: simulation - theory,
-            paired by start; then the deviation in standard errors and in units of D^(-1/2); `allowed`: the limit of the verdict;
-            `tested`, `agrees`: whether it counts, whether it holds.
+            One row a cell, quantity and time. `theory`, `simulation`: means over the runs (and their starts), the former at
+            finite D; `mean_field`: of the equations alone; `simulation_error`: standard error of the mean of the runs, scatter
+            between starts included; `standard_error`: of the deviation, over runs and paths; `scatter`, `predicted_scatter`: of
+            a single run's deviation from the equations, simulated and by theory; `theory_error`: of the theory's nets and paths;
+            `deviation`: simulation - theory, paired by start; then the deviation in standard errors and in units of D^(-1/2);
+            `allowed`: its limit; `share_of_allowed`, `worst_test`: how much the worst of the tests uses up of its limit, and
+            which (mean, scatter or law); `tested`, `agrees`: whether it counts, whether it holds.
         """
         import pandas as pd
 
@@ -128,8 +135,9 @@ class Comparison:
                     "worst_quantity": worst["quantity"],
                     "worst_in_standard_errors": worst["deviation_in_standard_errors"],
                     "worst_in_inverse_root_D": worst["deviation_in_inverse_root_D"],
-                    "share_of_allowed": abs(worst["deviation"]) / worst["allowed"],
-                    **{f"finds_{rate}": error for rate, error in cell.found.items()},
+                    "worst_test": worst["worst_test"],
+                    "share_of_allowed": worst["share_of_allowed"],
+                    **{f"finds_{rate}": each.allowed for rate, each in cell.rate_errors.items()},
                     "agrees": cell.agrees,
                     "problem": cell.problem or "",
                 }
@@ -154,18 +162,25 @@ class Comparison:
         where = ", ".join(f"{name} = {value}" for name, value in bad.labels.items()) or "the experiment"
         if bad.problem:
             return f"theory and simulation cannot be compared to the end for {where}: {bad.problem}"
-        table = bad.table[bad.table["tested"]]
-        row = worst_row(table)
-        amplified = row["scatter"] * np.sqrt(self.dimension)
-        hint = (
-            f" (single runs scatter there by {amplified:.0f} D^(-1/2): an instability amplifies the fluctuations of finite D; "
-            "a larger dimension tells whether the theory is to blame)"
-        )
-        return (
-            f"theory and simulation disagree at D = {self.dimension} for {where}: {row['quantity']} at t = {row['t']:.4g} is "
-            f"{row['simulation']:.4g} in simulation and {row['theory']:.4g} in theory, "
-            f"{abs(row['deviation_in_standard_errors']):.1f} standard errors apart{hint if amplified > 10 else ''}"
-        )
+        row = worst_row(bad.table[bad.table["tested"]])
+        quantity, test = f"{row['quantity']} at t = {row['t']:.4g}", row["worst_test"]
+        wrong = [(rate, each) for rate, each in bad.rate_errors.items() if not each.agrees]
+        if row["agrees"] and wrong:
+            rate, each = wrong[0]
+            what = (
+                f"the runs are as if their {rate.replace('_', ' ')} were {100 * each.error:+.2g} % off, "
+                f"{abs(each.error) / each.standard_error:.1f} standard errors"
+            )
+        elif test == "scatter":
+            what = f"{quantity} scatters by {row['scatter']:.3g} in simulation and {row['predicted_scatter']:.3g} in theory"
+        elif test == "law":
+            what = f"{quantity} has another distribution in simulation than in theory"
+        else:
+            what = (
+                f"{quantity} is {row['simulation']:.4g} in simulation and {row['theory']:.4g} in theory, "
+                f"{abs(row['deviation_in_standard_errors']):.1f} standard errors apart"
+            )
+        return f"theory and simulation disagree at D = {self.dimension} for {where}: {what}"
 
     def _power(self) -> str:
         """What would have been found, in words."""
@@ -184,18 +199,19 @@ class Comparison:
         Returns
         -------
         DataFrame
-            One row for each pair of cells that differ in `protocol.order` only: gap by theory, by simulation, its standard error.
+            One row for each pair of cells that differ in `protocol.order` only: gap by theory at finite D and `theory_error`, by
+            simulation and `standard_error`; `mean_field`: by the equations alone.
         """
         import pandas as pd
 
-        def final(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-            if (
-                "classification_error" not in cell.runs or cell.times < cell.ensemble.t.size
-            ):  # the theory diverged: nothing is final
-                nothing = np.full(cell.ensemble.run.size, np.nan)
-                return nothing, nothing
-            theory, simulation = cell.theory_of_runs("classification_error"), cell.runs["classification_error"]
-            return 1.0 - theory[:, -1], 1.0 - simulation[:, -1]
+        name = "classification_error"
+
+        def final(cell: Cell) -> tuple[float, float, np.ndarray]:
+            """Final accuracy by the equations, by theory at finite D, and of each run."""
+            if name not in cell.runs or cell.times < cell.ensemble.t.size:  # the theory diverged: nothing is final
+                return np.nan, np.nan, np.full(cell.ensemble.run.size, np.nan)
+            tested = cell.verdicts[name]
+            return 1.0 - tested.mean_field[-1], 1.0 - tested.theory[-1], 1.0 - cell.runs[name][:, -1]
 
         rows = []
         for i, first in enumerate(self.cells):
@@ -205,7 +221,8 @@ class Comparison:
                     k: v for k, v in second.labels.items() if k != "protocol.order"
                 }:
                     continue
-                (theory_1, runs_1), (theory_2, runs_2) = final(first), final(second)
+                (equations_1, theory_1, runs_1), (equations_2, theory_2, runs_2) = final(first), final(second)
+                errors = [cell.verdicts[name].theory_error[-1] if name in cell.verdicts else np.nan for cell in (first, second)]
                 finite = np.isfinite(runs_1 - runs_2)
                 gap = (runs_1 - runs_2)[finite]
                 error = standard_error(gap[:, None], first.start_of_run[finite])[0][0]
@@ -213,7 +230,9 @@ class Comparison:
                     {
                         **others,
                         "gap": f"{first.labels['protocol.order']} - {second.labels['protocol.order']}",
-                        "theory": (theory_1 - theory_2).mean(),
+                        "mean_field": equations_1 - equations_2,
+                        "theory": theory_1 - theory_2,
+                        "theory_error": float(np.hypot(errors[0], errors[1])),
                         "simulation": gap.mean() if gap.size else np.nan,
                         "standard_error": error,
                     }

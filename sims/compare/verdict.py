@@ -1,90 +1,271 @@
-"""The verdict on one quantity: whether runs deviate from the theory of their own starts by more than chance and finite D allow.
+"""The verdict: whether runs deviate from the theory of their own starts by more than chance allows. Arrays only.
 
-A function of arrays. With d_r(t) the deviation of run r from the theory of its own start, R runs, and n_s nets averaged over for
-start s, the mean deviation has the variance
+Theory at finite D is the equations of each start and, for online learning, what finite D adds to them (`finite_size.py`): pairs of
+deviations with opposite noise. Held against each other are, of the deviations from the equations of the own start, for each
+quantity and time
 
-    Var d / R + sum_s (R_s / R)^2 sigma_net^2 / n_s,
+* the means;
+* the scatter, by the mean sizes of the deviations (Brown and Forsythe);
+* the laws, by the largest distance of the two distributions (Kolmogorov and Smirnov).
 
-Var d over all runs (each is paired to its own start, so they are independent: R - 1 degrees of freedom), sigma_net^2 the variance
-between nets of one start, pooled over the starts with several (sum_s (n_s - 1) degrees of freedom).
+With d_r the deviation of run r, R runs, p_i the mean of pair i of n, and n_s nets averaged over for start s, the variance of the
+mean is
 
-The mean itself shifts with 1/D. Room for that is `SHIFT` / D, and no more than D^(-1/2), of the quantity's own scale, the largest
-root mean square that it has had so far; and twice the variance of a single run, which is of order 1/D as well, and grows with the
-shift where an instability amplifies both.
+    Var d / R + Var p / n + sum_s (R_s / R)^2 sigma_net^2 / n_s,
+
+with sigma_net^2 the variance between nets of one start, pooled over the starts with several. Over all quantities and times i
+together, for each rate of the learning, the error of it is estimated that fits the deviations best, with S_si the sensitivity of
+the equations from start s, and sigma_i the scatter of a run and what it may be off by for other reasons than chance:
+
+    theta = sum_ri S_s(r)i d_ri / sigma_i^2  /  sum_ri S_s(r)i^2 / sigma_i^2,     of runs less that of paths.
+
+All tests share the chance of a false alarm. Beyond chance, the next order in 1/D may shift a mean by `NEXT_ORDER` of what finite D
+adds, and the integrator by `rounding` of the quantity's scale, the largest root mean square that it has had so far. Where finite D
+is not predicted (batch learning), room for its shift is `SHIFT` / D, and no more than D^(-1/2), of that scale; and twice the
+variance of a single run, which is of order 1/D too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import kolmogi, ndtri, stdtrit
 
 FALSE_ALARM = 1e-3  # chance that a cell in perfect agreement is called a disagreement, by its statistics alone
 SHIFT, AMPLIFIED = 20.0, 2.0
+NEXT_ORDER = 0.1
 FEWEST_RUNS = 4  # below, Student's t allows anything
+_OF_QUANTITIES = 0.5  # share of false alarms that tests of single quantities may give; the rates' may give the rest
+_PAIRS_OF_A_LAW = 2  # of each start
+_FEWEST_DEGREES = 2.0  # of freedom, for the error of a rate
 
 
 @dataclass(frozen=True)
 class Tested:
     """A quantity held against theory, each array (times,).
 
-    theory, simulation : means;  simulation_error : of the mean of the runs;  deviation, standard_error : of the paired difference
-    scatter : of a single run's deviation;  theory_error : of the theory's nets
-    allowed : largest deviation that is no disagreement
+    theory, simulation : means, of theory at finite D;  mean_field : mean of the equations alone
+    simulation_error : of the mean of the runs;  deviation, standard_error : of the paired difference
+    scatter, predicted_scatter : of a single run's deviation from the equations (NaN where it is not predicted)
+    theory_error : of the theory's nets and pairs
+    allowed : largest deviation that is no disagreement;  room : of that, what is not chance
+    used : how much of what they are allowed the other tests use up, by name
     """
 
     theory: np.ndarray
+    mean_field: np.ndarray
     simulation: np.ndarray
     simulation_error: np.ndarray
     deviation: np.ndarray
     standard_error: np.ndarray
     scatter: np.ndarray
+    predicted_scatter: np.ndarray
     theory_error: np.ndarray
     allowed: np.ndarray
+    room: np.ndarray
+    used: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def tests(self) -> dict[str, np.ndarray]:
+        """How much of what is allowed each test uses up, (times,): above 1 it is a disagreement."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean = np.where(self.deviation == 0.0, 0.0, np.abs(self.deviation) / self.allowed)
+        return {"mean": mean, **self.used}
+
+    @property
+    def share(self) -> np.ndarray:
+        """The most of them, (times,)."""
+        return np.max(list(self.tests.values()), axis=0)
+
+    @property
+    def worst(self) -> np.ndarray:
+        """The name of that test, (times,)."""
+        return np.array(list(self.tests))[np.argmax(list(self.tests.values()), axis=0)]
 
 
-def judge(lines: list[np.ndarray], runs: np.ndarray, start: np.ndarray, dimension: int, tests: int, rounding: float) -> Tested:
+@dataclass(frozen=True)
+class Sample:
+    """Deviations (members, n) from the equations of the own start, `start` (members,); `paired` if members are, two and two."""
+
+    values: np.ndarray
+    start: np.ndarray
+    paired: bool = False
+
+    def independent(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of what was read off the members the independent values, and their starts: of pairs the means."""
+        if not self.paired:
+            return values, self.start
+        return values.reshape(-1, 2, values.shape[-1]).mean(axis=1), self.start[::2]
+
+    def mean(self, values: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Mean of what was read off the members, its variance, (n,) each, and its degrees of freedom.
+
+        share : (starts,) that each start has in the mean
+        """
+        values, start = self.independent(values)
+        count = len(values)
+        # A start's share is spread over its members, and that of starts that have none over all.
+        members = np.bincount(start, minlength=share.size)
+        each = share[start] / members[start] / share[members > 0].sum()
+        residual = values - values.mean(axis=0)
+        return each @ values, each**2 @ residual**2 * count / max(count - 1, 1), max(count - 1, 1)
+
+
+def judge(
+    lines: list[np.ndarray],
+    runs: np.ndarray,
+    start: np.ndarray,
+    dimension: int,
+    tests: int,
+    rounding: float,
+    predicted: np.ndarray | None = None,
+    start_of_pair: np.ndarray | None = None,
+) -> Tested:
     """The verdict on a quantity.
 
     lines : for each start the theory by each of its nets, (nets, times)
     runs : (runs, times);  start : (runs,) index of each run's
-    tests : how many such tests share the chance of a false alarm;  rounding : relative error of the integrator
+    tests : how many such quantities and times share the chance of a false alarm;  rounding : relative error of the integrator
+    predicted : (pairs, 2, times) what finite D adds, and `start_of_pair` (pairs,);  None where that is not predicted
     """
     count, times = runs.shape
-    theory = np.array([nets.mean(axis=0) for nets in lines])[start] if count else np.full((0, times), np.nan)
-    paired = runs - theory
-    variance, freedom = _net_variance(lines, times)
-    weight = np.bincount(start, minlength=len(lines)) / max(count, 1)
-    nets = np.array([len(each) for each in lines])
-    theory_error = np.sqrt((weight**2 / nets).sum() * variance)
-    scatter = paired.std(axis=0, ddof=1) if count > 1 else np.full(times, np.nan)
-    of_runs = scatter / np.sqrt(max(count, 1))
-    critical = -stdtrit(max(count - 1, 1), 0.5 * FALSE_ALARM / max(tests, 1))
+    if not count:
+        nothing: Any = [np.full(times, np.nan)] * 11
+        return Tested(*nothing)
+    equations = np.array([nets.mean(axis=0) for nets in lines])
+    own = equations[start]
+    sample, paths = Sample(runs - own, start), None
+    if predicted is not None and start_of_pair is not None:
+        paths = Sample(predicted.reshape(-1, times), np.repeat(start_of_pair, 2), paired=True)
+    between_nets, freedom = _net_variance(lines, times)
+    share = np.bincount(start, minlength=len(lines)) / count
+    of_nets = (share**2 / [len(nets) for nets in lines]).sum() * between_nets
     # An error estimated from few nets may itself be far too small: Student's t against the normal says by how much.
     caution = stdtrit(freedom, FALSE_ALARM / 2) / ndtri(FALSE_ALARM / 2) if freedom else 1.0
-    scale = np.sqrt((theory**2).mean(axis=0)) if count else np.full(times, np.nan)
-    scale = np.maximum.accumulate(scale)
-    shift = min(SHIFT / dimension, dimension**-0.5) * scale + AMPLIFIED * scatter**2
-    statistics = critical * np.sqrt(of_runs**2 + (caution * theory_error) ** 2)
+    alarm = FALSE_ALARM * (1.0 if paths is None else _OF_QUANTITIES / 3.0) / max(tests, 1)
+    scale = np.maximum.accumulate(np.sqrt((own**2).mean(axis=0)))
+    slack = rounding * np.maximum(scale, np.sqrt(np.finfo(float).eps))
+
+    def difference(read: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Mean of runs less that of paths; its variance by runs, and by theory; the largest that is chance."""
+        mine, variance, degrees = sample.mean(read(sample.values), share)
+        theirs, more, freedom = np.zeros(times), np.zeros(times), degrees
+        if paths is not None:
+            theirs, more, others = paths.mean(read(paths.values), share)
+            freedom = _welch(variance, degrees, more, others)
+        chance = -stdtrit(freedom, 0.5 * alarm) * np.sqrt(variance + more + caution**2 * of_nets)
+        return mine - theirs, variance, more + of_nets, chance
+
+    deviation, of_runs, of_theory, chance = difference(lambda values: values)
+    scatter = sample.values.std(axis=0, ddof=1) if count > 1 else np.full(times, np.nan)
+    shift, predicted_scatter, used = np.zeros(times), np.full(times, np.nan), {}
+    if paths is None:
+        room = min(SHIFT / dimension, dimension**-0.5) * scale + AMPLIFIED * scatter**2
+        allowed = np.maximum(chance, room) + slack
+    else:
+        shift = paths.mean(paths.values, share)[0]
+        predicted_scatter = np.sqrt(np.maximum((paths.values**2).mean(axis=0) - paths.values.mean(axis=0) ** 2, 0.0))
+        room = NEXT_ORDER * np.abs(shift)
+        allowed = chance + room + slack
+        # Starts scatter differently: laws are compared where each has its share of both samples.
+        if np.bincount(paths.start, minlength=len(lines)).min() >= 2 * _PAIRS_OF_A_LAW:
+            # What a start's own net errs by is part of its deviations.
+            moved = room + slack - ndtri(0.5 * alarm) * caution * np.sqrt(between_nets / min(len(nets) for nets in lines))
+            wider, _, _, chance = difference(lambda values: np.abs(values - np.median(values, axis=0)))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                used["scatter"] = np.where(wider == 0.0, 0.0, np.abs(wider) / (chance + moved))
+            critical = float(kolmogi(alarm)) / np.sqrt(count * len(paths.values) / (count + len(paths.values)))
+            used["law"] = _distance(sample.values, paths.values, moved) / critical
     return Tested(
-        theory=theory.mean(axis=0) if count else np.full(times, np.nan),
-        simulation=runs.mean(axis=0) if count else np.full(times, np.nan),
-        simulation_error=_between_starts(runs, start),
-        deviation=paired.mean(axis=0) if count else np.full(times, np.nan),
-        standard_error=np.hypot(of_runs, theory_error),
+        theory=own.mean(axis=0) + shift,
+        mean_field=own.mean(axis=0),
+        simulation=runs.mean(axis=0),
+        simulation_error=standard_error(runs, start)[0],
+        deviation=deviation,
+        standard_error=np.sqrt(of_runs + of_theory),
         scatter=scatter,
-        theory_error=theory_error,
-        allowed=np.maximum(statistics, shift) + rounding * np.maximum(scale, np.sqrt(np.finfo(float).eps)),
+        predicted_scatter=predicted_scatter,
+        theory_error=np.sqrt(of_theory),
+        allowed=allowed,
+        room=room + slack,
+        used=used,
     )
 
 
-def found_by(tested: Tested, sensitivity: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """The relative error of a rate beyond which the verdict is a disagreement, (times,); infinite where none is.
+@dataclass(frozen=True)
+class ErrorOfRate:
+    """The relative error of a rate that fits the runs best, its standard error, and the least that is called a disagreement."""
 
-    sensitivity : change of the theory's mean with the logarithm of the rate, (times,);  error : its standard error over starts
+    error: float = 0.0
+    standard_error: float = np.inf
+    allowed: float = np.inf
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is none, for all that can be told."""
+        return not abs(self.error) > self.allowed
+
+
+def error_of_rate(
+    slope: dict[int, np.ndarray], runs: Sample, paths: Sample | None, variance: np.ndarray, room: np.ndarray, rates: int
+) -> ErrorOfRate:
+    """What error of a rate the deviations of runs, less those of paths, amount to.
+
+    slope : start -> change of all quantities at all times (n,) with the logarithm of the rate
+    runs, paths : deviations (members, n);  variance : of a single run (n,);  room : what is no disagreement, (n,)
+    rates : how many share the chance of a false alarm
     """
-    size = np.maximum(np.abs(sensitivity) - 2 * error, 0.0)
+    common = set(runs.start) & set(slope) & set(slope if paths is None else paths.start)
+    known = np.isfinite(variance) & (variance > 0.0)
+    starts = max(int(runs.start.max()), *slope) + 1
+    weight, square = np.zeros((starts, known.sum())), np.zeros(starts)
+    for j in common:
+        weight[j] = slope[j][known] / variance[known]
+        square[j] = weight[j] @ slope[j][known]
+    total = square[runs.start].sum()
+    if not total > 0.0:
+        return ErrorOfRate()
+    share = np.bincount(runs.start, minlength=starts) / total
+
+    def fitted(sample: Sample) -> tuple[float, float, float]:
+        """The error, its variance, and degrees of freedom."""
+        values, start = sample.independent(sample.values)
+        each = share[start] / np.bincount(start, minlength=starts)[start]  # each start counts as much as it does among the runs
+        product = np.einsum("ri,ri->r", values[:, known], weight[start])
+        error, leverage = float(each @ product), each * square[start]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Who has much to say on the fit is near it, whatever the error (the jackknife's correction).
+            residual = (product - error * square[start]) / (1.0 - leverage)
+            return error, float((each**2 * residual**2).sum()), 1.0 / float((leverage**2).sum()) - 1.0
+
+    error, spread, degrees = fitted(runs)
+    if paths is not None:
+        theirs, more, others = fitted(paths)
+        error, spread, degrees = error - theirs, spread + more, float(_welch(spread, degrees, more, others))
+    if not (np.isfinite(spread) and degrees >= _FEWEST_DEGREES):  # one start has all the say
+        return ErrorOfRate(error)
+    chance = -stdtrit(degrees, 0.5 * FALSE_ALARM * (1.0 - _OF_QUANTITIES) / rates) * np.sqrt(spread)
+    return ErrorOfRate(error, float(np.sqrt(spread)), float(chance + share @ np.abs(weight) @ room[known]))
+
+
+def _welch(variance: Any, degrees: Any, more: Any, others: Any) -> Any:
+    """Degrees of freedom of the difference of two means with these variances."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(size > 0, tested.allowed / size, np.inf)
+        together = (variance + more) ** 2 / (variance**2 / degrees + more**2 / others)
+    return np.where(np.isfinite(together), together, degrees)
+
+
+def _distance(first: np.ndarray, second: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """Largest distance of the distributions of two samples (members, times), one of which may be moved by `slack` (times,)."""
+    first, second = np.sort(first, axis=0), np.sort(second, axis=0)
+    result = np.zeros(first.shape[1])
+    for i, room in enumerate(slack):
+        a, b = first[:, i], second[:, i]
+        for x, y in ((a, b), (b, a)):
+            # The supremum of F_x(z) - F_y(z + room), which is reached at a member of x.
+            above = np.arange(1, x.size + 1) / x.size - np.searchsorted(y, x + room, side="right") / y.size
+            result[i] = max(result[i], above.max())
+    return result
 
 
 def _net_variance(lines: list[np.ndarray], times: int) -> tuple[np.ndarray, int]:
@@ -93,11 +274,6 @@ def _net_variance(lines: list[np.ndarray], times: int) -> tuple[np.ndarray, int]
     if not freedom:
         return np.zeros(times), 0
     return sum(((nets - nets.mean(axis=0)) ** 2).sum(axis=0) for nets in lines if len(nets) > 1) / freedom, freedom
-
-
-def _between_starts(runs: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Standard error of the mean of runs (runs, times), as one of random starts: over the starts, where there are several."""
-    return standard_error(runs, start)[0]
 
 
 def standard_error(values: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, int]:

@@ -3,45 +3,220 @@
     dY = (f - J f / (2 D) + e / D) dt + D^(-1/2) B^(1/2) dW
 
 with f the rate of the equations, B and e those of one step (`theory/finite_d/step.py`). A stretch of h D examples is one step of
-Heun's scheme for the drift, taken at Y - f / (2 D), whose first order is the second term, with the noise of the states at its
-beginning. Of a mixed stage the examples of each level in a stretch are drawn without replacement, as SGD draws them.
+Heun's scheme with the noise of Y + h f / 2, which knows nothing of the stretch, so that the noise is Ito's:
+
+    Y' = Y + h (1/2 + 1/(2 h D)) f(Y) + h (1/2 - 1/(2 h D)) f(Y + h f(Y) + noise) + h e / D + noise
+
+The difference of the two f gives the second term of the drift, and h = 1/D is SGD's own step. Stretches are as long as the change
+of f allows. Of a mixed stage the examples of each level in a stretch are drawn without replacement, as SGD draws them.
+
+The rate is averaged by nets that change from stretch to stretch, so that their errors do not add up. The noise needs no root of B:
+of n examples of a level with components of probability pi_c, with N fresh examples i of each and f_c their mean of d,
+
+    sum_c sqrt(n pi_c (1 - (1 - pi_c) / N) / (N - 1)) / D sum_i (eps_ci - mean eps_c) d_ci  +  sum_c (n_c - n pi_c) / D f_c
+
+with eps ~ N(0, 1) and multinomial n_c has the covariance n B / D^2 in the mean over examples for any N, and few are enough where
+many stretches add up. Its opposite is as likely.
 """
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from curriculode.sims.spaces.model import Model
-from curriculode.theory.averages.quasi_monte_carlo import least_points
-from curriculode.theory.core.compiled import kernel
+from curriculode.theory.averages.quasi_monte_carlo import least_points, normal_points
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
-from curriculode.theory.dynamics.online import OnlineLearning, packed
+from curriculode.theory.dynamics.online import State, packed
 from curriculode.theory.dynamics.packing import pack, unpack
-from curriculode.theory.finite_d.step import Step
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_second, law_of
+from curriculode.theory.finite_d.step import factors
+from curriculode.theory.units.losses import LOSSES
 
-_STRETCH = 0.05  # most of t that is one step
-_POINTS, _FRESH = 256, 32  # of the net of the drift; examples a component of the noise
+_FIRST, _LONGEST = 0.02, 0.25  # stretches, in t
+_CHANGE, _OF_NOISE = 3e-4, 0.15  # by which Heun's step may differ from Euler's: of 1 + |y|, and of the largest noise
+_NETS, _FEWEST_POINTS, _MOST_POINTS = 16, 64, 4096
+_EXAMPLES, _OF_COMPONENT = 64, 16  # fresh ones for the noise of a level, at least so many of a component
 _MOST_EXACT = 10**9  # examples from which numpy draws without replacement
+
+
+class Draws(NamedTuple):
+    """Random numbers of a stretch.
+
+    z (levels, components, coordinates, rows) : of examples;  weights (levels, components, rows) : of their increments, times D
+    share (levels,) : of the levels among the examples
+    """
+
+    z: np.ndarray
+    weights: np.ndarray
+    share: np.ndarray
+
+
+class Work(NamedTuple):
+    """What a step is computed in.
+
+    drift, noise : benches;  state, total, second : a state, and sums of d and d2
+    first, other, ahead, random, mean : state vectors (n,);  weights : of the points of a chunk
+    inverse (blocks, P, P) : T^+;  rest (K, K) : what of Q is not along the references
+    """
+
+    drift: Bench
+    noise: Bench
+    state: State
+    total: State
+    second: State
+    first: np.ndarray
+    other: np.ndarray
+    ahead: np.ndarray
+    random: np.ndarray
+    mean: np.ndarray
+    weights: np.ndarray
+    inverse: np.ndarray
+    rest: np.ndarray
+
+    @classmethod
+    def empty(cls, setting: Setting, v: np.ndarray, size: int, rows: int) -> "Work":
+        """For state vectors of `size`, and noise of so many examples of a component."""
+        blocks, K, P = setting.shape
+        states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), v.copy()) for _ in range(3)]
+        vectors = [np.zeros(size) for _ in range(5)]
+        inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
+        benches = Bench.empty(blocks, K, P, _FEWEST_POINTS), Bench.empty(blocks, K, P, rows)
+        return cls(*benches, *states, *vectors, np.empty(_FEWEST_POINTS), inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a stretch of `taken` examples is drawn to be: so many of each level, (levels,), a net, and the noise."""
+
+    taken: int
+    counts: np.ndarray
+    net: np.ndarray
+    draws: Draws
+
+
+class Diffuser:
+    """Steps of the diffusion from one start; not shared by threads."""
+
+    def __init__(self, model: Model, start: OrderParameters, noise_terms: bool = True) -> None:
+        setting, examples = model.setting, model.examples
+        (blocks, K, P), size = setting.shape, packed(setting, start).size
+        self.model, self._v, self._noise_terms = model, np.array(start.v, dtype=float), noise_terms
+        self._laws = Laws(
+            setting.laws[0].probability, examples.gain, examples.scale, examples.labels, setting.blocks.fractions, setting.blocks.T
+        )
+        coordinates = blocks * (K + P) + any(law.labels.noise > 0 for law in setting.laws)
+        # The error of changing nets is noise of its own, which falls with D as that of SGD does.
+        wanted = min(_MOST_POINTS, max(_FEWEST_POINTS, 1 << int(np.log2(model.dimension) / 2)))
+        self._net_size = coordinates, max(wanted, least_points(coordinates))
+        self._nets: dict[int, np.ndarray] = {}
+        levels, components = len(setting.laws), self._laws.probability.size
+        rows = max(_OF_COMPONENT, _EXAMPLES // components)
+        shape = (levels, components, coordinates, rows)
+        self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
+        self._work = Work.empty(setting, self._v, size, rows)
+        self._codes = setting.activation.code, LOSSES[setting.loss]
+
+    def draw(self, rng: np.random.Generator, remaining: np.ndarray, taken: int) -> Stretch:
+        """A stretch of `taken` examples from the numbers of each level still `remaining` (levels,); until the next is drawn."""
+        counts, draws = _drawn(rng, remaining, taken), self._draws
+        draws.share[:] = counts / taken
+        _draw_normals(rng, counts, self._laws.probability, draws)
+        if self._laws.probability.size > 1:
+            p, rows = self._laws.probability, draws.weights.shape[-1]
+            for level in np.flatnonzero(counts):
+                n = int(counts[level])
+                draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
+        return Stretch(taken, counts, self._net(rng), draws)
+
+    def _net(self, rng: np.random.Generator) -> np.ndarray:
+        """Points of the rate, (chunks, coordinates, rows)."""
+        number = int(rng.integers(_NETS))
+        if number not in self._nets:
+            z = normal_points(*self._net_size, number)
+            self._nets[number] = z.reshape(z.shape[0], -1, _FEWEST_POINTS).swapaxes(0, 1).copy()
+        return self._nets[number]
+
+    def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
+        """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
+
+        shares : (paths, levels) of the examples;  signs : (paths,) of the noise, 0 for the equations alone, without 1 / D
+        """
+        change = _advance(
+            states,
+            shares,
+            signs,
+            float(stretch.taken),
+            float(self.model.dimension),
+            rates,
+            stretch.net,
+            stretch.draws,
+            self._laws,
+            *self._codes,
+            self._noise_terms,
+            self._work,
+        )
+        if change >= 0.0:
+            return float(change)
+        for y in states:
+            self._make_physical(y)
+        return float(-1.0 - change)
+
+    def _make_physical(self, y: np.ndarray) -> None:
+        """Make Q no smaller than what its M says: noise may push a state out of the physical ones."""
+        Q, M, v = self.overlaps(y)
+        if not np.isfinite(y).all():
+            return
+        for b, inverse in enumerate(self._work.inverse):
+            along = M[b] @ inverse @ M[b].T
+            w, V = np.linalg.eigh(Q[b] - along)
+            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
+        pack(Q, M, v, y)
+
+    def overlaps(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Q (blocks, K, K), M (blocks, K, P), v (K,) of a state."""
+        blocks, K, P = self.model.setting.shape
+        Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), self._v.copy()
+        unpack(y, Q, M, v)
+        return Q, M, v
+
+
+class Pace:
+    """How long the next stretch is, from how much the last steps changed."""
+
+    def __init__(self, dimension: int, longest: float = _LONGEST, ease: float = 1.0) -> None:
+        self._dimension, self._longest, self._ease, self._next = dimension, longest, ease, _FIRST
+
+    def steps(self, left: int) -> int:
+        """Examples of the next stretch, of those that are left until something is due; the rest is shared evenly."""
+        wanted = max(1.0, self._next * self._dimension)
+        return -(-left // max(1, int(np.ceil(left / wanted))))
+
+    def passed(self, h: float, error: float) -> None:
+        """After a stretch of the length h whose Heun and Euler steps differ by `error`, of what is allowed."""
+        factor = (self._ease / error) ** 0.5 if error > 0.0 else 2.0
+        self._next = min(self._longest, h * min(2.0, max(0.2, 0.9 * factor))) if np.isfinite(factor) else h
+
+
+_ONCE = np.ones(1)
 
 
 class Diffusion:
     """Up to 32 runs, each from exactly the overlaps of its start."""
 
     def __init__(self, model: Model, starts: list[OrderParameters], rngs: list[np.random.Generator]) -> None:
-        self.model, self.rngs, setting = model, rngs, model.setting
-        self._states = [packed(setting, start) for start in starts]
-        self._v = [np.array(start.v, dtype=float) for start in starts]
-        self._engine = setting.engine("auto", _POINTS, 0)
-        blocks, K, P = setting.shape
-        fresh = max(_FRESH, least_points(blocks * (K + P) + 1))
-        self._steps = [Step(setting, v, fresh) for v in self._v]
-        self._inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
-        self._room, self._rest = (np.empty((blocks, K, K)), np.empty((blocks, K, P)), np.empty(K)), np.empty((K, K))
-        self._drifts: dict[Rates, list[list[OnlineLearning]]] = {}
+        self.model, self.rngs = model, rngs
+        self._diffusers = [Diffuser(model, start) for start in starts]
+        self._states = [packed(model.setting, start)[None].copy() for start in starts]
+        self._paces = [Pace(model.dimension) for _ in starts]
 
     @staticmethod
     def steps_a_second(model: Model) -> float:
         """How many examples a second, roughly: only to cut long stretches of steps."""
-        return _STRETCH * model.dimension / 1e-2  # for 32 runs one after the other
+        return 1e2 * _LONGEST * model.dimension
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:
@@ -50,73 +225,19 @@ class Diffusion:
 
     def advance(self, remaining: np.ndarray, steps: int, rates: Rates) -> None:
         """Take `steps` steps at these rates, of examples from the numbers of each level still `remaining`, (runs, levels)."""
-        levels = self._levels(rates)
         for run, rng in enumerate(self.rngs):
-            left = steps
+            diffuser, pace, left = self._diffusers[run], self._paces[run], steps
+            state = self._states[run]
             while left > 0:
-                taken = min(left, max(1, round(_STRETCH * self.model.dimension)))
-                drawn = _drawn(rng, remaining[run], taken)
-                remaining[run] -= drawn
-                self._states[run] = self._stretch(run, rng, levels[run], drawn, taken, rates)
-                left -= taken
-
-    def _levels(self, rates: Rates) -> list[list[OnlineLearning]]:
-        """The equations of each level alone, for each run, at these rates."""
-        if rates not in self._drifts:
-            setting = self.model.setting
-            one = np.eye(len(setting.laws))
-            self._drifts[rates] = [[OnlineLearning(setting, self._engine, p, rates, v) for p in one] for v in self._v]
-        return self._drifts[rates]
-
-    def _stretch(
-        self, run: int, rng: np.random.Generator, levels: list[OnlineLearning], drawn: np.ndarray, taken: int, rates: Rates
-    ) -> np.ndarray:
-        """The state after `taken` examples, `drawn` (levels,) of each level."""
-        y, D = self._states[run], self.model.dimension
-        if not np.isfinite(y).all():
-            return y  # diverged: it is recorded as it is
-        h, share, met = taken / D, drawn / taken, np.flatnonzero(drawn)
-        each = [levels[level].rate(0.0, y) for level in met]
-        first = share[met] @ np.array(each)
-        noise, second = np.zeros(y.size), np.zeros(y.size)
-        for level, drift in zip(met, each, strict=True):
-            noise += np.sqrt(share[level]) * self._steps[run].noise(y, rates, int(level), drift, rng, second, share[level])
-        correction = (second - 0.5 * self._slope(levels, met, share, y, first)) / D
-        noise *= np.sqrt(h / D)
-        with np.errstate(all="ignore"):
-            ahead = y + h * (first + correction) + noise
-            after = share[met] @ np.array([levels[level].rate(0.0, ahead) for level in met])
-            y = y + h * (0.5 * (first + after) + correction) + noise
-        return self._physical(y)
-
-    def _physical(self, y: np.ndarray) -> np.ndarray:
-        """The state y, whose Q is no smaller than what its M says: noise may push it out of the physical states."""
-        Q, M, v = self._room
-        unpack(y, Q, M, v)
-        if _is_physical(Q, M, self._inverse, self._rest) or not np.isfinite(y).all():
-            return y
-        for b in range(Q.shape[0]):
-            along = M[b] @ self._inverse[b] @ M[b].T
-            w, V = np.linalg.eigh(Q[b] - along)
-            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
-        result = np.empty_like(y)
-        pack(Q, M, v, result)
-        return result
-
-    @staticmethod
-    def _slope(levels: list[OnlineLearning], met: np.ndarray, share: np.ndarray, y: np.ndarray, f: np.ndarray) -> np.ndarray:
-        """J f, by one difference along f."""
-        small = 1e-4 / max(1.0, float(np.abs(f).max()))
-        moved = share[met] @ np.array([levels[level].rate(0.0, y - small * f) for level in met])
-        slope: np.ndarray = (f - moved) / small
-        return slope
+                stretch = diffuser.draw(rng, remaining[run], pace.steps(left))
+                remaining[run] -= stretch.counts
+                error = diffuser.step(state, rates, stretch, stretch.draws.share[None], _ONCE)
+                pace.passed(stretch.taken / self.model.dimension, error)
+                left -= stretch.taken
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,) of one of the runs."""
-        blocks, K, P = self.model.setting.shape
-        Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), self._v[lane].copy()
-        unpack(self._states[lane], Q, M, v)
-        return Q, M, v
+        return self._diffusers[lane].overlaps(self._states[lane][0])
 
 
 def _drawn(rng: np.random.Generator, remaining: np.ndarray, taken: int) -> np.ndarray:
@@ -138,6 +259,106 @@ def _drawn(rng: np.random.Generator, remaining: np.ndarray, taken: int) -> np.nd
 
 
 @kernel
+def _draw_normals(rng, counts, probability, draws):
+    """Examples, and the weights of their noise within a component, of the levels that are met."""
+    levels, components, coordinates, rows = draws.z.shape
+    for level in range(levels):
+        if counts[level] == 0:
+            continue
+        for c in range(components):
+            for j in range(coordinates):
+                for i in range(rows):
+                    draws.z[level, c, j, i] = rng.standard_normal()
+            mean = 0.0
+            for i in range(rows):
+                draws.weights[level, c, i] = rng.standard_normal()
+                mean += draws.weights[level, c, i]
+            p = probability[c]
+            # The mean of so few examples, met a random number of times, has some of the noise already.
+            size = np.sqrt(counts[level] * p * (1.0 - (1.0 - p) / rows) / (rows - 1.0))
+            for i in range(rows):
+                draws.weights[level, c, i] = size * (draws.weights[level, c, i] - mean / rows)
+
+
+@kernel
+def _advance(states, shares, signs, taken, dimension, rates, net, draws, laws, activation, loss, noise_terms, work):
+    """One stretch of all paths; the change, and less than -1 by as much where a state has become unphysical."""
+    first, other, ahead, random, mean = work.first, work.other, work.ahead, work.random, work.mean
+    h, worst, physical = taken / dimension, 0.0, True
+    for path in range(states.shape[0]):
+        y, share, sign = states[path], shares[path], signs[path]
+        finite = True
+        for a in range(y.size):
+            finite = finite and np.isfinite(y[a])
+        if not finite:
+            continue  # diverged: it is recorded as it is
+        _rate(y, share, rates, net, laws, activation, loss, noise_terms, work, first)
+        largest = 0.0
+        for a in range(y.size):
+            ahead[a] = y[a] + 0.5 * h * first[a]
+            random[a] = 0.0
+            mean[a] = 0.0
+        if sign != 0.0:
+            _noise(ahead, draws, rates, laws, activation, loss, work)
+            for a in range(y.size):
+                largest = max(largest, abs(random[a]) / dimension)
+        for a in range(y.size):
+            ahead[a] = y[a] + h * first[a] + sign / dimension * random[a]
+        _rate(ahead, share, rates, net, laws, activation, loss, noise_terms, work, other)
+        for a in range(y.size):
+            change = 0.5 * h * (other[a] - first[a])
+            worst = max(worst, abs(change) / (_CHANGE * (1.0 + abs(y[a])) + _OF_NOISE * largest))
+            y[a] = ahead[a] + (change if sign == 0.0 else (1.0 - 1.0 / taken) * change + h / dimension * mean[a])
+        unpack(y, work.state.Q, work.state.M, work.state.v)
+        physical = physical and _is_physical(work.state.Q, work.state.M, work.inverse, work.rest)
+    return worst if physical else -1.0 - worst
+
+
+@inner
+def _rate(y, share, rates, net, laws, activation, loss, noise_terms, work, dy):
+    """The rate of the equations where levels are met with `share` (levels,), by a net (chunks, coordinates, rows)."""
+    state, total, bench, weights = work.state, work.total, work.drift, work.weights
+    unpack(y, state.Q, state.M, state.v)
+    decay, decay_v = rates.eta * rates.kappa, rates.eta_v * rates.kappa
+    total.Q[:] = -2.0 * decay * state.Q
+    total.M[:] = -decay * state.M
+    total.v[:] = -decay_v * state.v
+    factors(state, laws.T, bench.room)
+    for level in range(share.size):
+        if share[level] == 0.0:
+            continue
+        law = law_of(laws, level)
+        for c in range(laws.probability.size):
+            for i in range(weights.size):
+                weights[i] = share[level] * laws.probability[c] / (net.shape[0] * net.shape[2])
+            for chunk in range(net.shape[0]):
+                add_increments(net[chunk], c, weights, law, activation, loss, rates, noise_terms, state, bench, total)
+    pack(total.Q, total.M, total.v, dy)
+
+
+@inner
+def _noise(y, draws, rates, laws, activation, loss, work):
+    """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
+    state, total, second, bench = work.state, work.total, work.second, work.noise
+    unpack(y, state.Q, state.M, state.v)
+    total.Q[:] = 0.0
+    total.M[:] = 0.0
+    total.v[:] = 0.0
+    second.Q[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
+    second.v[:] = 0.0
+    factors(state, laws.T, bench.room)
+    for level in range(draws.share.size):
+        if draws.share[level] == 0.0:
+            continue
+        law = law_of(laws, level)
+        for c in range(laws.probability.size):
+            add_increments(draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, True, state, bench, total)
+            add_second(draws.share[level] * laws.probability[c], rates, bench, second.Q)
+    pack(total.Q, total.M, total.v, work.random)
+    pack(second.Q, second.M, second.v, work.mean)
+
+
+@inner
 def _is_physical(Q, M, inverse, rest):
     """Whether Q - M T^+ M' is positive semi-definite in every block, by its pivots."""
     blocks, K, P = M.shape

@@ -50,20 +50,19 @@ SPACES = [("overlap", 4000), pytest.param("weight", 400, marks=pytest.mark.slow)
 def test_theory_agrees_with_simulation(
     xor: cu.Experiment, changes: dict, space: str, dimension: int, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """And would not agree with a theory whose rates are wrong by a fifth, where it has to say anything of them."""
+    """And would not agree with a theory whose rate is wrong by a tenth, where it has to say anything of it."""
     settings = dict(dimension=dimension, runs=48, seed=seed, times=9, points=512, space=space)
     comparison = compare(xor.replace(changes), **settings)
     assert comparison.agrees, comparison.verdict()
     if dimension == 4000 and changes.get("student.width") != 1:  # one odd unit learns nothing of XOR at any rate
-        assert min(comparison.cells[0].found.values()) < 0.12
-        wrong_theory(monkeypatch, "eta", 1.2)
+        assert comparison.cells[0].found["learning_rate"] < 0.08
+        wrong_theory(monkeypatch, "eta", 1.1)
         assert not compare(xor.replace(changes), **settings).agrees
     table = comparison.to_frame()
-    # The errors are quadratic in the fluctuations, and where they are stationary their mean shift is as large as their scatter.
     tested = table[table["quantity"].str.contains(r"\[") & (table["t"] > 0)]
     # Agreement is no accident of wide limits: the typical deviation of an order parameter is that of the runs' own scatter.
     z = tested["deviation_in_standard_errors"].to_numpy()
-    assert np.sqrt(np.mean(z**2)) < 2.0
+    assert np.sqrt(np.mean(z**2)) < 1.5
 
 
 @pytest.mark.slow
@@ -110,7 +109,7 @@ def test_theory_agrees_with_simulation_of_teachers(changes: dict, space: str, di
     assert comparison.agrees, comparison.verdict()
     table = comparison.to_frame()
     z = table.loc[table["quantity"].str.contains(r"\[") & (table["t"] > 0), "deviation_in_standard_errors"].to_numpy()
-    assert np.sqrt(np.mean(z**2)) < 2.0
+    assert np.sqrt(np.mean(z**2)) < 1.5
 
 
 @pytest.mark.slow
@@ -191,8 +190,7 @@ def test_a_rate_wrong_by_a_tenth_is_found_out_at_large_dimension(
     experiment = xor.replace({"protocol.duration": 4.0})
     right = compare(experiment, **settings)
     assert right.agrees, right.verdict()
-    if starts <= 3:  # of more, the sensitivity of three stands for all, with its error
-        assert right.cells[0].found["learning_rate"] < 0.1
+    assert right.cells[0].found["learning_rate"] < 0.04
     wrong_theory(monkeypatch, "eta", 1.1)
     assert not compare(experiment, **settings).agrees
 
@@ -308,7 +306,11 @@ def test_cells_starts_and_table(xor: cu.Experiment) -> None:
     assert np.array_equal(cell.theory[1][0].Q[0], start.Q)
     assert np.array_equal(cell.ensemble.Q[4, 0].round(12), start.Q.round(12))
     theory = np.mean([np.mean([trajectory.classification_error[-1] for trajectory in nets]) for nets in cell.theory])
-    assert summary["accuracy_theory"][0] == pytest.approx(1 - theory, abs=1e-12)
+    last = comparison.cells[0].table.query("quantity == 'classification_error'").iloc[-1]
+    assert last["mean_field"] == pytest.approx(theory, abs=1e-12)
+    assert summary["accuracy_theory"][0] == pytest.approx(1 - last["theory"], abs=1e-12)
+    # What finite D adds to the equations is of order 1/D.
+    assert 0 < abs(last["theory"] - last["mean_field"]) < 20 / 100
 
 
 def test_divergence_is_a_verdict_and_no_crash(xor: cu.Experiment) -> None:
@@ -335,7 +337,7 @@ def test_exact_equations_with_errors_by_nets_agree_at_large_dimension(seed: int)
     assert comparison.agrees, comparison.verdict()
     table = comparison.to_frame().set_index(["quantity", "t"])["theory_error"]
     assert (table["classification_error"] > 0).all()
-    assert (table["generalization_error"] < 1e-12).all()
+    assert (table["generalization_error"] < 1e-6).all()  # that of the pairs, of order 1/D
 
 
 def test_compare_refuses(xor: cu.Experiment) -> None:

@@ -121,54 +121,17 @@ class Step:
             pack(*self._second, result.second[level])
         return result
 
-    def noise(
-        self, y: np.ndarray, rates: Rates, level: int, drift: np.ndarray, rng: np.random.Generator, second: np.ndarray, share: float
-    ) -> np.ndarray:
-        """A draw from N(0, Cov d) at a level whose mean increment is `drift` (n,), without a root of the covariance.
-
-        `share` times the mean of d2 over the same examples is added to `second` (n,).
-
-        sum_c sum_i sqrt(pi_c / N) eps_i (d_i - drift) over N fresh examples of each component, eps ~ N(0, 1): its covariance is
-        right in the mean over examples for any N, and few are enough where many steps add up.
-        """
-        law, rows = self._laws[level], self._room.e.size
-        total = np.zeros(self.size)
-        unpack(y, *self._state)
-        self._second[0][:] = 0.0
-        z = rng.standard_normal((self._z.shape[1], rows))
-        eps = rng.standard_normal((law.probability.size, rows))
-        _noise_of(z, eps, law, *self._codes, rates, self._state, self._room, self._second[0], drift, total)
-        mean = np.empty(self.size)
-        pack(*self._second, mean)
-        second += share * mean
-        return total
-
-
-@kernel
-def _noise_of(z, eps, law, activation, loss, rates, state, room, second, drift, total):
-    """sum_c sum_i sqrt(pi_c / N) eps_ci (d_i - drift), added to `total` (n,)."""
-    rows, d = z.shape[1], room.d
-    _factors(state, law.T, room)
-    second += rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
-    for c in range(law.probability.size):
-        _answer(z, c, law, activation, loss, state.v, room)
-        _increments(rates, law, state, room, law.probability[c] / rows, second)
-        weight = np.sqrt(law.probability[c] / rows)
-        for a in range(d.shape[0]):
-            for i in range(rows):
-                total[a] += weight * eps[c, i] * (d[a, i] - drift[a])
-
 
 @kernel
 def _moments_of(z, law, activation, loss, rates, state, room, product, second, mean, covariance):
     """Mean (n,) and covariance (n, n) of d, mean of d2 for Q into `second` (blocks, K, K), for one level."""
     rows, d = z.shape[2], room.d
-    _factors(state, law.T, room)
+    factors(state, law.T, room)
     second[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
     for c in range(law.probability.size):
         weight = law.probability[c] / (z.shape[0] * rows)
         for chunk in range(z.shape[0]):
-            _answer(z[chunk], c, law, activation, loss, state.v, room)
+            answer(z[chunk], c, law, activation, loss, state.v, room)
             _increments(rates, law, state, room, weight, second)
             outer_product(d, d, product)
             for a in range(d.shape[0]):
@@ -184,7 +147,7 @@ def _moments_of(z, law, activation, loss, rates, state, room, product, second, m
 
 
 @inner
-def _factors(state, T, room):
+def factors(state, T, room):
     """L_b with L_b L_b' = [[T_b, M_b'], [M_b, Q_b]] in each block."""
     Q, M, joint, L = state.Q, state.M, room.joint, room.L
     blocks, K, P = M.shape
@@ -199,7 +162,7 @@ def _factors(state, T, room):
 
 
 @inner
-def _answer(z, c, law, activation, loss, v, room):
+def answer(z, c, law, activation, loss, v, room):
     """Fields, outputs, labels, error signals e and F of the examples z of component c."""
     x, g, dg, F, f, y, e, labels = room.x, room.g, room.dg, room.F, room.f, room.y, room.e, law.labels
     K, rows = x.shape

@@ -1,0 +1,140 @@
+"""What finite D adds to the theory of a start: pairs of runs of the diffusion with opposite noise, each beside the equations.
+
+The three go through the same stretches and nets, so that what these err by cancels in the difference of a run and the equations;
+and in the mean of a pair all that is linear in the noise cancels, so that its own scatter is of order 1/D.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from curriculode.sims.runs.crew import spread, worker_count
+from curriculode.sims.spaces.diffusion import Diffuser, Pace
+from curriculode.sims.spaces.draws import segments, stage_counts
+from curriculode.sims.spaces.model import Model
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
+from curriculode.theory.dynamics.online import packed
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.results.states import StateRecord
+from curriculode.theory.tasks.blocks import Blocks
+
+_SIGNS = np.array([1.0, -1.0, 0.0])  # of the noise on the three paths
+_ALONE = 2  # the last of them
+_LONGEST, _EASE = 0.5, 3.0  # stretches, whose errors cancel
+_SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
+
+
+class Paths(StateRecord):
+    """Three paths for each pair: with the noise, with its opposite, and the equations alone; (3 pairs, times, ...)."""
+
+    kind: ClassVar[str] = "paths"
+    lead: ClassVar[tuple[str, ...]] = ("run", "time")
+
+    def _scrambling(self, index: tuple[int, ...]) -> int:
+        return 2**29 + index[0] // 3  # one net for the three
+
+
+def as_carried_out(setting: Setting, experiment: Experiment, dimension: int) -> Setting:
+    """The setting with whole numbers of inputs in each block, and of examples in each stage and of each level."""
+    sizes = setting.blocks.sizes(dimension, setting.width)
+    counts = stage_counts(experiment.protocol, dimension)
+    ends = np.cumsum([0, *(count.sum() for count in counts)]) / dimension
+    stages = tuple(
+        replace(stage, start=float(start), end=float(end), probability=count / count.sum() if count.any() else stage.probability)
+        for stage, count, start, end in zip(setting.stages, counts, ends, ends[1:], strict=False)
+    )
+    return replace(setting, blocks=Blocks(sizes / sizes.sum(), setting.blocks.T), stages=stages)
+
+
+@dataclass(frozen=True)
+class FiniteSize:
+    """Pairs of the diffusion of one experiment.
+
+    start_of_pair : (pairs,) number of the start of each;  finite : (pairs,) whether all three paths ended
+    """
+
+    paths: Paths
+    start_of_pair: np.ndarray
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Which pairs did not diverge, (pairs,)."""
+        v = self.paths.v
+        sound = [np.isfinite(part).reshape(v.shape[0], -1).all(axis=1) for part in (self.paths.Q, self.paths.M, v)]
+        whole: np.ndarray = np.all(sound, axis=0).reshape(-1, 3).all(axis=1)
+        return whole
+
+    @staticmethod
+    def deviations(values: np.ndarray) -> np.ndarray:
+        """Of a quantity on all paths (3 pairs, times): both runs of each pair less the equations, (pairs, 2, times)."""
+        three = values.reshape(-1, 3, values.shape[-1])
+        return three[:, :_ALONE] - three[:, _ALONE:]
+
+
+def finite_size(
+    experiment: Experiment,
+    setting: Setting,
+    dimension: int,
+    starts: Sequence[OrderParameters],
+    pairs: int,
+    seed: int | np.random.SeedSequence,
+    records: np.ndarray,
+    numerics: Numerics,
+    report: Callable[[float], None],
+) -> FiniteSize:
+    """`pairs` pairs, spread evenly over the starts, at the steps `records`; KeyboardInterrupt where that ends them."""
+    model = Model.of(setting, dimension)
+    counts = stage_counts(experiment.protocol, dimension)
+    start_of_pair = np.arange(pairs) % len(starts)
+    total, done = sum(int(count.sum()) for count in counts), np.zeros(pairs, dtype=np.int64)
+    longest = max(1, dimension)
+
+    def paths_of(pair: int, stop: threading.Event) -> list[Any] | None:
+        """Q, M, v of the three paths at the recorded steps."""
+        start, rng = starts[start_of_pair[pair]], np.random.default_rng(child_seed(seed, _SEEDS + pair))
+        diffuser = Diffuser(model, start, numerics.noise_terms)
+        pace, states, shares = (
+            Pace(dimension, _LONGEST, _EASE),
+            np.tile(packed(setting, start), (3, 1)),
+            np.empty((3, len(setting.laws))),
+        )
+        kept = [[diffuser.overlaps(y) for y in states]] if records[0] == 0 else []
+        remaining = [count.copy() for count in counts]
+        for segment in segments(counts, records, longest):
+            if stop.is_set():
+                return None
+            rates, left, share = setting.stages[segment.stage].rates, segment.steps, counts[segment.stage]
+            share = share / share.sum()
+            while left > 0:
+                stretch = diffuser.draw(rng, remaining[segment.stage], pace.steps(left))
+                remaining[segment.stage] -= stretch.counts
+                shares[:] = stretch.draws.share, 2.0 * share - stretch.draws.share, share
+                pace.passed(stretch.taken / dimension, diffuser.step(states, rates, stretch, shares, _SIGNS))
+                left -= stretch.taken
+            done[pair] += segment.steps
+            if segment.record:
+                kept.append([diffuser.overlaps(y) for y in states])
+        return kept
+
+    found, interrupted = spread(
+        "finite D by the diffusion",
+        paths_of,
+        range(pairs),
+        worker_count(numerics.workers),
+        lambda: float(done.sum()) / (pairs * total),
+        report,
+    )
+    if interrupted:
+        raise KeyboardInterrupt
+    arrays: dict[str, Any] = {"t": records / dimension}
+    for j, name in enumerate("QMv"):
+        array = np.array([[[three[path][j] for three in kept] for path in range(3)] for kept in found])
+        arrays[name] = array.reshape(3 * pairs, *array.shape[2:])
+    if setting.shape[0] == 1:
+        arrays |= {name: arrays[name][:, :, 0].copy() for name in "QM"}
+    return FiniteSize(Paths(experiment, numerics, arrays, f"{pairs} pairs", dimension=dimension), start_of_pair)
