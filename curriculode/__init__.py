@@ -40,7 +40,7 @@ _HOMES = {
     "integrate": "theory.solve.integrate",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
-    "Fluctuations": "theory.finite_d.fluctuations",
+    "Fluctuations": "theory.finite_d.record",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
@@ -71,7 +71,8 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
-    from .theory.finite_d.fluctuations import Fluctuations, fluctuations
+    from .theory.finite_d.fluctuations import fluctuations
+    from .theory.finite_d.record import Fluctuations
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record
     from .theory.solve.integrate import integrate

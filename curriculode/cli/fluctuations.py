@@ -23,10 +23,12 @@ def fluctuations(
     weights: Annotated[
         str | None, typer.Option("--weights", help="Of the start: fixed (the default), or random, for runs from random weights.")
     ] = None,
-    expansion: Annotated[
-        bool | None,
+    way: Annotated[
+        str | None,
         typer.Option(
-            "--expansion/--closure", help="To first order in 1/D, or by the closure that keeps the nonlinearity (default)."
+            "--way",
+            help="expansion (to first order in 1/D), closure, diffusion (by paths), or auto (the default): the closure while it is to "
+            "be trusted, else the diffusion.",
         ),
     ] = None,
 ) -> int:
@@ -43,7 +45,7 @@ def fluctuations(
     from curriculode.theory.finite_d.fluctuations import fluctuations
     from curriculode.theory.results.registered import scalar_names
 
-    request = request.with_options(quantity=quantity, weights=weights, expansion=expansion)
+    request = request.with_options(quantity=quantity, weights=weights, way=way)
     study, shown = request.study, request.option("quantity", "accuracy", str)
     if request.is_batch:
         raise InputError("batch learning has no fluctuations along a trajectory; give an experiment that learns online")
@@ -57,7 +59,8 @@ def fluctuations(
         found = fluctuations(
             experiment,
             start,
-            dimension=None if request.option("expansion", False, bool) else D,
+            dimension=D,
+            way=request.option("way", "auto", str),
             weights=request.option("weights", "fixed", str),
             numerics=study.numerics,
             progress=bar.update,

@@ -13,7 +13,7 @@ from curriculode.theory.core.checks import whole_number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.training import BatchSlices
-from curriculode.theory.finite_d.fluctuations import Fluctuations
+from curriculode.theory.finite_d.record import Fluctuations
 from curriculode.theory.results.observations import Observations
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.states import Ensemble, Trajectory

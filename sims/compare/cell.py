@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.compare.finite_size import FiniteSize
 from curriculode.sims.compare.verdict import FEWEST_RUNS, ErrorOfRate, Sample, Tested, error_of_rate, judge
+from curriculode.sims.runs.finite_size import FiniteSize
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory

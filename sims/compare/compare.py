@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.compare.cell import Cell, Perturbed, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
-from curriculode.sims.compare.finite_size import as_carried_out, finite_size
 from curriculode.sims.runs.crew import worker_count
+from curriculode.sims.runs.finite_size import as_carried_out, finite_size
 from curriculode.sims.runs.minimize import minimize
 from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.sims.runs.simulate import simulate_setting

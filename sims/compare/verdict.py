@@ -1,8 +1,8 @@
 """The verdict: whether runs deviate from the theory of their own starts by more than chance allows. Arrays only.
 
-Theory at finite D is the equations of each start and, for online learning, what finite D adds to them (`finite_size.py`): pairs of
-deviations with opposite noise. Held against each other are, of the deviations from the equations of the own start, for each
-quantity and time
+Theory at finite D is the equations of each start and, for online learning, what finite D adds to them (`sims/runs/finite_size.py`):
+pairs of deviations with opposite noise. Held against each other are, of the deviations from the equations of the own start, for
+each quantity and time
 
 * the means;
 * the scatter, by the mean sizes of the deviations (Brown and Forsythe);

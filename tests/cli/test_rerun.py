@@ -79,7 +79,7 @@ OWN: dict[str, dict[str, Any]] = {
     "compare": {"quantity": "Q[0,0]"},
     "integrate": {},
     "simulate": {},
-    "fluctuations": {"quantity": "Q[0,0]", "weights": "random", "expansion": True},
+    "fluctuations": {"quantity": "Q[0,0]", "weights": "random", "way": "expansion"},
     "sweep": {
         "zip": True,
         "seeds": 2,

@@ -8,7 +8,7 @@ import pytest
 import curriculode as cu
 from curriculode.sims.compare import compare as module
 from curriculode.sims.compare.compare import compare
-from curriculode.sims.compare.verdict import judge
+from curriculode.sims.compare.verdict import Sample, error_of_rate, judge
 from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.dynamics import online
 from curriculode.theory.solve.integrate import integrate
@@ -263,6 +263,69 @@ def test_false_alarms_are_as_rare_as_they_should_be(runs: int, starts: int, rng:
     found = judge(nets, 1.0 + size * rng.standard_normal((runs, groups)), start, dimension=10**15, tests=1, rounding=0.0)
     rate = (np.abs(found.deviation) > found.allowed).mean()
     assert 3e-4 < rate < 1.6e-3  # nine nets know their error roughly, which makes it rarer than a thousandth
+
+
+@pytest.mark.parametrize(("runs", "starts"), [(24, 1), (24, 4), (24, 12)])
+def test_false_alarms_of_scatter_laws_and_rates_are_rare(runs: int, starts: int, rng: np.random.Generator) -> None:
+    """Runs and pairs of one law, whose starts scatter unlike each other: none of 4000 groups is called wrong at 0.001 / 6 each."""
+    times, pairs = 4000, 2 * max(starts, 6)
+    start, of_pair = np.arange(runs) % starts, np.arange(pairs) % starts
+    spread = 0.5 + np.arange(starts)
+    lines = [np.ones((1, times)) for _ in range(starts)]
+    values = 1.0 + 1e-3 * spread[start][:, None] * rng.standard_normal((runs, times))
+    noise = 1e-3 * spread[of_pair][:, None] * rng.standard_normal((pairs, times))
+    predicted = np.stack([noise, -noise], axis=1) + 1e-6 * rng.standard_normal((pairs, 1, times))
+    found = judge(lines, values, start, 10**6, 1, 0.0, predicted, of_pair)
+    for name, used in found.tests.items():
+        assert (used > 1).mean() < 1.5e-3, name
+        assert np.median(used) > 0.05, name  # it is a test at all
+    slope = {j: (-1.0) ** j * rng.standard_normal(times) for j in range(starts)}
+    alarms = []
+    for i in range(0, times, 8):  # the error of a rate, from eight quantities at once
+        part = {j: each[i : i + 8] for j, each in slope.items()}
+        runs_of, paths = (
+            Sample(values[:, i : i + 8] - 1.0, start),
+            Sample(predicted[:, :, i : i + 8].reshape(-1, 8), of_pair.repeat(2), True),
+        )
+        error = error_of_rate(part, runs_of, paths, np.full(8, 1e-6), np.zeros(8), 1)
+        alarms.append(not error.agrees)
+    assert np.mean(alarms) < 0.01
+
+
+def test_the_error_of_a_rate_by_hand() -> None:
+    """Two starts of opposite sensitivity, runs off by a tenth of it: their means cancel, the fit does not; scatter is known."""
+    slope = {0: np.array([2.0, 1.0]), 1: np.array([-2.0, 3.0])}
+    start = np.array([0, 1] * 8)
+    noise = np.repeat([[0.02, 0.0], [-0.02, 0.0]], 8, axis=0)
+    runs = Sample(0.1 * np.array([slope[int(j)] for j in start]) + noise, start)
+    found = error_of_rate(slope, runs, None, np.ones(2), np.zeros(2), 1)
+    # sum of S^2 is 5 and 13 for a run from each start; noise adds +-2 * 0.02 to each product, and cancels in the sum
+    assert found.error == pytest.approx(0.1)
+    leverage = np.array([5.0, 13.0]) / (8 * 18)
+    expected = np.sqrt(8 * ((0.04 / (1 - leverage)) ** 2).sum()) / (8 * 18)
+    assert found.standard_error == pytest.approx(expected)
+    assert not found.agrees
+    assert error_of_rate(slope, runs, None, np.ones(2), np.ones(2), 1).agrees  # with room for deviations of 1
+    nothing = error_of_rate({0: np.zeros(2)}, runs, None, np.ones(2), np.zeros(2), 1)
+    assert nothing.agrees
+    assert np.isinf(nothing.allowed)
+
+
+def test_another_scatter_and_another_law_are_found(rng: np.random.Generator) -> None:
+    """Means agree; one quantity scatters three times as much, another is two-valued."""
+    runs, pairs = 96, 48
+    start, of_pair = np.zeros(runs, dtype=int), np.zeros(pairs, dtype=int)
+    lines = [np.ones((1, 3))]
+    noise = 0.01 * rng.standard_normal((pairs, 3))
+    values = 0.01 * rng.standard_normal((runs, 3))
+    values[:, 1] *= 3.0
+    values[:, 2] = 0.01 * np.resize([1.0, -1.0], runs)
+    found = judge(lines, 1.0 + values, start, 10**4, 30, 0.0, np.stack([noise, -noise], axis=1), of_pair)
+    assert (found.share <= 1).tolist() == [True, False, True]
+    assert found.worst[1] == "scatter"
+    far = np.where(np.abs(noise) < 0.01, 0.02, -0.02)  # two-valued at twice the distance
+    found = judge(lines, 1.0 + values, start, 10**4, 30, 0.0, np.stack([far, -far], axis=1), of_pair)
+    assert found.tests["law"][0] > 0.9
 
 
 def test_one_level_gives_the_same_for_every_order() -> None:

@@ -5,7 +5,12 @@ import pytest
 from scipy.stats import ks_2samp
 
 import curriculode as cu
-from curriculode.sims.spaces.diffusion import _drawn
+from curriculode.sims.runs.finite_size import FiniteSize, as_carried_out, finite_size
+from curriculode.sims.spaces.diffusion import Diffuser, _drawn
+from curriculode.sims.spaces.model import Model
+from curriculode.theory.dynamics.online import packed
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.finite_d.step import Step
 from tests.sims.test_fluctuations import COMMITTEE as MIXED
 
 COMMITTEE = MIXED.replace({"protocol.duration": 3.0})
@@ -67,3 +72,45 @@ def test_examples_without_replacement(remaining: list[int], rng: np.random.Gener
     variance = taken * share * (1 - share) * (total - taken) / (total - 1)
     assert (np.abs(draws.mean(axis=0) - taken * share) <= 5 * np.sqrt(variance / 2000) + 1e-9).all()
     np.testing.assert_allclose(draws.var(axis=0), variance, rtol=0.2, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", [XOR.replace({"protocol.order": "random"}), COMMITTEE], ids=["components", "label noise"])
+def test_the_noise_of_a_stretch_has_the_covariance_of_its_steps(case: cu.Experiment, rng: np.random.Generator) -> None:
+    """B of the law of a step, levels drawn among them, and the mean of its second order; few fresh examples make it no larger."""
+    setting = Setting.of(case)
+    start = case.initial(dimension=300, seed=1)
+    stage, D, taken, draws = setting.stages[0], 10**7, 2000, 6000
+    diffuser = Diffuser(Model.of(setting, D), start)
+    y = packed(setting, start)
+    B, second = Step(setting, start.v, 2**13).moments(y, stage.rates).mixed(stage.probability)
+    remaining = np.rint(1e12 * stage.probability).astype(np.int64)
+    ends = np.empty((draws, y.size))
+    for end in ends:
+        states = np.array([y, y])
+        stretch = diffuser.draw(rng, remaining, taken)
+        diffuser.step(states, stage.rates, stretch, np.array([stretch.draws.share, stage.probability]), np.array([1.0, 0.0]))
+        end[:] = states[0] - states[1]  # one net for both: what is left is noise, and what is of order 1/D
+    scaled = ends * D / np.sqrt(taken)
+    covariance = np.cov(scaled.T)
+    error = np.sqrt((np.outer(np.diag(B), np.diag(B)) + B**2) / draws)
+    assert (np.abs(covariance - B) <= 6 * error + 0.02 * np.abs(B)).all()
+    assert np.trace(covariance) / np.trace(B) == pytest.approx(1.0, abs=0.02)  # one part in sixteen would be seen
+    mean = scaled.mean(axis=0)
+    assert (np.abs(mean) <= 5 * np.sqrt(np.diag(B) / draws) + 1e-3).all()
+    assert np.abs(second).max() > 0
+
+
+def test_pairs_cancel_what_is_linear_in_the_noise() -> None:
+    """A run scatters as D^(-1/2), the mean of a pair as 1/D: a hundred times the dimension, ten and a hundred times less."""
+    case = COMMITTEE.replace({"protocol.duration": 1.0})
+    start = case.initial(dimension=10**4, seed=2)
+    single, pair = [], []
+    for D in (200, 20_000):
+        setting = as_carried_out(Setting.of(case), case, D)
+        found = finite_size(case, setting, D, [start], 40, 0, np.array([D]), cu.Numerics(workers=1), lambda fraction: None)
+        assert found.finite.all()
+        added = FiniteSize.deviations(found.paths.v[:, :, 0])[:, :, 0]
+        single.append(added.std())
+        pair.append(added.mean(axis=1).std())
+    assert single[0] / single[1] == pytest.approx(10.0, rel=0.3)
+    assert pair[0] / pair[1] == pytest.approx(100.0, rel=0.5)

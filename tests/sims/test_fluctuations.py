@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.theory.finite_d.fluctuations import Fluctuations, fluctuations
+from curriculode.theory.finite_d.fluctuations import fluctuations
+from curriculode.theory.finite_d.record import Fluctuations
 
 COMMITTEE = cu.Experiment(
     task=cu.TeacherStudent(teacher_width=2, teacher_activation="erf", relevant_fraction=0.5, label_noise=0.3),

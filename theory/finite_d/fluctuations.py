@@ -1,8 +1,8 @@
 """The verb `fluctuations`: mean and covariance of runs at finite D, along a whole protocol."""
 
 from collections.abc import Callable
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
 from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.blas import one_blas_thread
-from curriculode.theory.core.checks import function, text, whole_number
+from curriculode.theory.core.checks import function
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
@@ -18,186 +18,31 @@ from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.interface import Stretch
 from curriculode.theory.dynamics.online import OnlineLearning, packed
-from curriculode.theory.dynamics.packing import state_names, unpack_all
+from curriculode.theory.dynamics.packing import unpack_all
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.moments import MomentDynamics
+from curriculode.theory.finite_d.record import Fluctuations
 from curriculode.theory.finite_d.step import Step
-from curriculode.theory.results.registered import observable_names
-from curriculode.theory.results.states import DIVERGED, StateRecord, Trajectory
+from curriculode.theory.results.states import DIVERGED
 from curriculode.theory.solve.stages import Solver
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _TIMES = 101
 _POINTS = 2048
-_DRAWN = 512  # states that means of observables are taken over
+_WIDEST = 150  # order parameters: J by differences of as many directions, and B, grow with their square
+_PATHS, _PATHS_WIDE = 256, 64  # of the diffusion
+_QUARTER = 0.25  # of a standard deviation, and of B, by which closure and expansion may differ
 WEIGHTS = ("fixed", "random")
+WAYS = ("auto", "expansion", "closure", "diffusion")
 
 
-class Fluctuations(Trajectory):
-    """What runs at finite D do: their mean, and how they scatter.
-
-    Made by `fluctuations`; a `Trajectory` of the mean with two arrays more.
-
-    Attributes
-    ----------
-    Q, M, v : ndarray
-        Without a dimension ybar, the equations' own trajectory; else the mean at D.
-    covariance : ndarray of shape (times, n, n)
-        C, so that runs at D scatter with the covariance C / D.
-    shift : ndarray of shape (times, n)
-        m, so that the mean of runs at D is ybar + m / D; zero with a dimension, whose mean has it in it.
-    """
-
-    kind: ClassVar[str] = "fluctuations"
-    dimensions: ClassVar[Any] = {"covariance": ("time", "entry", "other_entry"), "shift": ("time", "entry")}
-    covariance: np.ndarray
-    shift: np.ndarray
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The entries of `covariance` and `shift`: "Q[0,0]", "Q[0,1]", ..., "M[0,0]", ..., "v[0]"."""
-        _, M, v = self.blocked
-        trained = self.experiment.student.readout == "trained"
-        return state_names(M.shape[1], range(v.shape[-1]), M.shape[-1], trained)
-
-    @checked(quantity=text)
-    def band(self, quantity: str = "accuracy", dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of a quantity over runs at D.
-
-        Order parameters have theirs in closed form; of anything else they are those over 512 states drawn from the Gaussian law
-        of the order parameters, each with the same net, so that no error has to be differentiated.
-
-        Parameters
-        ----------
-        quantity : str, default "accuracy"
-            An observable, "accuracy" or an order parameter such as "Q[0,0]".
-        dimension : int, optional
-            D, by default that of the closure.
-
-        Returns
-        -------
-        mean : ndarray of shape (times,)
-            Over runs.
-        standard_deviation : ndarray of shape (times,)
-            Of a single run.
-
-        Raises
-        ------
-        InputError
-            For a quantity that is not known, or without a dimension.
-        """
-        D = self._at(dimension)
-        if quantity in self.names:
-            i = self.names.index(quantity)
-            return self.observable(quantity) + self.shift[:, i] / D, np.sqrt(np.maximum(self.covariance[:, i, i], 0.0) / D)
-        values = self._drawn(D).observable(quantity)
-        return values.mean(axis=0), values.std(axis=0, ddof=1)
-
-    @checked
-    def to_frame(self, order_parameters: bool = True, dimension: int | None = None) -> "pd.DataFrame":
-        """Return means and standard deviations of runs at D as a table.
-
-        Parameters
-        ----------
-        order_parameters : bool, default True
-            Whether every order parameter has its columns.
-        dimension : int, optional
-            D, by default that of the closure.
-
-        Returns
-        -------
-        DataFrame
-            One row a time: t, and for each observable and order parameter its mean and `NAME_scatter`, its standard deviation.
-
-        Raises
-        ------
-        InputError
-            Without a dimension.
-        """
-        import pandas as pd
-
-        columns: dict[str, Any] = {"t": self.t}
-        names = [*observable_names(self.experiment.task), *(self.names if order_parameters else ())]
-        drawn = self._drawn(self._at(dimension))
-        for name in names:
-            if name in self.names:
-                columns[name], columns[f"{name}_scatter"] = self.band(name, dimension)
-            else:
-                values = drawn.observable(name)
-                columns[name], columns[f"{name}_scatter"] = values.mean(axis=0), values.std(axis=0, ddof=1)
-        return pd.DataFrame(columns)
-
-    def _at(self, dimension: int | None) -> int:
-        if dimension is None:
-            if self.dimension is None:
-                raise InputError("a band needs the dimension of the runs; give dimension=, such as dimension=200")
-            return self.dimension
-        D = whole_number("dimension", dimension)
-        if self.dimension not in (None, D):
-            raise InputError(f"dimension = {D} is not that of the closure, {self.dimension}; leave it out, or compute another")
-        return D
-
-    def _drawn(self, D: int) -> "_Drawn":
-        """States from N(ybar + m / D, C / D), the same standard normals at all times; outside of what is physical on its edge."""
-        Q, M, v = (np.array(part) for part in self.blocked)
-        times, blocks, K = Q.shape[:3]
-        n = len(self.names)
-        normals = np.random.default_rng([n, _DRAWN]).standard_normal((_DRAWN // 2, n))
-        normals = np.concatenate([normals, -normals])  # no error of first order in the means
-        T = self.experiment.task.reference_overlap()
-        shape = (_DRAWN, times)
-        drawn = np.empty((*shape, *Q.shape[1:])), np.empty((*shape, *M.shape[1:])), np.empty((*shape, K))
-        upper = np.triu_indices(K)
-        for i in range(times):
-            w, V = np.linalg.eigh(self.covariance[i])
-            change = (normals * np.sqrt(np.maximum(w, 0.0) / D)) @ V.T + self.shift[i] / D
-            at, size = 0, upper[0].size
-            for b in range(blocks):
-                drawn[0][:, i, b] = Q[i, b]
-                drawn[0][:, i, b, upper[0], upper[1]] += change[:, at : at + size]
-                drawn[0][:, i, b, upper[1], upper[0]] = drawn[0][:, i, b, upper[0], upper[1]]
-                at += size
-            drawn[1][:, i] = M[i] + change[:, at : at + M[i].size].reshape(_DRAWN, *M.shape[1:])
-            at += M[i].size
-            drawn[2][:, i] = v[i] + (change[:, at:] if at < n else 0.0)
-            for b in range(blocks):
-                drawn[0][:, i, b] = _physical(drawn[0][:, i, b], drawn[1][:, i, b], T[b])
-        arrays = {"t": self.t.copy(), "run": np.arange(_DRAWN), "Q": drawn[0], "M": drawn[1], "v": drawn[2]}
-        if blocks == 1:
-            arrays |= {"Q": drawn[0][:, :, 0].copy(), "M": drawn[1][:, :, 0].copy()}
-        return _Drawn(self.experiment, self.numerics, arrays, "drawn from their Gaussian law", dimension=D)
-
-
-class _Drawn(StateRecord):
-    """States from the law of runs: all averaged by the net of the theory."""
-
-    kind: ClassVar[str] = "drawn states"
-    lead: ClassVar[tuple[str, ...]] = ("run", "time")
-    dimensions: ClassVar[Any] = {"run": ("run",)}
-
-    def _scrambling(self, index: tuple[int, ...]) -> int:
-        return self.numerics.scrambling
-
-
-def _physical(Q: np.ndarray, M: np.ndarray, T: np.ndarray) -> np.ndarray:
-    """Q (states, K, K) with what is left of it beside the references, Q - M T^+ M', made positive semi-definite."""
-    along = M @ np.linalg.pinv(T, hermitian=True) @ np.swapaxes(M, -1, -2)
-    w, V = np.linalg.eigh(Q - along)
-    if (w >= 0).all():
-        return Q
-    projected: np.ndarray = along + (V * np.maximum(w, 0.0)[..., None, :]) @ np.swapaxes(V, -1, -2)
-    return projected
-
-
-@checked(progress=function, weights=inside)
+@checked(progress=function, weights=inside, way=inside)
 def fluctuations(
     experiment: Experiment,
     start: OrderParameters,
     *,
     dimension: int | None = None,
     weights: str = "fixed",
+    way: str = "auto",
     numerics: Numerics | None = None,
     times: int | ArrayLike | None = None,
     spacing: str | None = None,
@@ -222,10 +67,15 @@ def fluctuations(
     start : OrderParameters
         Of all runs.
     dimension : int, optional
-        D of the closure, which keeps the nonlinearity of the equations over the scatter of the runs; by default the expansion
-        in 1/D, which serves every D that is large enough.
+        D of the runs; by default the expansion in 1/D, which serves every D that is large enough.
     weights : str, default "fixed"
         "random" begins at Gaussian weights, of which the `start` tells no more than the readout.
+    way : {"auto", "expansion", "closure", "diffusion"}, default "auto"
+        At a dimension. The closure keeps the nonlinearity of the equations over the scatter of the runs, along each axis of C;
+        it is not to be trusted from the time on when B averaged over its points is a quarter off B, or its mean a quarter of a
+        standard deviation off the expansion's. The diffusion, by 256 paths with opposite noise two and two (64 of wide students), keeps all of it.
+        "auto" is the closure where it is to be trusted to the end, else the diffusion, and the `status` tells; wide students,
+        of more than 150 order parameters, are left to the diffusion, since both others cost 2 n + 1 evaluations a step.
     numerics : Numerics, optional
         How; the other keywords are shortcuts for single settings of it.
     times : int or array_like of float, optional
@@ -283,60 +133,115 @@ def fluctuations(
         raise InputError(unknown("weights", weights, list(WEIGHTS)))
     if not settings.noise_terms:
         raise InputError("fluctuations need the noise terms of the equations; leave noise_terms as it is")
+    if way not in WAYS:
+        raise InputError(unknown("way", way, list(WAYS)))
+    if dimension is None and way in ("closure", "diffusion"):
+        raise InputError(f'way = "{way}" needs a dimension; give dimension=, or leave it out for the expansion in 1/D')
     if dimension is not None:
         dimension = int(setting.blocks.sizes(dimension, setting.width).sum())
     t_out = settings.output_times(experiment.protocol.duration, _TIMES)
     (blocks, K, P), rtol = setting.shape, settings.rtol or 1e-5
     points = settings.points or max(_POINTS, least_points(blocks * (K + P) + 1))
     check_points(points, blocks * (K + P) + 1)
-    settings = settings.set(points=points)
-    begin, C = (packed(setting, start), None) if weights == "fixed" else _random_start(experiment, setting, start)
-    n = begin.size
-    mean, covariance, shift = begin, np.zeros((n, n)) if C is None else C, np.zeros(n)
-    engine = setting.engine(settings.averages, points, settings.scrambling)
-    step = Step(setting, start.v, points, settings.scrambling)
-    # Points under a kink make the rate a staircase, which no step resolves: as for `integrate`.
-    stairs = setting.activation.kinked and not engine.exact
-    method = settings.method if settings.method != "auto" else "RK23" if stairs else "RK45"
-    rtol = max(rtol, 1.0 / points) if stairs else rtol
-    kept = [(mean, covariance, shift)] if t_out.size and t_out[0] == 0.0 else []
-    failure, evaluations, steps = None, 0, 0
-    for stage in setting.stages:
-        if stage.end <= stage.start or failure is not None:
-            continue
-        alone = [
-            OnlineLearning(setting, engine, np.eye(len(setting.laws))[level], stage.rates, start.v)
-            for level in range(len(setting.laws))
-        ]
-        dynamics = MomentDynamics(alone, step, stage.probability, stage.rates, stage.end - stage.start, dimension, stairs)
-        y = dynamics.packed(mean, covariance, shift)
-        inside = t_out[(t_out > stage.start) & (t_out <= stage.end)]
-        solver = Solver(method, rtol, settings.atol or 0.01 * rtol, DIVERGED * max(1.0, float(np.abs(y).max())), progress)
-        with one_blas_thread():
-            solution = solver.solve([Stretch(stage.start, stage.end, dynamics)], y, np.unique(np.append(inside, stage.end)))
-        states = [dynamics.unpacked(state)[:3] for state in solution.states]
-        kept += states[: inside.size]
-        failure, evaluations, steps = solution.failure, evaluations + solution.evaluations, steps + solution.steps
-        if failure is None:
-            mean, covariance, shift = states[-1]
-    Q, M, v = np.empty((len(kept), blocks, K, K)), np.empty((len(kept), blocks, K, P)), np.tile(start.v, (len(kept), 1))
-    unpack_all(np.array([each[0] for each in kept]).reshape(len(kept), n), Q, M, v)
-    return Fluctuations(
-        experiment,
-        settings,
-        {
-            "t": t_out[: len(kept)].copy(),
-            "Q": Q[:, 0].copy() if blocks == 1 else Q,
-            "M": M[:, 0].copy() if blocks == 1 else M,
-            "v": v,
-            "covariance": np.array([each[1] for each in kept]).reshape(len(kept), n, n),
-            "shift": np.array([each[2] for each in kept]).reshape(len(kept), n),
-        },
-        failure or f"reached t = {experiment.protocol.duration:g} in {steps} steps of {method}",
-        success=failure is None,
-        dimension=dimension,
-        statistics={"method": method, "rtol": rtol, "steps": steps, "evaluations": evaluations, "weights": weights},
+    settings = settings.set(points=points, times=t_out)
+    run = _Moments(experiment, setting, start, weights, settings, rtol, progress)
+    if dimension is None or way == "expansion":
+        return run.integrated(None)
+    size = packed(setting, start).size
+    reason = f"{size} order parameters are too many for the closure"
+    if way == "closure" or (way == "auto" and size <= _WIDEST):
+        closure, expansion = run.integrated(dimension), run.integrated(None)
+        trusted = _trusted_until(closure, expansion, dimension)
+        told = f"the closure is to be trusted until t = {trusted:.4g}"
+        closure = closure.replace(statistics={**closure.statistics, "trusted_until": trusted})
+        if way == "closure" or trusted >= t_out[-1]:
+            return closure.replace(status=closure.status if trusted >= t_out[-1] else f"{closure.status}; {told} only")
+        reason = f"{told} only"
+    # Paths live a floor above, which this one must not import.
+    paths = import_module("curriculode.sims.runs.finite_size").fluctuations_of_paths
+    count = _PATHS if size <= _WIDEST else _PATHS_WIDE
+    found: Fluctuations = paths(experiment, setting, start, dimension, count, weights, settings, progress)
+    return found.replace(status=f"{found.status}: {reason}") if way == "auto" else found
+
+
+def _trusted_until(closure: Fluctuations, expansion: Fluctuations, D: int) -> float:
+    """The last time up to which the closure of `fluctuations` is close to the expansion, in mean and in B."""
+    n = min(closure.t.size, expansion.t.size)
+    shift = (
+        np.array([closure.observable(name)[:n] - expansion.observable(name)[:n] for name in closure.names]).T
+        - expansion.shift[:n] / D
     )
+    scatter = np.sqrt(np.maximum(np.einsum("tii->ti", closure.covariance[:n]), 0.0) / D)
+    far = (np.abs(shift) > _QUARTER * scatter + 1e-9).any(axis=1)
+    first = int(np.argmax(far)) if far.any() else n
+    ends = [closure.t[first - 1] if first else 0.0, closure.statistics["B_until"]]
+    return float(min(ends + ([] if n == closure.t.size else [expansion.t[-1]])))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """The moments of one call, by the expansion or at a dimension."""
+
+    experiment: Experiment
+    setting: Setting
+    start: OrderParameters
+    weights: str
+    numerics: Numerics
+    rtol: float
+    progress: Callable[[float], None] | None
+
+    def integrated(self, dimension: int | None) -> Fluctuations:
+        """The record of the expansion, or of the closure at a dimension."""
+        setting, start, numerics, experiment = self.setting, self.start, self.numerics, self.experiment
+        (blocks, K, P), points = setting.shape, numerics.points or _POINTS
+        t_out = numerics.output_times(experiment.protocol.duration, _TIMES)
+        mean, C = (packed(setting, start), None) if self.weights == "fixed" else _random_start(experiment, setting, start)
+        n = mean.size
+        covariance, shift = np.zeros((n, n)) if C is None else C, np.zeros(n)
+        engine = setting.engine(numerics.averages, points, numerics.scrambling)
+        step = Step(setting, start.v, points, numerics.scrambling)
+        # Points under a kink make the rate a staircase, which no step resolves: as for `integrate`.
+        stairs = setting.activation.kinked and not engine.exact
+        method = numerics.method if numerics.method != "auto" else "RK23" if stairs else "RK45"
+        rtol = max(self.rtol, 1.0 / points) if stairs else self.rtol
+        kept = [(mean, covariance, shift)] if t_out.size and t_out[0] == 0.0 else []
+        failure, evaluations, steps, doubtful = None, 0, 0, np.inf
+        for stage in setting.stages:
+            if stage.end <= stage.start or failure is not None:
+                continue
+            alone = [OnlineLearning(setting, engine, p, stage.rates, start.v) for p in np.eye(len(setting.laws))]
+            dynamics = MomentDynamics(alone, step, stage.probability, stage.rates, stage.end - stage.start, dimension, stairs)
+            y = dynamics.packed(mean, covariance, shift)
+            inside = t_out[(t_out > stage.start) & (t_out <= stage.end)]
+            limit = DIVERGED * max(1.0, float(np.abs(y).max()))
+            solver = Solver(method, rtol, numerics.atol or 0.01 * rtol, limit, self.progress)
+            with one_blas_thread():
+                solution = solver.solve([Stretch(stage.start, stage.end, dynamics)], y, np.unique(np.append(inside, stage.end)))
+            states = [dynamics.unpacked(state)[:3] for state in solution.states]
+            kept += states[: inside.size]
+            failure, evaluations, steps = solution.failure, evaluations + solution.evaluations, steps + solution.steps
+            doubtful = min(doubtful, dynamics.doubtful)
+            if failure is None:
+                mean, covariance, shift = states[-1]
+        Q, M, v = np.empty((len(kept), blocks, K, K)), np.empty((len(kept), blocks, K, P)), np.tile(start.v, (len(kept), 1))
+        unpack_all(np.array([each[0] for each in kept]).reshape(len(kept), n), Q, M, v)
+        statistics = {"method": method, "rtol": rtol, "steps": steps, "evaluations": evaluations, "weights": self.weights}
+        return Fluctuations(
+            experiment,
+            numerics,
+            {
+                "t": t_out[: len(kept)].copy(),
+                "Q": Q[:, 0].copy() if blocks == 1 else Q,
+                "M": M[:, 0].copy() if blocks == 1 else M,
+                "v": v,
+                "covariance": np.array([each[1] for each in kept]).reshape(len(kept), n, n),
+                "shift": np.array([each[2] for each in kept]).reshape(len(kept), n),
+            },
+            failure or f"reached t = {experiment.protocol.duration:g} in {steps} steps of {method}",
+            success=failure is None,
+            dimension=dimension,
+            statistics={**statistics, "way": "expansion" if dimension is None else "closure", "B_until": doubtful},
+        )
 
 
 def _random_start(experiment: Experiment, setting: Setting, start: OrderParameters) -> tuple[np.ndarray, np.ndarray]:

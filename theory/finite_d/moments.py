@@ -26,6 +26,7 @@ from curriculode.theory.finite_d.step import Step
 _SMALL, _FLOOR = 1e-3, 1e-4  # steps of differences: of the expansion, and the least of the closure
 _STAIRS = 0.03  # the least step where averages are staircases: points under the kink of a unit
 _NO_CORRECTION = 1e-8  # variance below which B is that at the mean
+_QUARTER = 0.25  # by which B averaged over the closure's points may differ from B, in norm
 _NOTHING = 1e-14  # variance, relative to the largest, below which a direction has none
 
 
@@ -56,6 +57,7 @@ class MomentDynamics(Dynamics):
         self._duration = duration
         self._bridge = np.linalg.pinv(duration * (np.diag(p) - np.outer(p, p)), hermitian=True)
         self.n = n = len(levels[0].names)
+        self.doubtful = np.inf  # the first time when B averaged over the closure's points is a quarter off
         self._upper = np.triu_indices(n)
         order = [f"C[{levels[0].names[i]},{levels[0].names[j]}]" for i, j in zip(*self._upper, strict=True)]
         shift = [f"shift {name}" for name in levels[0].names] if dimension is None else []
@@ -98,7 +100,10 @@ class MomentDynamics(Dynamics):
         JC = (first.T * w) @ V.T
         B, e = self._step.moments(mean, self._rates).mixed(self._probability)
         if D is not None:
-            B = B + self._correction(mean, B, w, V, h)
+            correction = self._correction(mean, B, w, V, h)
+            if np.linalg.norm(correction) > _QUARTER * np.linalg.norm(B):
+                self.doubtful = min(self.doubtful, t)
+            B = B + correction
         dS = np.zeros_like(S)
         dC, level_term = JC + JC.T + B, np.zeros(self.n)
         if self._mixed:

@@ -1,6 +1,7 @@
 """Reading a record from the file that `Record.save` wrote: what it is, whether it is whole, and of which class."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.results.record import FORMAT, HEADER, KINDS, Record
+
+_ROOMS = ("curriculode.theory.results.states", "curriculode.theory.results.observations", "curriculode.theory.finite_d.record")
 
 
 @checked
@@ -67,6 +70,8 @@ def load_record(path: str | Path) -> Record:
         )
     if header.get("arrays") != {name: list(value.shape) for name, value in arrays.items()}:
         raise InputError(f"the record {source} is damaged: it does not hold the arrays it should; restore it from a copy")
+    for room in _ROOMS:  # what defines a kind of record makes it known
+        import_module(room)
     if header.get("kind") not in KINDS:
         raise InputError(
             f"the record {source} is of the kind {shown(header.get('kind'))}, which this version of curriculode does not know"

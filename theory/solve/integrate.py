@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ def integrate(
     experiment: Experiment,
     start: OrderParameters,
     *,
+    dimension: int | None = None,
     numerics: Numerics | None = None,
     rtol: float | None = None,
     atol: float | None = None,
@@ -62,6 +64,9 @@ def integrate(
         With `OnlineSGD` as its training.
     start : OrderParameters
         The state at t = 0, such as `experiment.initial(dimension=1000)`.
+    dimension : int, optional
+        Finite D: what runs there do in the mean, with `.band(quantity)`, as `fluctuations(..., dimension=D)` gives it. By default
+        the limit of endless D.
     numerics : Numerics, optional
         How; the keywords from `rtol` to `estimate_error` are shortcuts for single settings of it.
     rtol, atol : float, optional
@@ -92,7 +97,7 @@ def integrate(
     Returns
     -------
     Trajectory
-        Order parameters at the output times. `statistics["averages"]` holds `standard_error` at the times `t`,
+        Order parameters at the output times; `Fluctuations`, which is one with bands, at a dimension. `statistics["averages"]` holds `standard_error` at the times `t`,
         `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and `classification_standard_error`.
 
     Raises
@@ -132,6 +137,12 @@ def integrate(
         noise_terms=noise_terms,
         estimate_error=estimate_error,
     )
+    if dimension is not None:
+        # Fluctuations are made of these equations, and a room above this one.
+        finite: Trajectory = import_module("curriculode.theory.finite_d.fluctuations").fluctuations(
+            experiment, start, dimension=dimension, numerics=settings, progress=progress
+        )
+        return finite
     setting = Setting.of(experiment)
     setting.check(start)
     return integrate_setting(experiment, setting, start, settings, progress)
