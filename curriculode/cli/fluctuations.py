@@ -27,8 +27,8 @@ def fluctuations(
         str | None,
         typer.Option(
             "--way",
-            help="expansion (to first order in 1/D), closure, diffusion (by paths), or auto (the default): the closure while it is to "
-            "be trusted, else the diffusion.",
+            help="expansion (to first order in 1/D), closure, diffusion (by paths), or auto (the default): the closure where it "
+            "holds to the end, else the diffusion.",
         ),
     ] = None,
 ) -> int:

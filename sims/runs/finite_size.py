@@ -30,6 +30,7 @@ from curriculode.theory.tasks.blocks import Blocks
 _SIGNS = np.array([1.0, -1.0, 0.0])  # of the noise on the three paths
 _ALONE = 2  # the last of them
 _TIMES = 101
+_POINTS = 128  # of the nets
 _LONGEST, _EASE = 0.5, 3.0  # stretches, whose errors cancel
 _SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
 
@@ -102,7 +103,7 @@ def finite_size(
     def paths_of(pair: int, stop: threading.Event) -> list[Any] | None:
         """Q, M, v of the three paths at the recorded steps."""
         start, rng = starts[start_of_pair[pair]], np.random.default_rng(child_seed(seed, _SEEDS + pair))
-        diffuser = Diffuser(model, start, numerics.noise_terms)
+        diffuser = Diffuser(model, start, numerics.noise_terms, _POINTS)
         pace, states, shares = (
             Pace(dimension, _LONGEST, _EASE),
             np.tile(packed(setting, start), (3, 1)),

@@ -10,7 +10,9 @@ Heun's scheme with the noise of Y + h f / 2, which knows nothing of the stretch,
 The difference of the two f gives the second term of the drift, and h = 1/D is SGD's own step. Stretches are as long as the change
 of f allows. Of a mixed stage the examples of each level in a stretch are drawn without replacement, as SGD draws them.
 
-The rate is averaged by nets that change from stretch to stretch, so that their errors do not add up. The noise needs no root of B:
+The rate is a closed form for erf students of erf teachers, else it is averaged by nets that change from stretch to stretch, so that
+their errors do not add up: scrambled anew, each with its mirror image, and not whitened, which would make small ones err in one
+direction. The noise needs no root of B:
 of n examples of a level with components of probability pi_c, with N fresh examples i of each and f_c their mean of d,
 
     sum_c sqrt(n pi_c (1 - (1 - pi_c) / N) / (N - 1)) / D sum_i (eps_ci - mean eps_c) d_ci  +  sum_c (n_c - n pi_c) / D f_c
@@ -20,16 +22,18 @@ many stretches add up. Its opposite is as likely.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from curriculode.sims.spaces.model import Model
-from curriculode.theory.averages.quasi_monte_carlo import least_points, normal_points
+from curriculode.theory.averages.erf_closed_form import ErfClosedForm
+from curriculode.theory.averages.quasi_monte_carlo import least_points
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
-from curriculode.theory.dynamics.online import State, packed
+from curriculode.theory.dynamics.online import OnlineLearning, State, erf_right_hand_side, packed
 from curriculode.theory.dynamics.packing import pack, unpack
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_second, law_of
@@ -38,7 +42,8 @@ from curriculode.theory.units.losses import LOSSES
 
 _FIRST, _LONGEST = 0.02, 0.25  # stretches, in t
 _CHANGE, _OF_NOISE = 3e-4, 0.15  # by which Heun's step may differ from Euler's: of 1 + |y|, and of the largest noise
-_NETS, _FEWEST_POINTS, _MOST_POINTS = 16, 64, 4096
+_NETS, _ROWS, _MOST_POINTS = 64, 64, 4096
+_MANY = 16  # coordinates, from which a small net scatters as random points do, and whitening it is the lesser evil
 _EXAMPLES, _OF_COMPONENT = 64, 16  # fresh ones for the noise of a level, at least so many of a component
 _MOST_EXACT = 10**9  # examples from which numpy draws without replacement
 
@@ -53,6 +58,22 @@ class Draws(NamedTuple):
     z: np.ndarray
     weights: np.ndarray
     share: np.ndarray
+
+
+class ClosedForm(NamedTuple):
+    """What `erf_right_hand_side` is called with; the probabilities of the levels are its numbers from `at` on."""
+
+    numbers: np.ndarray
+    at: int
+    levels: int
+    blocks: int
+    K: int
+    P: int
+    components: int
+    noise_terms: bool
+
+
+_NO_FORM = ClosedForm(np.empty(0), 0, 0, 0, 0, 0, 0, True)
 
 
 class Work(NamedTuple):
@@ -84,8 +105,8 @@ class Work(NamedTuple):
         states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), v.copy()) for _ in range(3)]
         vectors = [np.zeros(size) for _ in range(5)]
         inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
-        benches = Bench.empty(blocks, K, P, _FEWEST_POINTS), Bench.empty(blocks, K, P, rows)
-        return cls(*benches, *states, *vectors, np.empty(_FEWEST_POINTS), inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
+        benches = Bench.empty(blocks, K, P, _ROWS), Bench.empty(blocks, K, P, rows)
+        return cls(*benches, *states, *vectors, np.empty(_ROWS), inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
 
 
 @dataclass(frozen=True)
@@ -101,7 +122,7 @@ class Stretch:
 class Diffuser:
     """Steps of the diffusion from one start; not shared by threads."""
 
-    def __init__(self, model: Model, start: OrderParameters, noise_terms: bool = True) -> None:
+    def __init__(self, model: Model, start: OrderParameters, noise_terms: bool = True, points: int | None = None) -> None:
         setting, examples = model.setting, model.examples
         (blocks, K, P), size = setting.shape, packed(setting, start).size
         self.model, self._v, self._noise_terms = model, np.array(start.v, dtype=float), noise_terms
@@ -110,15 +131,29 @@ class Diffuser:
         )
         coordinates = blocks * (K + P) + any(law.labels.noise > 0 for law in setting.laws)
         # The error of changing nets is noise of its own, which falls with D as that of SGD does.
-        wanted = min(_MOST_POINTS, max(_FEWEST_POINTS, 1 << int(np.log2(model.dimension) / 2)))
+        wanted = points or min(_MOST_POINTS, max(2 * _ROWS, 4 << int(np.log2(model.dimension) / 2)))
         self._net_size = coordinates, max(wanted, least_points(coordinates))
-        self._nets: dict[int, np.ndarray] = {}
         levels, components = len(setting.laws), self._laws.probability.size
         rows = max(_OF_COMPONENT, _EXAMPLES // components)
         shape = (levels, components, coordinates, rows)
         self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
         self._work = Work.empty(setting, self._v, size, rows)
         self._codes = setting.activation.code, LOSSES[setting.loss]
+        self._forms: dict[Rates, ClosedForm] = {}
+        engine = setting.engine("auto", 1 << 20, 0, noise_terms)
+        self._engine = engine if isinstance(engine.first, ErfClosedForm) and engine.exact else None
+
+    def _form(self, rates: Rates) -> ClosedForm:
+        """The closed form of the rate, of no numbers where there is none."""
+        if self._engine is None:
+            return _NO_FORM
+        if rates not in self._forms:
+            setting = self.model.setting
+            every = OnlineLearning(setting, self._engine, np.ones(len(setting.laws)), rates, self._v)
+            numbers, levels, blocks, K, P, components, noise_terms = every.erf_arguments()
+            at = numbers.size - every.numbers_given
+            self._forms[rates] = ClosedForm(numbers, at, levels, blocks, K, P, components, noise_terms)
+        return self._forms[rates]
 
     def draw(self, rng: np.random.Generator, remaining: np.ndarray, taken: int) -> Stretch:
         """A stretch of `taken` examples from the numbers of each level still `remaining` (levels,); until the next is drawn."""
@@ -130,15 +165,7 @@ class Diffuser:
             for level in np.flatnonzero(counts):
                 n = int(counts[level])
                 draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
-        return Stretch(taken, counts, self._net(rng), draws)
-
-    def _net(self, rng: np.random.Generator) -> np.ndarray:
-        """Points of the rate, (chunks, coordinates, rows)."""
-        number = int(rng.integers(_NETS))
-        if number not in self._nets:
-            z = normal_points(*self._net_size, number)
-            self._nets[number] = z.reshape(z.shape[0], -1, _FEWEST_POINTS).swapaxes(0, 1).copy()
-        return self._nets[number]
+        return Stretch(taken, counts, _net(*self._net_size, int(rng.integers(_NETS))), draws)
 
     def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
         """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
@@ -154,6 +181,7 @@ class Diffuser:
             rates,
             stretch.net,
             stretch.draws,
+            self._form(rates),
             self._laws,
             *self._codes,
             self._noise_terms,
@@ -182,6 +210,22 @@ class Diffuser:
         Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), self._v.copy()
         unpack(y, Q, M, v)
         return Q, M, v
+
+
+@lru_cache(maxsize=4 * _NETS)
+def _net(coordinates: int, points: int, number: int) -> np.ndarray:
+    """Points of the rate, (chunks, coordinates, rows): half a net, and its mirror image.
+
+    Whitened in many coordinates alone: their fourth moments would be too small throughout, by 5 % of 64 points in 6 coordinates.
+    """
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    uniform = qmc.Sobol(coordinates, scramble=True, rng=np.random.default_rng([number, coordinates])).random(points // 2)
+    z = ndtri(np.clip(uniform, 2.0**-53, 1.0 - 2.0**-53)).T
+    if coordinates > _MANY:
+        z = np.linalg.solve(np.linalg.cholesky(z @ z.T * (2.0 / points)), z)
+    return np.concatenate([z, -z], axis=1).reshape(coordinates, -1, _ROWS).swapaxes(0, 1).copy()
 
 
 class Pace:
@@ -281,7 +325,7 @@ def _draw_normals(rng, counts, probability, draws):
 
 
 @kernel
-def _advance(states, shares, signs, taken, dimension, rates, net, draws, laws, activation, loss, noise_terms, work):
+def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
     """One stretch of all paths; the change, and less than -1 by as much where a state has become unphysical."""
     first, other, ahead, random, mean = work.first, work.other, work.ahead, work.random, work.mean
     h, worst, physical = taken / dimension, 0.0, True
@@ -292,7 +336,7 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, laws, a
             finite = finite and np.isfinite(y[a])
         if not finite:
             continue  # diverged: it is recorded as it is
-        _rate(y, share, rates, net, laws, activation, loss, noise_terms, work, first)
+        _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, first)
         largest = 0.0
         for a in range(y.size):
             ahead[a] = y[a] + 0.5 * h * first[a]
@@ -304,7 +348,7 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, laws, a
                 largest = max(largest, abs(random[a]) / dimension)
         for a in range(y.size):
             ahead[a] = y[a] + h * first[a] + sign / dimension * random[a]
-        _rate(ahead, share, rates, net, laws, activation, loss, noise_terms, work, other)
+        _rate(ahead, share, rates, net, form, laws, activation, loss, noise_terms, work, other)
         for a in range(y.size):
             change = 0.5 * h * (other[a] - first[a])
             worst = max(worst, abs(change) / (_CHANGE * (1.0 + abs(y[a])) + _OF_NOISE * largest))
@@ -315,8 +359,12 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, laws, a
 
 
 @inner
-def _rate(y, share, rates, net, laws, activation, loss, noise_terms, work, dy):
-    """The rate of the equations where levels are met with `share` (levels,), by a net (chunks, coordinates, rows)."""
+def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
+    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (chunks, coordinates, rows)."""
+    if form.numbers.size > 0:
+        form.numbers[form.at : form.at + form.levels] = share
+        erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
+        return
     state, total, bench, weights = work.state, work.total, work.drift, work.weights
     unpack(y, state.Q, state.M, state.v)
     decay, decay_v = rates.eta * rates.kappa, rates.eta_v * rates.kappa

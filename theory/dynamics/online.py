@@ -86,9 +86,9 @@ class OnlineLearning(Dynamics):
         self._scratch = Scratch(np.empty((K, K)), np.empty((K, P)))
         self._averages = [FieldAverages.empty(law.example.probability.size, K, P) for law in self._laws]
         self.size = state_size(blocks, K, P, setting.readout_trained)
-        self._whole = self._erf_arguments() if isinstance(averages.first, ErfClosedForm) and averages.exact else None
+        self._whole = self.erf_arguments() if isinstance(averages.first, ErfClosedForm) and averages.exact else None
 
-    def _erf_arguments(self) -> tuple[Any, ...]:
+    def erf_arguments(self) -> tuple[Any, ...]:
         """What `erf_right_hand_side` is called with: one array of numbers, since reading arguments costs most."""
         law, levels = self._laws[0], self._levels
         teacher, (blocks, K, P) = law.example.teacher, self.setting.shape
@@ -97,6 +97,7 @@ class OnlineLearning(Dynamics):
             *(teacher.readout, [label_offset(law.example), teacher.noise], self.rates, self._state.v),
         ]
         numbers = np.concatenate([np.ravel(part) for part in parts])
+        self.numbers_given = numbers.size  # the last of them, probabilities of the levels first
         room = np.zeros(_erf_room(blocks, K, P, law.example.gain.shape[0]))
         return np.concatenate([room, numbers]), len(levels), blocks, K, P, law.example.gain.shape[0], self.engine.noise_terms
 

@@ -73,9 +73,10 @@ def fluctuations(
     way : {"auto", "expansion", "closure", "diffusion"}, default "auto"
         At a dimension. The closure keeps the nonlinearity of the equations over the scatter of the runs, along each axis of C;
         it is not to be trusted from the time on when B averaged over its points is a quarter off B, or its mean a quarter of a
-        standard deviation off the expansion's. The diffusion, by 256 paths with opposite noise two and two (64 of wide students), keeps all of it.
-        "auto" is the closure where it is to be trusted to the end, else the diffusion, and the `status` tells; wide students,
-        of more than 150 order parameters, are left to the diffusion, since both others cost 2 n + 1 evaluations a step.
+        standard deviation off the expansion's. The diffusion, by 256 paths with opposite noise two and two (64 of wide students),
+        keeps all of it. "auto" is the closure where it is to be trusted to the end, else the diffusion, and the `status` tells;
+        wide students, of more than 150 order parameters, are left to the diffusion, since both others cost 2 n + 1 evaluations a
+        step.
     numerics : Numerics, optional
         How; the other keywords are shortcuts for single settings of it.
     times : int or array_like of float, optional

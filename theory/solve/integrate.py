@@ -97,8 +97,9 @@ def integrate(
     Returns
     -------
     Trajectory
-        Order parameters at the output times; `Fluctuations`, which is one with bands, at a dimension. `statistics["averages"]` holds `standard_error` at the times `t`,
-        `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and `classification_standard_error`.
+        Order parameters at the output times; `Fluctuations`, which is one with bands, at a dimension. `statistics["averages"]`
+        holds `standard_error` at the times `t`, `integrator_error` as its part, and `accuracy`, its maximum in relative terms, and
+        `classification_standard_error`.
 
     Raises
     ------

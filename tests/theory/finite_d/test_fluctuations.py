@@ -135,7 +135,7 @@ def test_where_the_closure_fails_the_diffusion_takes_its_place_and_says_so() -> 
         values = runs.observable(name)
         error = np.hypot(values.std(axis=0) / 16, scatter / np.sqrt(128))
         assert (np.abs(values.mean(axis=0) - mean) <= 4.5 * error + 1e-9).all()
-        assert scatter[-1] == pytest.approx(values[:, -1].std(), rel=0.25)
+        assert scatter[3] == pytest.approx(values[:, 3].std(), rel=0.25)  # later a few that are late have all the say
 
 
 def test_wide_students_are_left_to_the_diffusion(tmp_path) -> None:  # type: ignore[no-untyped-def]
