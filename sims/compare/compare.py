@@ -36,7 +36,7 @@ _TIMES = 21
 _POINTS = 1024
 _EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
-_STARTS_CHANGED = 3  # most starts of a wide student whose sensitivity is computed
+_STARTS_CHANGED = 2  # most starts of a wide student whose sensitivity is computed
 _PAIRS, _PAIRS_WIDE, _WIDE = 24, 8, 8  # pairs of the diffusion, at least, and of students wider than this
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 

@@ -31,7 +31,7 @@ _SIGNS = np.array([1.0, -1.0, 0.0])  # of the noise on the three paths
 _ALONE = 2  # the last of them
 _TIMES = 101
 _POINTS = 128  # of the nets
-_LONGEST, _EASE = 0.5, 3.0  # stretches, whose errors cancel
+_LONGEST, _EASE = 0.5, 5.0  # stretches, whose errors cancel
 _SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
 
 

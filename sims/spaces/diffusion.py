@@ -37,7 +37,7 @@ from curriculode.theory.dynamics.online import OnlineLearning, State, erf_right_
 from curriculode.theory.dynamics.packing import pack, unpack
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_second, law_of
-from curriculode.theory.finite_d.step import factors
+from curriculode.theory.finite_d.step import centre, factors
 from curriculode.theory.units.losses import LOSSES
 
 _FIRST, _LONGEST = 0.02, 0.25  # stretches, in t
@@ -376,10 +376,10 @@ def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work,
         if share[level] == 0.0:
             continue
         law = law_of(laws, level)
-        for c in range(laws.probability.size):
-            for i in range(weights.size):
-                weights[i] = share[level] * laws.probability[c] / (net.shape[0] * net.shape[2])
-            for chunk in range(net.shape[0]):
+        for chunk in range(net.shape[0]):
+            centre(net[chunk], law, bench.room)
+            for c in range(laws.probability.size):
+                weights[:] = share[level] * laws.probability[c] / (net.shape[0] * net.shape[2])
                 add_increments(net[chunk], c, weights, law, activation, loss, rates, noise_terms, state, bench, total)
     pack(total.Q, total.M, total.v, dy)
 
@@ -400,6 +400,7 @@ def _noise(y, draws, rates, laws, activation, loss, work):
             continue
         law = law_of(laws, level)
         for c in range(laws.probability.size):
+            centre(draws.z[level, c], law, bench.room)
             add_increments(draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, True, state, bench, total)
             add_second(draws.share[level] * laws.probability[c], rates, bench, second.Q)
     pack(total.Q, total.M, total.v, work.random)

@@ -54,7 +54,7 @@ def law_of(laws, level):
 def add_increments(z, c, weights, law, activation, loss, rates, noise_terms, state, bench, total):
     """Add the sum of weights (rows,) times the increments of examples z (coordinates, rows) of component c to `total`.
 
-    The factors of the room's overlaps are those of `state`; its fields and signals are left there.
+    The factors of the room's overlaps are those of `state`, and `centre` has seen z; fields and signals are left there.
     """
     room, weighted, square, cross, along = bench.room, bench.weighted, bench.square, bench.cross, bench.along
     blocks, K, P = state.M.shape

@@ -49,7 +49,8 @@ class Room(NamedTuple):
     """What is computed of some rows of examples.
 
     joint (n, n), L (blocks, n, n) : overlaps of the n = P + K references and units, and their factors
-    xi (n, rows), u (blocks, n, rows), size (blocks, rows) : coordinates, block fields, |xi_b|^2 - r_b s_b^2
+    xi (n, rows), u, centred (blocks, n, rows), size (blocks, rows) : coordinates, block fields with and without means,
+        |xi_b|^2 - r_b s_b^2
     x, g, dg, F (K, rows) : of the student;  nu, teacher_g, teacher_dg (P, rows);  f, y, e (rows,);  d (state, rows) : increments
     """
 
@@ -57,6 +58,7 @@ class Room(NamedTuple):
     L: np.ndarray
     xi: np.ndarray
     u: np.ndarray
+    centred: np.ndarray
     size: np.ndarray
     x: np.ndarray
     g: np.ndarray
@@ -74,7 +76,7 @@ class Room(NamedTuple):
     def empty(cls, blocks: int, K: int, P: int, state: int, rows: int) -> "Room":
         """Room for so many rows."""
         n = P + K
-        shapes = [(n, n), (blocks, n, n), (n, rows), (blocks, n, rows), (blocks, rows), *[(K, rows)] * 4, *[(P, rows)] * 3]
+        shapes = [(n, n), (blocks, n, n), (n, rows), *[(blocks, n, rows)] * 2, (blocks, rows), *[(K, rows)] * 4, *[(P, rows)] * 3]
         return cls(*(np.empty(shape) for shape in [*shapes, *[(rows,)] * 3, (state, rows)]))
 
 
@@ -128,9 +130,10 @@ def _moments_of(z, law, activation, loss, rates, state, room, product, second, m
     rows, d = z.shape[2], room.d
     factors(state, law.T, room)
     second[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
-    for c in range(law.probability.size):
-        weight = law.probability[c] / (z.shape[0] * rows)
-        for chunk in range(z.shape[0]):
+    for chunk in range(z.shape[0]):
+        centre(z[chunk], law, room)
+        for c in range(law.probability.size):
+            weight = law.probability[c] / (z.shape[0] * rows)
             answer(z[chunk], c, law, activation, loss, state.v, room)
             _increments(rates, law, state, room, weight, second)
             outer_product(d, d, product)
@@ -163,10 +166,10 @@ def factors(state, T, room):
 
 @inner
 def answer(z, c, law, activation, loss, v, room):
-    """Fields, outputs, labels, error signals e and F of the examples z of component c."""
+    """Fields, outputs, labels, error signals e and F of the examples z of component c, which `centre` has seen."""
     x, g, dg, F, f, y, e, labels = room.x, room.g, room.dg, room.F, room.f, room.y, room.e, law.labels
     K, rows = x.shape
-    _fields(z, c, law.gain, law.scale, room.L, room.xi, room.u, room.size, x, room.nu)
+    _fields(z, c, law.gain, law.scale, room)
     evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
     for i in range(rows):
         f[i] = 0.0
@@ -187,8 +190,20 @@ def answer(z, c, law, activation, loss, v, room):
 
 
 @inner
-def _fields(z, c, gain, scale, L, xi, u, size, x, nu):
+def centre(z, law, room):
+    """The fields of examples z (coordinates, rows), but for their means: s_b L_b z_b, which components share."""
+    n = room.joint.shape[0]
+    for b in range(room.u.shape[0]):
+        for j in range(n):
+            for i in range(z.shape[1]):
+                room.xi[j, i] = law.scale[b] * z[b * n + j, i]
+        matrix_product(room.L[b], room.xi, room.centred[b])
+
+
+@inner
+def _fields(z, c, gain, scale, room):
     """Block fields u (blocks, P + K, rows) and |xi_b|^2 - r_b s_b^2 in `size` (blocks, rows); fields x (K, rows), nu (P, rows)."""
+    L, u, centred, size, x, nu = room.L, room.u, room.centred, room.size, room.x, room.nu
     blocks, n, rows = u.shape
     P = nu.shape[0]
     for k in range(x.shape[0]):
@@ -201,13 +216,15 @@ def _fields(z, c, gain, scale, L, xi, u, size, x, nu):
         for i in range(rows):
             size[b, i] = -n * scale[b] * scale[b]
         for j in range(n):
-            mean = 0.0
+            mean, field = 0.0, 0.0
             for p in range(P):
                 mean += gain[c, p, b] * L[b, p, j]
+                for m in range(P):  # means lie in the span of the references
+                    field += gain[c, p, b] * L[b, p, m] * L[b, j, m]
             for i in range(rows):
-                xi[j, i] = mean + scale[b] * z[b * n + j, i]
-                size[b, i] += xi[j, i] * xi[j, i]
-        matrix_product(L[b], xi, u[b])
+                xi = mean + scale[b] * z[b * n + j, i]
+                size[b, i] += xi * xi
+                u[b, j, i] = centred[b, j, i] + field
         for p in range(P):
             for i in range(rows):
                 nu[p, i] += u[b, p, i]
