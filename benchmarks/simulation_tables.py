@@ -60,6 +60,49 @@ def steps(widths: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:
     print(f"{1e3 * best(lambda: rng.standard_normal(out=x)):.2f} ns by numpy's Generator")
 
 
+def diffusion() -> None:
+    """A run to t = 10 by the diffusion, and from which D on it is cheaper than steps of SGD in overlap space."""
+    head(
+        "Milliseconds of t = 1 of a run, one core, XOR: hard examples alone; SGD in overlap space with 32 runs side by side",
+        "experiment",
+        *(f"diffusion, D = {D:.0e}" for D in (200, 10**4, 10**6)),
+        "SGD, D = 200",
+        "cheaper from D",
+    )
+    cases = {f"XOR, GELU, K = {K}": experiment(K, protocol__order="hard-only", protocol__duration=10.0) for K in (4, 16, 32)}
+    cases["committee, erf, K = M = 2"] = cu.load("committee-plateau").replace({"protocol.duration": 10.0})
+    for name, case in cases.items():
+
+        def cost(D: int, space: str, case: cu.Experiment = case) -> float:
+            options = {"dimension": D, "runs": 32, "times": 2, "space": space, "workers": 1, "progress": False}
+            return 1e3 * best(lambda: cu.simulate(case, **options), 3) / 320
+
+        by_diffusion, sgd = [cost(D, "diffusion") for D in (200, 10**4, 10**6)], cost(200, "overlap")
+        row(name, *(f"{each:.2f}" for each in by_diffusion), f"{sgd:.3f}", f"{200 * by_diffusion[1] / sgd:.0f}")
+
+
+def moments() -> None:
+    """What theory at finite D costs beside the equations."""
+    head(
+        "Seconds of fluctuations to t = 10, 2^11 points, both cores",
+        "experiment",
+        "order parameters",
+        "equations",
+        "expansion",
+        "closure",
+        "diffusion",
+    )
+    cases = {f"XOR, GELU, K = {K}": experiment(K, protocol__duration=10.0) for K in (1, 2, 4, 32)}
+    cases["committee, erf, K = M = 2"] = cu.load("committee-plateau").replace({"protocol.duration": 10.0})
+    for name, case in cases.items():
+        start, cells = case.initial(dimension=200), []
+        cells.append(best(lambda: cu.integrate(case, start, points=2048, estimate_error=False, times=5), 2))  # noqa: B023
+        for way in ("expansion", "closure", "diffusion"):
+            wide = case.student.width > 4 and way != "diffusion"
+            cells.append(np.nan if wide else best(lambda: cu.fluctuations(case, start, dimension=200, way=way, times=5), 1))  # noqa: B023
+        row(name, case.student.width * (case.student.width + 7) // 2, *("-" if np.isnan(each) else f"{each:.2f}" for each in cells))
+
+
 def lanes(widths: tuple[int, ...] = (1, 4, 8, 16, 32)) -> None:
     head(
         "Microseconds a step of a run in overlap space, D = 1000, XOR mixture, GELU, one core: one run alone, and 32 side by side",

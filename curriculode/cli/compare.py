@@ -15,10 +15,12 @@ _FORMATS = {
     "worst_in_standard_errors": "+.2f",
     "worst_in_inverse_root_D": "+.3f",
     "share_of_allowed": ".0%",
-    "finds_learning_rate": ".0%",
-    "finds_readout_learning_rate": ".0%",
-    "finds_weight_decay": ".0%",
+    "finds_learning_rate": ".1%",
+    "finds_readout_learning_rate": ".1%",
+    "finds_weight_decay": ".1%",
+    "mean_field": "+.4f",
     "theory": "+.4f",
+    "theory_error": ".4f",
     "simulation": "+.4f",
 }
 _NUMERICS = ("times", "spacing", "averages", "points", "rtol", "atol", "method", "noise_terms", "space", "workers")
@@ -34,9 +36,10 @@ def compare(
 ) -> int:
     """Theory against simulation: table, verdict and picture.
 
-    Integrates the mean-field equations and runs online SGD at finite D from the same initial overlaps, for each
-    combination of the varied parameters; for batch learning, state evolution against minimisation at finite D. Exit status 1
-    if they disagree. The verdict says how large an error of each rate it would have noticed.
+    Integrates the mean-field equations, adds what finite D adds to them by paths of the diffusion, and runs online SGD at
+    finite D from the same initial overlaps, for each combination of the varied parameters; for batch learning, state evolution
+    against minimisation at finite D. Exit status 1 if they disagree. The verdict says how large an error of each rate it would
+    have noticed.
 
     Example: curriculode compare --over student.width=4,16 --runs 64
     """
