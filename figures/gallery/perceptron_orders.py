@@ -112,8 +112,8 @@ _HALF, _EASIEST = percent(_BASE.get("levels.easy.share")), _BASE.get("levels.eas
 FIGURE = NamedFigure(
     title="The curriculum perceptron online: a modest speed-up, and no lasting gain",
     caption=(
-        f"Left: classification error on the hard level; theory at finite D, its band of 95 % of single "
-        f"runs, and the mean of {_STUDY.runs} runs of online SGD from {_MOST_STARTS} starts with bars of two standard errors of the "
+        "Left: classification error on the hard level; theory at finite D, its band of 95 % of single runs, "
+        f"and the mean of {_STUDY.runs} runs of online SGD from {_MOST_STARTS} starts with bars of two standard errors of the "
         "difference. Settings: "
         f"{settings_in_words(_BASE, ['protocol.order'], _STUDY.dimension)}. Middle, right: error of the random order minus that of "
         f"the curriculum at the end of shorter protocols, t = {_SHORT:g}, by theory, mean over {_STARTS} starts of D = "

@@ -7,7 +7,7 @@ import numpy as np
 from curriculode.figures.plots.labels import TIME, quantity_label, setting_label
 from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, style
-from curriculode.sims.compare.cell import Cell
+from curriculode.sims.compare.cell import Cell, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PANEL, _LEGEND = 3.2, 1.5  # widths in inches
 _OUTSIDE = (0.025, 0.975)
+_WITH_NOISE = 2  # of the three paths of a pair; the last is the equations alone
 _SEEN = 0.01  # of a curve's range
 
 
@@ -26,9 +27,9 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
     """Draw theory and simulation of one quantity against time.
 
     Lines are theory at finite D, with a band that holds 95 % of single runs; thin dots, where they differ from it, the mean-field
-    equations alone; points are means of the runs, with bars of two standard errors of their difference from the line. Each value of `protocol.order` has a colour; every
-    other combination of varied parameters has a panel. With `ax`, the comparison must have one panel; returns the axes, or the
-    array of axes of a new figure. Batch learning is dashes (theory) and bars (runs).
+    equations alone; points are means of the runs, with bars of two standard errors of their difference from the line. Each value
+    of `protocol.order` has a colour; every other combination of varied parameters has a panel. With `ax`, the comparison must
+    have one panel; returns the axes, or the array of axes of a new figure. Batch learning is dashes (theory) and bars (runs).
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]"
     """
@@ -85,14 +86,16 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> s
 def band_of_runs(cell: Cell, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Between which two values 95 % of single runs are by theory at finite D, (times,) each; None where that is not predicted.
 
-    They are quantiles of the paths of the diffusion, starts and all: of an accuracy that cannot exceed 1 too.
+    They are quantiles of the paths of the diffusion themselves, starts and all, so that no accuracy is beyond what can be reached;
+    the mean is known better, by what the paths add to the equations.
     """
-    if cell.added is None or cell.finite_size is None or not len(cell.added[name]):
+    if cell.finite_size is None or not cell.finite_size.finite.any():
         return None
-    equations = np.array([nets.mean(axis=0) for nets in cell.lines[name]])
-    start = cell.finite_size.start_of_pair[cell.finite_size.finite]
-    runs = (equations[start][:, None] + cell.added[name]).reshape(-1, cell.times)
-    low, high = np.quantile(runs, _OUTSIDE, axis=0)
+    paths = cell.finite_size.paths
+    entries = paths.entries(compares_pairs(cell.experiment.student.width))
+    values = entries[name] if name in entries else paths.observable(name)
+    pairs = values.reshape(-1, 3, values.shape[-1])[cell.finite_size.finite, :_WITH_NOISE, : cell.times]
+    low, high = np.quantile(pairs.reshape(-1, cell.times), _OUTSIDE, axis=0)
     return low, high
 
 
