@@ -120,10 +120,12 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
 
 def coverage(table: pd.DataFrame) -> pd.DataFrame:
-    """Widths of the predicted bands over that of the simulated one, mean over times, by part, quantity and source of the theory."""
+    """Widths of the predicted bands over that of the simulated one, of their sums over times, by part, quantity and source."""
     width = table.assign(width=table["high"] - table["low"]).set_index(["part", "quantity", "t", "source"])["width"].unstack()
-    ratio = width.drop(columns="simulation").div(width["simulation"], axis=0)
-    return ratio[width["simulation"] > 0].groupby(["part", "quantity"]).mean()
+    theories = width.columns.drop("simulation")
+    known = {name: width["simulation"].where(width[name].notna()) for name in theories}
+    of = ["part", "quantity"]
+    return width[theories].groupby(of).sum(min_count=1) / pd.DataFrame(known).groupby(of).sum(min_count=1)
 
 
 def draw(table: pd.DataFrame) -> Any:

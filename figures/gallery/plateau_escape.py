@@ -19,7 +19,7 @@ _STUDY = Study.load(_EXPERIMENT)
 _DIMENSIONS = (100, 300, 1000, 3000, 10**4, 10**5, 10**6)
 _MOST_OF_SGD = 10**4  # its steps are D times as many as those of the diffusion
 _RUNS = 96
-_FIRST, _A_DECADE, _LONGEST = 160.0, 20.0, 400.0  # time for all to leave: to D = 100, for each further decade, and of the equations
+_FIRST, _A_DECADE, _LONGEST = 200.0, 20.0, 400.0  # time for all to leave: to D = 100, for each further decade, and of the equations
 _STEP = 1.0  # between recorded times
 _SOURCES = ("equations", "diffusion", "SGD")
 
