@@ -68,7 +68,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Any:
     """Gap to hard-only against the signal-to-noise ratio, one panel a width."""
     with style():
-        figure, axes = new_figure(1, len(_WIDTHS), sharey=True)
+        figure, axes = new_figure(1, len(_WIDTHS), width=3.7, sharey=True)
         for axis, width in zip(axes[0], _WIDTHS, strict=True):
             for order in _OTHERS:
                 part = table[(table["width"] == width) & (table["order"] == order)]
@@ -84,7 +84,8 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xlabel("signal-to-noise ratio of the hard level")
             axis.set_title(f"K = {width}")
         axes[0, 0].set_ylabel("accuracy gained over hard-only")
-        axes[0, -1].legend(title=f"D = {_DIMENSION:,}\nlines: theory\npoints: simulation", alignment="left")
+        title = f"D = {_DIMENSION:,}\nlines: theory\npoints: simulation"
+        axes[0, -1].legend(title=title, alignment="left", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
