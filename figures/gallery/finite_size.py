@@ -1,4 +1,4 @@
-"""How online SGD at finite D approaches the mean-field equations: scatter as D^(-1/2), mean shift as 1/D."""
+"""How online SGD at finite D approaches the mean-field equations: scatter as D^(-1/2), mean shift as 1/D, both as predicted."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +13,7 @@ from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study
+from curriculode.theory.finite_d.fluctuations import Fluctuations, fluctuations
 from curriculode.theory.solve.integrate import integrate
 
 _EXPERIMENT = "finite-size"
@@ -31,8 +32,23 @@ def _quantities(Q: np.ndarray, M: np.ndarray, v: np.ndarray, start: OrderParamet
     }
 
 
+def predicted(found: Fluctuations, start: OrderParameters) -> dict[str, tuple[float, float]]:
+    """Of the `_quantities` at the end D times the shift of the mean, and D^(1/2) times the scatter of a run."""
+    result, (K, P) = {}, start.M.shape
+    size = {"trace of Q": 1.0, "M along its start": np.linalg.norm(start.M), "v along its start": np.linalg.norm(start.v)}
+    slopes: dict[str, dict[str, float]] = {
+        "trace of Q": {f"Q[{k},{k}]": 1.0 for k in range(K)},
+        "M along its start": {f"M[{k},{p}]": float(start.M[k, p]) for k in range(K) for p in range(P)},
+        "v along its start": {f"v[{k}]": float(start.v[k]) for k in range(K)},
+    }
+    for name, slope in slopes.items():
+        gradient = np.array([slope.get(entry, 0.0) for entry in found.names]) / size[name]
+        result[name] = float(gradient @ found.shift[-1]), float((gradient @ found.covariance[-1] @ gradient) ** 0.5)
+    return result
+
+
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
-    """One row a D and quantity: mean shift from the theory, its standard error, and the scatter of a run."""
+    """One row a D and quantity: mean shift from the mean field, its standard error, the scatter of a run, and both as predicted."""
     experiment = _STUDY.experiment
     duration = experiment.protocol.duration
     start = experiment.initial(dimension=100, seed=1)
@@ -41,6 +57,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     for scrambling in range(_SCRAMBLINGS):
         end = integrate(experiment, start, numerics=numerics.set(scrambling=scrambling))
         finals.append(_quantities(end.Q[-1], end.M[-1], end.v[-1], start))
+    expected = predicted(fluctuations(experiment, start, times=[duration], points=2**12), start)
     dimensions = [D for D in _RUNS if scale >= 1 or max(10**6 * scale, 10**4) >= D]
     steps = {D: D * max(16, round(scale * _RUNS[D])) for D in dimensions}
     done, rows = 0.0, []
@@ -68,6 +85,8 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
                     "shift_error": np.hypot(scatter / np.sqrt(runs), theory.std(ddof=1) / np.sqrt(_SCRAMBLINGS)),
                     "scatter": scatter,
                     "scatter_error": scatter / np.sqrt(2 * (runs - 1)),
+                    "predicted_shift": expected[name][0] / D,
+                    "predicted_scatter": expected[name][1] / np.sqrt(D),
                 }
             )
         done += steps[D]
@@ -98,11 +117,11 @@ def exponents(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Any:
-    """Scatter and shift against D on logarithmic axes, with lines of the exponents of theory."""
+    """Scatter and shift against D on logarithmic axes, with lines as predicted."""
     fits = exponents(table)
     with style():
         figure, axes = new_figure(1, 2, width=3.6, height=3.0)
-        for axis, what, slope in ((axes[0, 0], "scatter", -0.5), (axes[0, 1], "shift", -1.0)):
+        for axis, what in zip(axes[0], ("scatter", "shift"), strict=True):
             for colour, (name, part) in zip(CYCLE, table.groupby("quantity", sort=False), strict=False):
                 fit = fits[(fits["quantity"] == name) & (fits["what"] == what)]
                 label = str(name)
@@ -114,17 +133,14 @@ def draw(table: pd.DataFrame) -> Any:
                 axis.errorbar(D[seen], value[seen], yerr=2 * error[seen], **look)
                 if (~seen).any():  # not resolved: two standard errors are an upper limit
                     axis.plot(D[~seen], (value + 2 * error)[~seen], "v", color=colour, markersize=4, fillstyle="none")
-                if seen.any():
-                    first = part[seen].iloc[0]
-                    line = abs(first[what]) * (D / first["dimension"]) ** slope
-                    axis.plot(D, line, color=colour, linewidth=0.8, linestyle="--")
+                axis.plot(D, part[f"predicted_{what}"].abs(), color=colour, linewidth=0.9)
             axis.set_xscale("log")
             axis.set_yscale("log")
             axis.set_xlabel("input dimension D")
             axis.legend(loc="lower left" if what == "scatter" else "upper right", title="fitted exponent", alignment="left")
-        axes[0, 0].set_title(r"scatter of a run (dashed: $D^{-1/2}$)")
-        axes[0, 1].set_title(r"shift of the mean (dashed: $D^{-1}$)")
-        axes[0, 0].set_ylabel("deviation from theory")
+        axes[0, 0].set_title(r"scatter of a run, of order $D^{-1/2}$")
+        axes[0, 1].set_title(r"shift of the mean, of order $1/D$")
+        axes[0, 0].set_ylabel("deviation from the mean field")
         axes[0, 1].set_ylim(bottom=3e-6, top=50 * table["shift"].abs().max())  # room for the legend
     return figure
 
@@ -140,8 +156,8 @@ FIGURE = NamedFigure(
     caption=(
         f"Deviation of online SGD from the mean-field equations at t = {_STUDY.experiment.protocol.duration:g}, all runs from the "
         f"same overlaps; bars are two standard errors. {_RUNS[_LEAST]:,} runs in overlap space at D = {_power(_LEAST)} down to "
-        f"{_RUNS[_MOST]} at {_power(_MOST)}. Triangles: upper limits where the shift is not resolved. Dashed lines have the "
-        "exponents of theory and start at the first point that is resolved; the legend has the fitted ones. Settings: "
+        f"{_RUNS[_MOST]} at {_power(_MOST)}. Triangles: upper limits where the shift is not resolved. Lines: scatter and "
+        "shift of the expansion in 1/D, nothing fitted; the legend has the exponents fitted to the points. Settings: "
         f"{settings_in_words(_STUDY.experiment, ['protocol.duration'])}."
     ),
     experiment=_EXPERIMENT,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.gallery.words import percent, settings_in_words
-from curriculode.figures.plots.comparison import draw_lines
+from curriculode.figures.plots.comparison import draw_table, legend, quantity_table
 from curriculode.figures.plots.labels import TIME, quantity_label
 from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import CYCLE, new_figure, style
@@ -61,8 +61,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     )
     if comparison.interrupted:
         raise KeyboardInterrupt
-    table = comparison.to_frame()
-    parts = [table[table["quantity"] == "classification_error"].assign(part="curves")]
+    parts = [quantity_table(comparison, "classification_error").assign(part="curves")]
     plan = [
         ("difficulty", {"levels.easy.irrelevant_variance": e, "levels.hard.irrelevant_variance": h}) for h in _HARD for e in _EASY
     ]
@@ -80,13 +79,14 @@ def draw(table: pd.DataFrame) -> Any:
     with style():
         figure, axes = new_figure(1, 3)
         curves, difficulty, share = axes[0]
+        drawn: set[str] = set()
         for order, part in table[table["part"] == "curves"].groupby("protocol.order", sort=False):
-            draw_lines(curves, part["t"], part["theory"], part["simulation"], part["simulation_error"], str(order))
+            drawn |= draw_table(curves, part, str(order))
         mark_stages(curves, [experiment for _, experiment in _STUDY.cells()])
         curves.set_xlabel(TIME)
         curves.set_ylabel(quantity_label("classification_error", _STUDY.experiment))
         curves.set_title("orders")
-        curves.legend(title="lines: theory\npoints: simulation", alignment="left")
+        legend(curves, _STUDY.dimension, drawn)
         for axis, name, column, label in (
             (difficulty, "difficulty", "levels.easy.irrelevant_variance", r"$\Delta_{easy}$"),
             (share, "share", "levels.easy.share", "share of easy examples"),
@@ -112,8 +112,9 @@ _HALF, _EASIEST = percent(_BASE.get("levels.easy.share")), _BASE.get("levels.eas
 FIGURE = NamedFigure(
     title="The curriculum perceptron online: a modest speed-up, and no lasting gain",
     caption=(
-        f"Left: classification error on the hard level; closed-form equations, and {_STUDY.runs} runs of online SGD from "
-        f"{_MOST_STARTS} starts with bands of two standard errors. Settings: "
+        "Left: classification error on the hard level; theory at finite D, its band of 95 % of single runs, "
+        f"and the mean of {_STUDY.runs} runs of online SGD from {_MOST_STARTS} starts with bars of two standard errors of the "
+        "difference. Settings: "
         f"{settings_in_words(_BASE, ['protocol.order'], _STUDY.dimension)}. Middle, right: error of the random order minus that of "
         f"the curriculum at the end of shorter protocols, t = {_SHORT:g}, by theory, mean over {_STARTS} starts of D = "
         f"{_DIMENSION} with two standard errors; {_HALF} of the examples easy (middle), Delta_easy = {_EASIEST:g} (right). Delta "

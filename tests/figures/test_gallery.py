@@ -6,9 +6,12 @@ import pytest
 
 import curriculode as cu
 from curriculode.figures import gallery
+from curriculode.figures.gallery.finite_d_bands import coverage
+from curriculode.figures.gallery.finite_d_shift import slopes
 from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
+from curriculode.figures.gallery.plateau_escape import summary
 from curriculode.figures.gallery.width_gap import largest_and_final
 from curriculode.figures.gallery.words import settings_in_words
 from curriculode.sims.sweep.average import average
@@ -22,12 +25,16 @@ BUILT_IN = [
     "batch-online",
     "committee",
     "difficulty",
+    "finite-d-bands",
+    "finite-d-shift",
     "finite-size",
     "lottery",
     "perceptron-orders",
     "perceptron-speedup",
     "phase-diagrams",
+    "plateau-escape",
     "signal-to-noise",
+    "verdict-power",
     "width-gap",
     "xor-orders",
 ]
@@ -91,6 +98,10 @@ def test_finite_size_exponents() -> None:
         assert abs(row["exponent"] + 0.5) < 4 * row["error"]
     row = fits.loc[("trace of Q", "shift")]
     assert abs(row["exponent"] + 1.0) < 4 * row["error"] + 0.05
+    large = data[data["dimension"] >= 1000]
+    assert (np.abs(large["scatter"] - large["predicted_scatter"]) < 4 * large["scatter_error"] + 0.02 * large["scatter"]).all()
+    # The next order in 1/D is no larger than a tenth of the first here.
+    assert (np.abs(data["shift"] - data["predicted_shift"]) < 4 * data["shift_error"] + 0.1 * data["predicted_shift"].abs()).all()
 
 
 def test_perceptron_is_sped_up_modestly_and_gains_nothing_in_the_end() -> None:
@@ -141,10 +152,13 @@ def test_difficulty_orders_the_losses_as_in_the_paper() -> None:
 @pytest.mark.slow
 def test_easy_examples_help_where_the_signal_is_neither_lost_nor_plain() -> None:
     data = table("signal-to-noise")
-    gain = data[data["order"] == "curriculum"].set_index("ratio")["theory"]
-    assert gain[3.0] > 0.03
-    assert np.abs(gain[[1.0, 16.0]]).max() < 0.05
-    assert gain.idxmax() == 3.0
+    data = data[data["order"] == "curriculum"].set_index("ratio")
+    for gain, error in (("theory", "theory_standard_error"), ("gap", "standard_error")):
+        assert data[gain].idxmax() == 3.0
+        assert data[gain][3.0] > 0.03
+        assert (np.abs(data[gain][[1.0, 16.0]]) < 0.03 + 4 * data[error][[1.0, 16.0]]).all()
+    apart = np.abs(data["theory"] - data["gap"])
+    assert (apart < 4 * np.hypot(data["theory_standard_error"], data["standard_error"])).all()
 
 
 @pytest.mark.slow
@@ -159,6 +173,56 @@ def test_committees_specialise_or_stay() -> None:
     escape = data.groupby("width")["escape_time"].min()
     assert 30 < escape[2] < escape[4]
     assert np.isnan(escape[1])
+
+
+@pytest.mark.slow
+def test_bands_of_single_runs_are_as_wide_as_predicted() -> None:
+    """Quantiles of 300 runs give the width of a band to 8 %, those of 60 paths to 15 %."""
+    ratio = coverage(table("finite-d-bands"))
+    assert (np.abs(ratio["closure"].dropna() - 1.0) < 0.2).all()
+    assert (np.abs(ratio["expansion"].dropna() - 1.0) < 0.2).all()
+    assert (np.abs(ratio["diffusion"] - 1.0) < 0.4).all()
+
+
+@pytest.mark.slow
+def test_the_mean_is_shifted_as_predicted() -> None:
+    """Beyond statistics, the next order in 1/D may be a tenth of the first at D = 40."""
+    data = table("finite-d-shift")
+    apart = np.abs(data["shift"] - data["predicted_shift"])
+    assert (apart < 4 * data["shift_error"] + 4.0 / data["dimension"] * data["predicted_shift"].abs()).all()
+    committee = slopes(data, least=40).set_index("quantity").loc["Q[0,0]"]
+    assert committee["error"] < 0.05  # there is something to be seen
+
+
+@pytest.mark.slow
+def test_a_verdict_finds_less_in_more_runs_and_in_more_dimensions() -> None:
+    data = table("verdict-power").set_index(["experiment", "dimension", "runs"])["found"].unstack()
+    assert (data[32] < data[8]).all()
+    for _, of in data.groupby("experiment"):
+        assert of[32].iloc[-1] < of[32].iloc[0]
+    # Of what is all chance, such as of a perceptron, D^(-1/2): 30^(-1/2) = .18 from D = 100 to 3000.
+    perceptron = data.loc["perceptron", 32]
+    assert 0.08 < perceptron[3000] / perceptron[100] < 0.4
+
+
+@pytest.mark.slow
+def test_the_plateau_is_left_when_simulation_leaves_it() -> None:
+    found = summary(table("plateau-escape")).set_index(["source", "dimension"])
+    assert (found["stayed"] == 0).all()
+    for D in (100, 3000):
+        sgd, equations = found.loc[("SGD", D)], found.loc[("equations", D)]
+        assert abs(sgd["mean"] - equations["mean"]) < 4 * np.hypot(sgd["mean_error"], equations["mean_error"])
+    # The equations wait for log D: from 1/sqrt 100 to 1/sqrt 3000.
+    assert found.loc[("equations", 3000), "mean"] > found.loc[("equations", 100), "mean"] + 20
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="few nets, used again and again, tell the units apart: the diffusion leaves too early")
+def test_the_diffusion_leaves_the_plateau_with_sgd() -> None:
+    found = summary(table("plateau-escape")).set_index(["source", "dimension"])
+    for D in (100, 3000):
+        sgd, paths = found.loc[("SGD", D)], found.loc[("diffusion", D)]
+        assert abs(sgd["mean"] - paths["mean"]) < 4 * np.hypot(sgd["mean_error"], paths["mean_error"])
 
 
 @pytest.mark.slow

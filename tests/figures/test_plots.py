@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import curriculode as cu
+from curriculode.figures.plots.comparison import band_of_runs, quantity_table
 
 ORDERS = ["curriculum", "random"]
 
@@ -33,12 +34,26 @@ def test_plot_draws_theory_and_simulation(comparison: cu.Comparison) -> None:
     assert dict(mpl.rcParams) == before
     table = comparison.to_frame()
     part = table[(table["quantity"] == "classification_error") & (table["protocol.order"] == "random")]
-    line, points = axis.get_lines()[2:4]
-    assert line.get_label() == "random"
+    lines = {line.get_label(): line for line in axis.get_lines()[5:]}  # after those of the curriculum
+    line, points, mean_field = lines["random"], axis.containers[-1].lines[0], lines["_mean field"]
     assert np.allclose(line.get_ydata(), 1 - part["theory"])
     assert np.allclose(points.get_ydata(), 1 - part["simulation"])
+    assert np.allclose(mean_field.get_ydata(), 1 - part["mean_field"])
+    words = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert words == ["curriculum", "random", "theory at D = 80", "95 % of runs, theory", "mean field alone", "mean of runs"]
     assert axis.get_ylabel() == "accuracy on the hard level"
     assert [patch.get_width() for patch in axis.patches] == [1.0]  # the easy stage of the curriculum
+
+
+def test_the_band_holds_single_runs_by_theory(comparison: cu.Comparison) -> None:
+    """Of an order parameter about two predicted standard deviations on either side; of an error what can be reached."""
+    cell = comparison.cells[0]
+    low, high = band_of_runs(cell, "Q[0,0]")
+    width = (high - low)[-1] / cell.verdicts["Q[0,0]"].predicted_scatter[-1]
+    assert 2.5 < width < 5.0  # 3.92 of a Gaussian law; 48 paths
+    table = quantity_table(comparison, "classification_error")
+    assert list(table["protocol.order"].unique()) == ORDERS
+    assert ((table["low"] >= 0.0) & (table["low"] <= table["theory"] + 1e-9) & (table["high"] <= 1.0)).all()
 
 
 def test_plot_of_any_quantity_and_its_mistakes(comparison: cu.Comparison, experiment: cu.Experiment) -> None:
@@ -57,9 +72,9 @@ def test_where_every_run_diverged_the_theory_is_drawn(comparison: cu.Comparison)
     cell = comparison.cells[0]
     lost = cell.ensemble.replace(arrays={"v": np.full_like(cell.ensemble.v, np.nan)})
     axis = replace(comparison, cells=[replace(cell, ensemble=lost)]).plot()[0]
-    line, points = axis.get_lines()
-    assert np.allclose(line.get_ydata(), 1 - cell.verdicts["classification_error"].theory)
-    assert np.isnan(points.get_ydata()).all()
+    line = next(line for line in axis.get_lines() if line.get_label() == "curriculum")
+    assert np.allclose(line.get_ydata(), 1 - cell.theory_of_runs("classification_error").mean(axis=0))
+    assert np.isnan(axis.containers[0].lines[0].get_ydata()).all()
 
 
 def test_comparison_of_slices() -> None:
