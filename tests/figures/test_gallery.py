@@ -165,7 +165,7 @@ def test_easy_examples_help_where_the_signal_is_neither_lost_nor_plain() -> None
 def test_committees_specialise_or_stay() -> None:
     """K = M: the plateau is left and the teacher learnt; K < M: one unit between two teachers, |cosine| 1/sqrt 2, to the end."""
     data = table("committee")
-    last = data[data["theory"].notna()].sort_values("t").groupby(["width", "start", "quantity"])["theory"].last().unstack()
+    last = data[data["theory"].notna()].sort_values("t").groupby(["width", "start", "quantity"])["mean_field"].last().unstack()
     assert (last.loc[2, "generalization_error"] < 1e-8).all()
     assert (last.loc[2, "specialization"] > 0.999).all()
     assert last.loc[1, "specialization"].to_numpy() == pytest.approx(2**-0.5, abs=0.02)
