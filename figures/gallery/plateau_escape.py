@@ -125,8 +125,8 @@ FIGURE = NamedFigure(
         f"to 1 for the last time), of {_RUNS} runs from random starts: by the mean-field equations from these starts, by the "
         f"diffusion from them, and by online SGD, to D = {_MOST_OF_SGD:,}. Left: means; middle: standard deviations of single "
         "runs, both with two standard errors; right: distributions at the largest D of SGD. Starts have overlaps of 1/sqrt D "
-        "with the teacher, so that the equations alone wait for a time of order log D, and chance, which adds overlaps of the "
-        f"same order, changes the time of each run at every D. "
+        "with the teacher, so that all wait for a time of order log D; chance adds overlaps of the "
+        "same order, which changes the time of each run at every D, as the diffusion tells at the cost of the equations. "
         f"Settings: {settings_in_words(_STUDY.experiment, ['protocol.duration'])}."
     ),
     experiment=_EXPERIMENT,

@@ -36,8 +36,8 @@ _TIMES = 21
 _POINTS = 1024
 _EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
-_STARTS_CHANGED = 2  # most starts of a wide student whose sensitivity is computed
-_PAIRS, _PAIRS_WIDE, _WIDE = 24, 8, 8  # pairs of the diffusion, at least, and of students wider than this
+_PAIRS, _PAIRS_WIDE, _WIDE = 24, 6, 8  # pairs of the diffusion, at least, and of students wider than this
+_STARTS_WIDE = 2  # most starts of such students that pairs and sensitivities to the rates are computed for
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
 
@@ -64,7 +64,7 @@ def compare(
     """Compare the mean-field equations with online SGD, or the state evolution with minimisation, in `dimension` inputs.
 
     To the equations from each start is added what finite D adds to them, by pairs of paths of the diffusion with opposite noise:
-    two a start and 24 at least, eight in all of students wider than 8. `Comparison` says how the verdict is found.
+    two a start and 24 at least; of students wider than 8 six, of the first two starts. `Comparison` says how the verdict is found.
 
     Ctrl-C ends it with the cells that are finished; with none finished, KeyboardInterrupt is raised.
 
@@ -94,7 +94,7 @@ def compare(
     points : int, optional
         Of the nets, by default 1024; their own error is part of the comparison.
     rtol : float, optional
-        By default 1e-6 for closed forms, and for nets a hundredth of what the statistics of so many runs could resolve.
+        By default 1e-6 for closed forms, and for nets three hundredths of what the statistics of so many runs could resolve.
     atol : float, optional
         By default a hundredth of rtol.
     averages : str, optional
@@ -196,7 +196,7 @@ class _Job:
             self.experiment,
             setting,
             self.dimension,
-            initial,
+            initial[: self._known()],
             self._pairs(),
             self.seed,
             records,
@@ -218,8 +218,13 @@ class _Job:
             raise KeyboardInterrupt
         return Cell(self.labels, self.experiment, theory, ensemble, start_of_run, perturbed, added)
 
+    def _known(self) -> int:
+        """Number of starts of which it is computed what finite D adds, and what rates would change: of wide students the first."""
+        assert self.setting is not None
+        return min(self.starts, _STARTS_WIDE) if self.setting.width > _WIDE else self.starts
+
     def _pairs(self) -> int:
-        """Pairs of the diffusion: two a start or 16, and fewer of wide students, which scatter little."""
+        """Pairs of the diffusion: at least two of each start, and fewer of wide students, which scatter little."""
         if self.setting is not None and self.setting.width > _WIDE:
             return _PAIRS_WIDE
         return self.starts * max(2, -(-_PAIRS // self.starts))
@@ -232,8 +237,8 @@ class _Job:
         engine = setting.engine(numerics.averages, points, 0, numerics.noise_terms)
         if numerics.rtol is None:
             # What so many runs could resolve, were they to scatter by D^(-1/2); below that only the nets' staircases are resolved.
-            resolved = 0.01 / np.sqrt(self.dimension * self.runs)
-            numerics = numerics.set(rtol=1e-6 if engine.exact else float(np.clip(resolved, 1e-6, 1e-4)))
+            resolved = 0.03 / np.sqrt(self.dimension * self.runs)
+            numerics = numerics.set(rtol=1e-6 if engine.exact else float(np.clip(resolved, 1e-6, 3e-4)))
         extra = 0 if engine.exact and engine.errors_exact else -(-_EXTRA_NETS // self.starts)
         several = -(-_EXTRA_NETS // extra) if extra else 0  # so many starts have several nets
         nets = [1 + (extra if j < several else 0) for j in range(self.starts)]
@@ -243,8 +248,7 @@ class _Job:
             (setting, j, int(first[j]) + r) for j in range(self.starts) for r in range(1 if engine.exact else nets[j])
         ]
         rates = [name for name in _RATES if getattr(setting.rates, name) > 0]
-        most = _STARTS_CHANGED if setting.width > _WIDE else self.starts
-        changed = sorted({round(j) for j in np.linspace(0, self.starts - 1, min(self.starts, most))})
+        changed = range(self._known())
         for name in rates:
             jobs += [(setting.with_rate(name, 1.0 + _STEP), j, int(first[j])) for j in changed]
         found = self._integrated(jobs, initial, numerics, report)

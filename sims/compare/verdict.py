@@ -251,7 +251,7 @@ def error_of_rate(
 def _welch(variance: Any, degrees: Any, more: Any, others: Any) -> Any:
     """Degrees of freedom of the difference of two means with these variances."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        together = (variance + more) ** 2 / (variance**2 / degrees + more**2 / others)
+        together = (variance + more) ** 2 / (np.square(variance) / degrees + np.divide(np.square(more), others))
     return np.where(np.isfinite(together), together, degrees)
 
 

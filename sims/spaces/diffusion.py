@@ -73,9 +73,6 @@ class ClosedForm(NamedTuple):
     noise_terms: bool
 
 
-_NO_FORM = ClosedForm(np.empty(0), 0, 0, 0, 0, 0, 0, True)
-
-
 class Work(NamedTuple):
     """What a step is computed in.
 
@@ -143,10 +140,10 @@ class Diffuser:
         engine = setting.engine("auto", 1 << 20, 0, noise_terms)
         self._engine = engine if isinstance(engine.first, ErfClosedForm) and engine.exact else None
 
-    def _form(self, rates: Rates) -> ClosedForm:
-        """The closed form of the rate, of no numbers where there is none."""
+    def _form(self, rates: Rates) -> ClosedForm | None:
+        """The closed form of the rate, where there is one."""
         if self._engine is None:
-            return _NO_FORM
+            return None
         if rates not in self._forms:
             setting = self.model.setting
             every = OnlineLearning(setting, self._engine, np.ones(len(setting.laws)), rates, self._v)
@@ -165,7 +162,10 @@ class Diffuser:
             for level in np.flatnonzero(counts):
                 n = int(counts[level])
                 draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
-        return Stretch(taken, counts, _net(*self._net_size, int(rng.integers(_NETS))), draws)
+        net = _net(*self._net_size, int(rng.integers(_NETS)))
+        # Coordinates in another order and of other signs: what errors so many nets share does not tell one unit from another.
+        order, signs = rng.permutation(net.shape[1]), np.where(rng.random(net.shape[1]) < 0.5, -1.0, 1.0)
+        return Stretch(taken, counts, np.ascontiguousarray(net[:, order] * signs[:, None]), draws)
 
     def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
         """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
@@ -361,7 +361,7 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, l
 @inner
 def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
     """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (chunks, coordinates, rows)."""
-    if form.numbers.size > 0:
+    if form is not None:  # another type: without a closed form none is compiled
         form.numbers[form.at : form.at + form.levels] = share
         erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
         return
@@ -395,13 +395,16 @@ def _noise(y, draws, rates, laws, activation, loss, work):
     second.Q[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
     second.v[:] = 0.0
     factors(state, laws.T, bench.room)
+    all_terms = draws.share.size > 0  # a literal would be another type, for which all would be compiled again
     for level in range(draws.share.size):
         if draws.share[level] == 0.0:
             continue
         law = law_of(laws, level)
         for c in range(laws.probability.size):
             centre(draws.z[level, c], law, bench.room)
-            add_increments(draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, True, state, bench, total)
+            add_increments(
+                draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, all_terms, state, bench, total
+            )
             add_second(draws.share[level] * laws.probability[c], rates, bench, second.Q)
     pack(total.Q, total.M, total.v, work.random)
     pack(second.Q, second.M, second.v, work.mean)

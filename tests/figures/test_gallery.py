@@ -217,7 +217,6 @@ def test_the_plateau_is_left_when_simulation_leaves_it() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="few nets, used again and again, tell the units apart: the diffusion leaves too early")
 def test_the_diffusion_leaves_the_plateau_with_sgd() -> None:
     found = summary(table("plateau-escape")).set_index(["source", "dimension"])
     for D in (100, 3000):

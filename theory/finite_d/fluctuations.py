@@ -208,16 +208,17 @@ class _Moments:
         kept = [(mean, covariance, shift)] if t_out.size and t_out[0] == 0.0 else []
         failure, evaluations, steps, doubtful = None, 0, 0, np.inf
         for stage in setting.stages:
-            if stage.end <= stage.start or failure is not None:
+            if stage.end <= stage.start or failure is not None or stage.start >= t_out[-1]:
                 continue
             alone = [OnlineLearning(setting, engine, p, stage.rates, start.v) for p in np.eye(len(setting.laws))]
             dynamics = MomentDynamics(alone, step, stage.probability, stage.rates, stage.end - stage.start, dimension, stairs)
             y = dynamics.packed(mean, covariance, shift)
             inside = t_out[(t_out > stage.start) & (t_out <= stage.end)]
+            end = min(stage.end, t_out[-1])
             limit = DIVERGED * max(1.0, float(np.abs(y).max()))
             solver = Solver(method, rtol, numerics.atol or 0.01 * rtol, limit, self.progress)
             with one_blas_thread():
-                solution = solver.solve([Stretch(stage.start, stage.end, dynamics)], y, np.unique(np.append(inside, stage.end)))
+                solution = solver.solve([Stretch(stage.start, end, dynamics)], y, np.unique(np.append(inside, end)))
             states = [dynamics.unpacked(state)[:3] for state in solution.states]
             kept += states[: inside.size]
             failure, evaluations, steps = solution.failure, evaluations + solution.evaluations, steps + solution.steps
@@ -238,7 +239,7 @@ class _Moments:
                 "covariance": np.array([each[1] for each in kept]).reshape(len(kept), n, n),
                 "shift": np.array([each[2] for each in kept]).reshape(len(kept), n),
             },
-            failure or f"reached t = {experiment.protocol.duration:g} in {steps} steps of {method}",
+            failure or f"reached t = {t_out[-1]:g} in {steps} steps of {method}",
             success=failure is None,
             dimension=dimension,
             statistics={**statistics, "way": "expansion" if dimension is None else "closure", "B_until": doubtful},
