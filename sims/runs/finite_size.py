@@ -79,7 +79,8 @@ class FiniteSize:
     def deviations(values: np.ndarray) -> np.ndarray:
         """Of a quantity on all paths (3 pairs, times): both runs of each pair less the equations, (pairs, 2, times)."""
         three = values.reshape(-1, 3, values.shape[-1])
-        return three[:, :_ALONE] - three[:, _ALONE:]
+        with np.errstate(invalid="ignore"):  # what diverged is not counted
+            return three[:, :_ALONE] - three[:, _ALONE:]
 
 
 def finite_size(
