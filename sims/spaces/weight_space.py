@@ -33,7 +33,7 @@ class WeightSpace:
         self.model, (self.rng,) = model, rngs
         Q, M, v = starts[0].blocked()
         edges = np.concatenate([[0], np.cumsum(model.sizes)])
-        W, U = place(Q, M, model.setting.blocks.T, edges, self.rng)
+        W, U = place(Q, M, model.setting.blocks.T, edges, self.rng, model.support)
         self.weights = Weights(W, U, np.empty(model.dimension), edges)
         self.units = Units.empty(v.size, 1)
         self.units.v[:, 0] = v
@@ -76,22 +76,49 @@ class WeightSpace:
 
 
 def place(
-    Q: np.ndarray, M: np.ndarray, T: np.ndarray, edges: np.ndarray, rng: np.random.Generator
+    Q: np.ndarray,
+    M: np.ndarray,
+    T: np.ndarray,
+    edges: np.ndarray,
+    rng: np.random.Generator,
+    supports: list[list[tuple[int, np.ndarray]]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights w (K, D) and references u (P, D) with prescribed overlaps in each block, in a uniformly random frame.
 
     With G = [[T, M'], [M, Q]] = L L' in each block, the rows of [u; w] / sqrt(D) are L times K + P orthonormal rows.
+    supports : of each block its strata, number of coordinates and overlaps (P, P) of the references over them, where there are
+    several: the first P rows are then in a frame of each stratum's own
     """
     D, K, P = int(edges[-1]), Q.shape[1], T.shape[1]
     W, U = np.empty((K, D)), np.empty((P, D))
     for b in range(Q.shape[0]):
         size = edges[b + 1] - edges[b]
-        frame, triangle = np.linalg.qr(rng.standard_normal((size, K + P)))
-        # LAPACK's signs depend on the matrix; with a positive diagonal the frame is uniform (Mezzadri 2007).
-        frame = (frame * np.sign(np.diagonal(triangle))).T
-        rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
-        U[:, edges[b] : edges[b + 1]], W[:, edges[b] : edges[b + 1]] = rows[:P], rows[P:]
+        here = slice(edges[b], edges[b + 1])
+        if supports is None or len(supports[b]) == 1:
+            frame = _frame(rng.standard_normal((size, K + P)))
+            rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
+            U[:, here], W[:, here] = rows[:P], rows[P:]
+            continue
+        u, at = np.zeros((P, size)), 0
+        for count, overlap in supports[b]:
+            if overlap.any():
+                u[:, at : at + count] = np.sqrt(D) * semidefinite_factor(overlap) @ _frame(rng.standard_normal((count, P)))
+            at += count
+        # Beyond their part in the references weights are uniform in what is orthogonal to these.
+        basis = np.linalg.qr(u.T)[0] if u.any() else np.zeros((size, 0))
+        free = rng.standard_normal((size, K))
+        frame = _frame(free - basis @ (basis.T @ free))
+        along = M[b] @ np.linalg.pinv(T[b], hermitian=True)
+        rest = Q[b] - along @ T[b] @ along.T
+        U[:, here], W[:, here] = u, along @ u + np.sqrt(D) * semidefinite_factor(0.5 * (rest + rest.T)) @ frame
     return W, U
+
+
+def _frame(gaussians: np.ndarray) -> np.ndarray:
+    """Orthonormal rows (n, size) from random vectors (size, n), uniformly distributed where those are Gaussian."""
+    frame, triangle = np.linalg.qr(gaussians)
+    # LAPACK's signs depend on the matrix; with a positive diagonal the frame is uniform (Mezzadri 2007).
+    return (frame * np.sign(np.diagonal(triangle))).T
 
 
 @kernel
