@@ -38,6 +38,9 @@ _HOMES = {
     "Observations": "theory.results",
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
+    "Pruning": "theory.describe.pruning",
+    "TicketStudy": "theory.tickets.study",
+    "tickets": "sims.tickets.tickets",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.fluctuations",
@@ -63,12 +66,14 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.runs.simulate import diffuse, simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
+    from .sims.tickets.tickets import tickets
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
     from .theory.describe.protocol import Protocol, Stage
+    from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import Fluctuations, fluctuations
@@ -77,6 +82,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.solve.integrate import integrate
     from .theory.solve.state_evolution import state_evolution
     from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
+    from .theory.tickets.study import TicketStudy
     from .theory.units.activations import register_activation
 
 

@@ -37,6 +37,7 @@ class WeightSpace:
         self.weights = Weights(W, U, np.empty(model.dimension), edges)
         self.units = Units.empty(v.size, 1)
         self.units.v[:, 0] = v
+        self.mask = np.empty((0, 0))  # none: every weight moves
         self._answers, self._references = Answers.empty(1), References.empty(U.shape[0], 1)
 
     @staticmethod
@@ -63,7 +64,17 @@ class WeightSpace:
             self.units,
             self._answers,
             self._references,
+            self.mask,
         )
+
+    def put(self, W: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> None:
+        """Go on from other weights (K, D) and readout (K,); with a mask (K, D) the masked weights neither move nor count."""
+        W = W if mask is None else W * mask
+        self.weights = self.weights._replace(W=np.array(W, dtype=float, order="C"))
+        if v.size != self.units.v.shape[0]:
+            self.units = Units.empty(v.size, 1)
+        self.units.v[:, 0] = v
+        self.mask = np.empty((0, 0)) if mask is None else np.array(mask, dtype=float, order="C")
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
@@ -122,8 +133,8 @@ def _frame(gaussians: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references):
-    """`count` steps of online SGD on the weights of one run."""
+def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references, mask):
+    """`count` steps of online SGD on the weights of one run; where there is a mask (K, D), only of those where it is 1."""
     W, U, x, edges = weights
     v, field, g, dg, push = units
     f, y, e = answers
@@ -150,7 +161,10 @@ def _advance(rngs, remaining, count, examples, student, steps, weights, units, a
             if noise > 0.0:
                 y[0] += noise * rng.standard_normal()
         learn(loss, rate * root, rate_v, keep_v, v, g, dg, push, f, y, e, 1)
-        _move(W, x, push, keep)
+        if mask.size > 0:
+            _move_masked(W, x, push, keep, mask)
+        else:
+            _move(W, x, push, keep)
 
 
 @part
@@ -192,3 +206,12 @@ def _move(W, x, push, keep):
         step = push[k, 0]
         for i in range(x.size):
             W[k, i] = keep * W[k, i] - step * x[i]
+
+
+@inner
+def _move_masked(W, x, push, keep, mask):
+    """W <- keep W - (push x') mask, of weights that are 0 where the mask is."""
+    for k in range(W.shape[0]):
+        step = push[k, 0]
+        for i in range(x.size):
+            W[k, i] = keep * W[k, i] - step * x[i] * mask[k, i]
