@@ -39,6 +39,8 @@ _HOMES = {
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
     "Pruning": "theory.describe.pruning",
+    "WeightLaw": "theory.tickets.law",
+    "weight_law": "theory.tickets.law",
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
     "state_evolution": "theory.solve.state_evolution",
@@ -82,6 +84,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.solve.integrate import integrate
     from .theory.solve.state_evolution import state_evolution
     from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
+    from .theory.tickets.law import WeightLaw, weight_law
     from .theory.tickets.study import TicketStudy
     from .theory.units.activations import register_activation
 

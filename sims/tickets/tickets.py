@@ -62,8 +62,8 @@ def tickets(
     trained in groups of the same block and pattern of units, at most min(2^K, nodes) a block; a group of n units costs
     O(n^2 (n + P)) a step. In simulation the masks are on the weights themselves: those that are masked neither move nor count.
 
-    Treatments, each from time k = `pruning.rewind` to the end of the protocol with fresh examples: "ticket" (w(k) under the mask),
-    "reinit" (fresh weights under it), "random" (w(k) under a random mask that leaves each unit as many), "fine-tune" (w(T) under the
+    Treatments, each from time k = `pruning.rewind` to the end of the protocol on fresh examples: "ticket" (w(k) under the mask),
+    "reinit" (fresh weights under it), "random" (w(k) under a random mask of as many in each unit), "fine-tune" (w(T) under the
     mask, the schedule rewound to k; with several rounds learning-rate rewinding, with masks of its own), "untrained" and
     "untrained-signs" (w(0), or the signs of it times a constant, under the mask), "signs" and "magnitudes" (what is left of w(k)
     is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q).

@@ -105,7 +105,8 @@ class WeightTrainer(Trainer):
 
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train masked weights from time k to the end."""
-        plan, alive = self._schedule, mask.any(axis=1)
+        plan = self._schedule
+        alive: np.ndarray = np.any(mask, axis=1)
         self._put(W, v, None if mask.all() else mask, alive)
         course = self._run(plan.late, plan.rewind, plan.total)
         after, v_after = np.zeros_like(W), np.zeros_like(v)
@@ -114,7 +115,7 @@ class WeightTrainer(Trainer):
 
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
         """The overlaps of weights that are not trained."""
-        self._put(W, v, None, (W != 0).any(axis=1))
+        self._put(W, v, None, np.array(np.any(W != 0, axis=1)))
         return self._run([], self._schedule.rewind, self._schedule.rewind)
 
     def _put(self, W: np.ndarray, v: np.ndarray, mask: np.ndarray | None, alive: np.ndarray) -> None:

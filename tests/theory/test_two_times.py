@@ -65,8 +65,8 @@ def test_later_passengers_and_reflection(xor: cu.Experiment, seed: int) -> None:
     np.testing.assert_allclose(trajectory.two_time(4.0)[2:], late.two_time(4.0)[2:], atol=1e-9)
     assert np.isnan(late.two_time(4.0)[:2]).all()
     np.testing.assert_allclose(trajectory.two_time(8.0)[1], trajectory.two_time(2.0)[4].T)
-    assert trajectory.cosine(8.0)[-1] == pytest.approx(1.0)
-    assert trajectory.distance(8.0)[-1] == pytest.approx(0.0, abs=1e-6)
+    assert trajectory.weight_cosine(8.0)[-1] == pytest.approx(1.0)
+    assert trajectory.weight_distance(8.0)[-1] == pytest.approx(0.0, abs=1e-6)
     assert trajectory.weight_correlation(0.2)[0] == pytest.approx(1.0, abs=1e-6)
     changes = trajectory.sign_changes()
     assert changes[0] == pytest.approx(0.0, abs=1e-6)
@@ -114,7 +114,7 @@ def test_theory_of_two_times_against_weights(support: float, seed: int) -> None:
             (theory.weight_correlation(0.1, s), run.weight_correlation(0.1, s)),
             (theory.weight_correlation(0.5, s), run.weight_correlation(0.5, s)),
             (theory.sign_changes(s), run.sign_changes(s)),
-            (theory.cosine(s), run.cosine(s)),
+            (theory.weight_cosine(s), run.weight_cosine(s)),
         ):
             error = theirs.std(axis=0, ddof=1) / np.sqrt(runs)
             known = np.isfinite(mine)

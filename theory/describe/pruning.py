@@ -84,8 +84,8 @@ class Pruning(Description):
         """
         if self.rewind > duration:
             raise InputError(
-                f"rewind = {self.rewind:g} is not allowed; it must lie in [0, {duration:g}], the protocol's duration: training cannot "
-                "go back to a time after its end"
+                f"rewind = {self.rewind:g} is not allowed; it must lie in [0, {duration:g}], the protocol's duration, "
+                "to which training goes back"
             )
         if self.rounds > weights:
             raise InputError(

@@ -6,8 +6,8 @@ the overlaps over them. Fields see the sums over the groups of a block, and with
     dM^g/dt = Pi [ - A_b M^g - G_b T^g ]
     dQ^g/dt = Pi [ - (A_b Q^g + G_b M^g') - (A_b Q^g + G_b M^g')' + phi_g N_b ] Pi
 
-Passengers are further columns of M^g: with a fixed vector x of overlaps Y = u . x / D, C = w . x / D obeys
-dC/dt = Pi (- A C - G Y). So are the transports of a coordinate from the time s of the start, w(t) = R w(s) + S u + xi, xi ~ N(0, Xi):
+Passengers are further columns of M^g: with a fixed vector x whose overlaps are Y = u . x / D, C = w . x / D obeys
+dC/dt = Pi (- A C - G Y). So are the transports of a coordinate from the start s, w(t) = R w(s) + S u + xi, xi ~ N(0, Xi):
 
     dR/dt = - Pi A R,   dS/dt = - Pi (A S + G),   dXi/dt = Pi (- A Xi - Xi A' + N) Pi;    R(s) = Pi, S(s) = Xi(s) = 0
 
@@ -109,8 +109,8 @@ class Room(NamedTuple):
 class GroupLearning(Dynamics):
     """Training of `groups` in a stage.
 
-    The state holds of each group the upper triangle of Q, the columns [M, passengers, R, S] of its kept units, the upper triangle of
-    Xi, R, S and Xi only with `transports`; and v at the end, where it is trained. Units in no group have dropped out: their v is 0.
+    The state holds of each group the upper triangle of Q, the columns [M, passengers, R, S] of its kept units, the upper triangle
+    of Xi (R, S and Xi only with `transports`); and v at the end, where it is trained. Units in no group have dropped out: v = 0.
     """
 
     def __init__(

@@ -24,8 +24,8 @@ def in_strata(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Variances sigma_k^2 and, of two networks or times, covariances of a coordinate's weights in each stratum.
 
-    Q : (..., blocks, K, K) overlaps w_k . w'_l / D;  left, right : (..., blocks, K, P) of w and of w' with the references
-    shares : (blocks, strata) of all coordinates;  overlaps : (blocks, strata, P, P) of the references, each summing up to the block's
+    Q : (..., blocks, K, K) overlaps w_k . w'_l / D;  left, right : (..., blocks, K, P) of w, w' with the references
+    shares : (blocks, strata) of all coordinates;  overlaps : (blocks, strata, P, P) of the references, summing up to T
 
     Returns the overlap of w_k with w'_k a coordinate, (..., K, blocks * strata), and the shares (blocks * strata,).
     """

@@ -138,7 +138,7 @@ class TwoTimes:
         return changed_signs(*self._pair(s)).mean(axis=-1)
 
     @checked(s=inside)
-    def distance(self, s: float = 0.0) -> np.ndarray:
+    def weight_distance(self, s: float = 0.0) -> np.ndarray:
         """Return the root mean square change of a weight since s, of (Q_kk(s) + Q_kk(t) - 2 C_kk(t, s)) averaged over units.
 
         Parameters
@@ -161,7 +161,7 @@ class TwoTimes:
         return np.sqrt(np.where(square < 0, np.maximum(square, 0.0), square))
 
     @checked(s=inside)
-    def cosine(self, s: float = 0.0) -> np.ndarray:
+    def weight_cosine(self, s: float = 0.0) -> np.ndarray:
         """Return the cosine between all weights at t and at s, sum_k C_kk(t, s) / sqrt(sum_k Q_kk(s) sum_k Q_kk(t)).
 
         Parameters

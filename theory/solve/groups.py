@@ -17,8 +17,8 @@ class GroupSolution:
     """What a training of groups came to.
 
     times : (times,) the output times that were reached;  Q, M, v, riders : at them, summed over the groups of each block
-    groups, v_end : at the end (of the last state where it failed);  transports : R (G, K, K), S (G, K, P), Xi (G, K, K), from the start
-    failure : why it ended early, or None
+    groups, v_end : at the end (of the last state where it failed)
+    transports : R (G, K, K), S (G, K, P), Xi (G, K, K), from the start;  failure : why it ended early, or None
     """
 
     times: np.ndarray
@@ -51,7 +51,7 @@ def train_groups(
     """
     setting = way.setting
     parts = [stage for stage in setting.stages if min(stage.end, end) > max(stage.start, start)]
-    parts = parts or setting.stages[-1:]
+    parts = parts or [setting.stages[-1]]
     stretches = [
         Stretch(
             max(stage.start, start),

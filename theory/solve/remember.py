@@ -1,6 +1,7 @@
 """A trajectory with passengers: the overlaps of the weights with what they were at earlier times."""
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,8 @@ def remembering(experiment: Experiment, way: Way, start: OrderParameters, t_out:
     boarded: list[tuple[np.ndarray, np.ndarray]] = []
     stops = np.concatenate([[0.0] if remember[0] > 0 else [], remember, [end]])
     steps, evaluations, failure, method = 0, 0, None, ""
-    for i, (begin, finish) in enumerate(zip(stops[:-1], stops[1:], strict=True)):
-        if begin == remember[len(boarded)] if len(boarded) < count else False:
+    for i, (begin, finish) in enumerate(pairwise(stops)):
+        if len(boarded) < count and begin == remember[len(boarded)]:
             boarded.append((groups.Q.copy(), groups.M.copy()))
             groups = groups.with_riders(groups.Q, np.swapaxes(groups.M, 1, 2))
         last = i == len(stops) - 2

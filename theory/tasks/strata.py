@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def on_support(support: float, fractions: np.ndarray, T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares (blocks, strata) and overlaps (blocks, strata, P, P) of references that are non-zero on a share `support` of each block.
+    """Shares (blocks, strata) and overlaps (blocks, strata, P, P) of references that are zero but on a share of each block.
 
     fractions : phi_b (blocks,);  T : (blocks, P, P)
     """

@@ -5,6 +5,7 @@ Q^b_kl = sum_{i in b} mu_i w_ki w_li. What is masked or re-initialised is decide
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import ndtri
@@ -88,8 +89,8 @@ def nodes(
         u = semidefinite_factor(overlaps[b, s] / share) @ z[:P]
         W = along @ u + semidefinite_factor(0.5 * (rest + rest.T)) @ z[P : P + K]
         parts.append((np.full(n, share / n), np.full(n, b), u, W, z[P + K :]))
-    share, block, u, W, z = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-    return Coordinates(share, block, u), W, z
+    joined = [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
+    return Coordinates(*joined[:3]), joined[3], joined[4]
 
 
 def group(coordinates: Coordinates, W: np.ndarray, mask: np.ndarray, strata: np.ndarray | None = None) -> tuple[Groups, np.ndarray]:
@@ -114,7 +115,7 @@ def group(coordinates: Coordinates, W: np.ndarray, mask: np.ndarray, strata: np.
         here = kept[order[edges[g] : edges[g + 1]]]
         units = np.flatnonzero(pattern[g])
         w, u, mu = W[np.ix_(units, here)], coordinates.u[:, here], coordinates.share[here]
-        Q[np.ix_([g], units, units)] = (w * mu) @ w.T
+        Q[g, units[:, None], units] = (w * mu) @ w.T
         M[g, units] = (w * mu) @ u.T
         T[g] = (u * mu) @ u.T
         share[g] = mu.sum()
@@ -131,7 +132,7 @@ def transported(
     after = np.zeros_like(W)
     order = np.argsort(where, kind="stable")
     edges = np.searchsorted(where[order], np.arange(transports["R"].shape[0] + 1))
-    for g, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for g, (begin, end) in enumerate(pairwise(edges)):
         here = order[begin:end]
         Xi = transports["Xi"][g]
         noise = semidefinite_factor(0.5 * (Xi + Xi.T)) @ z[:, here]

@@ -65,7 +65,7 @@ def checked_mask(mask: object, width: int, count: int) -> np.ndarray:
     found = np.asarray(mask)
     if found.shape != (width, count) or found.dtype.kind not in "biuf" or not np.isin(found, (0, 1)).all():
         raise InputError(
-            f"mask of shape {found.shape} is not allowed; give zeros and ones of shape ({width}, {count}): units, and coordinates in "
-            "the order of the blocks"
+            f"mask of shape {found.shape} is not allowed; give zeros and ones of shape ({width}, {count}): units, and "
+            "coordinates in the order of the blocks"
         )
     return found.astype(bool)

@@ -94,7 +94,7 @@ class TicketStudy(Record):
 
     @cached_property
     def trajectories(self) -> dict[str, Any]:
-        """The course of each treatment, and of the dense training: a `Trajectory`, or an `Ensemble` where there are several runs."""
+        """The course of each treatment, and of the dense training: a `Trajectory`, or of several runs an `Ensemble`."""
         return {name: self._course(name) for name in (DENSE, *self.treatments)}
 
     def _course(self, name: str) -> Trajectory | Ensemble:
@@ -117,9 +117,9 @@ class TicketStudy(Record):
 
     @property
     def signal_kept(self) -> np.ndarray:
-        """The share of |u_p|^2 on the coordinates that unit k keeps, by the first treatment's mask, ([runs,] K, P).
+        """The share of |u_p|^2 on the coordinates that unit k keeps by the first treatment's mask, ([runs,] K, P).
 
-        With one block and stratum, by large-final, p + h a^2 / (q T_pp), a = M_kp(T), q = Q_kk(T): more than the share p of weights.
+        With one block and stratum, by large-final, p + h a^2 / (q T_pp), a = M_kp(T), q = Q_kk(T): more than the share p.
         """
         signal = self.arrays[f"{self.treatments[0]}.signal"]
         return signal[0] if self._single() else signal
@@ -162,7 +162,7 @@ class TicketStudy(Record):
         table = self.final(name)
         for each in (one, other):
             if each not in table:
-                raise InputError(f"treatment {each!r} is not in the study; it has {', '.join(table)}")
+                raise InputError(f"treatment {each!r} is not in the study; it has {', '.join(map(str, table))}")
         gap = (table[one] - table[other]).to_numpy()
         if gap.size < 2 or np.ptp(gap) == 0.0:
             return {"difference": float(gap.mean()), "standard_error": float("nan"), "p": float("nan")}

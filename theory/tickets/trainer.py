@@ -50,10 +50,8 @@ class NodeTrainer(Trainer):
         wk = transported(self.coordinates, self._w0, block, early.transports, self._fresh()) if k > 0 else self._w0
         late = train_groups(self.way, early.groups, early.v_end, k, self.end, self.times[self.times >= k], transports=True)
         wT = transported(self.coordinates, wk, block, late.transports, self._fresh())
-        course = Course(
-            *(np.concatenate([a, b]) for a, b in zip(_states(early), _states(late), strict=True)),
-            failure=early.failure or late.failure,
-        )
+        t, Q, M, v = (np.concatenate([a, b]) for a, b in zip(_states(early), _states(late), strict=True))
+        course = Course(t, Q, M, v, early.failure or late.failure)
         return Snapshots((self._w0, wk, wT), (v0, early.v_end, late.v_end), course)
 
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
@@ -62,7 +60,7 @@ class NodeTrainer(Trainer):
         times = np.unique(np.concatenate([[self.rewind], self.times[self.times >= self.rewind]]))
         found = train_groups(self.way, groups, v, self.rewind, self.end, times, transports=go_on)
         after = transported(self.coordinates, W, where, found.transports, self._fresh()) if go_on else W
-        return Course(*_states(found), failure=found.failure), after, found.v_end
+        return Course(found.times, found.Q, found.M, found.v, found.failure), after, found.v_end
 
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
         """The overlaps of weights that are not trained."""

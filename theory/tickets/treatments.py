@@ -64,7 +64,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
-        """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights and readout it ends with."""
+        """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights it ends with."""
 
     @abstractmethod
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
