@@ -43,6 +43,8 @@ _HOMES = {
     "weight_law": "theory.tickets.law",
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
+    "compare_tickets": "sims.tickets.verdict",
+    "TicketComparison": "sims.tickets.verdict",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.fluctuations",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
     from .sims.tickets.tickets import tickets
+    from .sims.tickets.verdict import TicketComparison, compare_tickets
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load

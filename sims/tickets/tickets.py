@@ -22,7 +22,7 @@ from curriculode.theory.tickets.treatments import checked_treatments
 _MOST_NODES = 2**22
 
 
-def _start(name: str, value: Any) -> Any:
+def checked_start(name: str, value: Any) -> Any:
     """One start, or a list of them."""
     if isinstance(value, OrderParameters):
         return value
@@ -32,7 +32,11 @@ def _start(name: str, value: Any) -> Any:
 
 
 @checked(
-    start=_start, treatments=lambda name, value: checked_treatments(value), nodes=whole(2, _MOST_NODES), mask=inside, net=truth
+    start=checked_start,
+    treatments=lambda name, value: checked_treatments(value),
+    nodes=whole(2, _MOST_NODES),
+    mask=inside,
+    net=truth,
 )
 def tickets(
     experiment: Experiment,

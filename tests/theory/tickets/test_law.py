@@ -23,7 +23,7 @@ def test_the_joint_law_has_the_overlaps_of_the_trajectory(name: str, seed: int) 
     law = cu.weight_law(experiment, start, times=TIMES[1:], points=256, rtol=1e-9)
     exact = cu.integrate(experiment, start, points=256, rtol=1e-9, times=TIMES, remember=TIMES, estimate_error=False)
     shares, overlaps = experiment.task.strata()
-    Q, M, v = law.blocked
+    _, M, v = law.blocked
     K, P = v.shape[-1], M.shape[-1]
     for b in range(shares.shape[0]):
         summed = sum(share * law.covariance(b, s) for s, share in enumerate(shares[b]))
