@@ -39,10 +39,17 @@ _HOMES = {
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
     "Pruning": "theory.describe.pruning",
+    "keep_units": "theory.tickets.units",
+    "delete_units": "theory.tickets.units",
+    "reinitialise_units": "theory.tickets.units",
+    "plant_units": "theory.tickets.units",
+    "unit_tickets": "sims.tickets.unit_tickets",
     "WeightLaw": "theory.tickets.law",
     "weight_law": "theory.tickets.law",
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
+    "sweep_tickets": "sims.tickets.sweep",
+    "ticket_gaps": "sims.tickets.sweep",
     "compare_tickets": "sims.tickets.verdict",
     "TicketComparison": "sims.tickets.verdict",
     "state_evolution": "theory.solve.state_evolution",
@@ -70,7 +77,9 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.runs.simulate import diffuse, simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
+    from .sims.tickets.sweep import sweep_tickets, ticket_gaps
     from .sims.tickets.tickets import tickets
+    from .sims.tickets.unit_tickets import unit_tickets
     from .sims.tickets.verdict import TicketComparison, compare_tickets
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
@@ -89,6 +98,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
     from .theory.tickets.law import WeightLaw, weight_law
     from .theory.tickets.study import TicketStudy
+    from .theory.tickets.units import delete_units, keep_units, plant_units, reinitialise_units
     from .theory.units.activations import register_activation
 
 
