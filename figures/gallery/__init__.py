@@ -36,6 +36,13 @@ for _name in (
     "perceptron-speedup",
     "phase-diagrams",
     "signal-to-noise",
+    "ticket-indicators",
+    "ticket-orders",
+    "ticket-parts",
+    "ticket-rewinding",
+    "ticket-sparse",
+    "ticket-sparsity",
+    "unit-tickets",
     "width-gap",
     "xor-orders",
 ):
