@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from curriculode.figures.plots.style import CYCLE
@@ -51,14 +52,9 @@ def ends(
             values = course.observable(quantity).reshape(study.run.size, -1)
             error = values.std(axis=0, ddof=1) / study.run.size**0.5 if study.run.size > 1 else [float("nan")] * 2
             signal = float(study.arrays[f"{name}.signal"].mean()) if name != "dense" else 1.0
-            row = {
-                "by": by,
-                "treatment": name,
-                "networks": study.run.size,
-                "begin": values[:, 0].mean(),
-                "end": values[:, -1].mean(),
-            }
-            parts.append({**row, "end_standard_error": error[-1], "scatter": values[:, -1].std(), "signal": signal})
+            row: dict[str, Any] = {"by": by, "treatment": name, "networks": study.run.size, "begin": values[:, 0].mean()}
+            row |= {"end": values[:, -1].mean(), "end_median": np.median(values[:, -1]), "end_standard_error": error[-1]}
+            parts.append({**row, "scatter": values[:, -1].std(), "signal": signal})
     return pd.DataFrame(parts)
 
 

@@ -71,7 +71,7 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xlabel("t = n / D")
             axis.set_title(words)
         axes[0, 0].axhline(_SHARE, color="#888888", linewidth=0.8)
-        axes[0, 0].legend(loc="upper right")
+        axes[0, 0].legend(loc="lower left")
     return figure
 
 

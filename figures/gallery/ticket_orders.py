@@ -50,6 +50,8 @@ def draw(table: pd.DataFrame) -> Any:
                 axis.plot(line["keep"], line[column], color=ORDER_COLOURS[order], label=order)
                 axis.plot(seen["keep"], seen[column], "o", color=ORDER_COLOURS[order], markersize=4)
             axis.set_xscale("log")
+            axis.set_xticks(_KEEP, [f"{keep:g}" for keep in _KEEP])
+            axis.minorticks_off()
             axis.set_xlabel("share of the weights kept")
             axis.set_title(title)
         keeps = np.array(_KEEP)

@@ -17,6 +17,7 @@ _EXPERIMENT = "xor-tickets"
 _STUDY = Study.load(_EXPERIMENT)
 _POINTS = 256
 _PRUNING = _STUDY.pruning or Pruning(keep=0.1)
+_BASE = _STUDY.experiment.replace({"levels.hard.noise": 0.4})
 _SUPPORTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MEASURED = (0.05, 0.2)
 _TREATMENTS = ("ticket", "reinit", "random", "fine-tune")
@@ -27,7 +28,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Accuracies of every treatment against the support of the centroids."""
     parts = []
     for i, support in enumerate(_SUPPORTS):
-        experiment = _STUDY.experiment.replace({"task.support": support})
+        experiment = _BASE.replace({"task.support": support})
         runs = max(2, round(scale * _RUNS)) if support in _MEASURED else 0
         found = ends(experiment, _PRUNING, _TREATMENTS, _STUDY.dimension, max(3, round(scale * _DRAWS)), runs, _POINTS)
         parts.append(found.assign(support=support))
@@ -50,11 +51,13 @@ def draw(table: pd.DataFrame) -> Any:
         axes[0, 1].set_title("what the mask has kept")
         for axis in axes[0]:
             axis.set_xscale("log")
+            axis.set_xticks(_SUPPORTS, [f"{support:g}" for support in _SUPPORTS])
+            axis.minorticks_off()
             axis.set_xlabel("share of the inputs with signal")
     return figure
 
 
-_SETTINGS = settings_in_words(_STUDY.experiment, ["task.support"], _STUDY.dimension)
+_SETTINGS = settings_in_words(_BASE, ["task.support"], _STUDY.dimension)
 
 FIGURE = NamedFigure(
     title="Sparse references: the mask is everything",

@@ -49,6 +49,8 @@ def draw(table: pd.DataFrame) -> Any:
         axes[0, 1].set_title("what the mask has kept")
         for axis in axes[0]:
             axis.set_xscale("log")
+            axis.set_xticks(_KEEP, [f"{keep:g}" for keep in _KEEP])
+            axis.minorticks_off()
             axis.set_xlabel("share of the weights kept")
     return figure
 
