@@ -39,6 +39,7 @@ for _name in (
     "ticket-indicators",
     "ticket-orders",
     "ticket-parts",
+    "ticket-prize",
     "ticket-rewinding",
     "ticket-sparse",
     "ticket-sparsity",

@@ -41,10 +41,11 @@ def ends(
     numerics = Numerics(points=points, times=2)
     options: dict[str, Any] = {"treatments": list(treatments), "numerics": numerics, "progress": False}
     parts = []
-    for by, size in (
+    sizes: list[tuple[str, dict[str, Any]]] = [
         ("theory", {"nodes": dimension, "runs": draws, "net": False, "seed": 1}),
         ("simulation", {"dimension": dimension, "runs": runs, "seed": 2}),
-    ):
+    ]
+    for by, size in sizes:
         if by == "simulation" and not runs:
             continue
         study = tickets(experiment, pruning, **size, **options)

@@ -51,9 +51,11 @@ class TicketComparison:
             line, runs = self.theory.trajectories[name], self.simulation.trajectories[name]
             values = [{**each.observables(), **each.entries(pairs=False)} for each in (line, runs)]
             kept = runs.finite
+            # Times that fall on one step are recorded once at finite D.
+            same = [int(np.argmin(np.abs(line.t - t))) for t in runs.t]
             for quantity in values[0]:
                 of_runs = values[1][quantity][kept]
-                read[name, quantity] = np.atleast_2d(values[0][quantity]), of_runs, runs.t
+                read[name, quantity] = np.atleast_2d(values[0][quantity])[:, same], of_runs, runs.t
         tests = sum(runs.shape[1] for (_, quantity), (_, runs, _) in read.items() if quantity not in _UNTESTED)
         parts = []
         for (name, quantity), (draws, runs, t) in read.items():

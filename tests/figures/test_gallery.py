@@ -31,6 +31,7 @@ BUILT_IN = [
     "ticket-indicators",
     "ticket-orders",
     "ticket-parts",
+    "ticket-prize",
     "ticket-rewinding",
     "ticket-sparse",
     "ticket-sparsity",
@@ -317,3 +318,14 @@ def test_wide_networks_hold_several_tickets() -> None:
     assert data["tickets"][16] > data["tickets"][6]
     assert data["tickets"][16] >= 2
     assert data["winners alone"][16] == 1.0
+
+
+@pytest.mark.slow
+def test_the_prize_needs_training() -> None:
+    """A ticket beats its own mask with fresh weights at the rate of the experiment, and not where nothing was learnt."""
+    data = table("ticket-prize")
+    gaps = cu.ticket_gaps(data[data["part"] == "duration"].drop(columns=["part", "training.learning_rate"]), "reinit", "ticket")
+    gaps = gaps.set_index(["protocol.duration", "pruning.keep"])
+    assert gaps["difference"][40.0, 0.3] > 0
+    assert gaps["p_value"][40.0, 0.3] < 0.05
+    assert abs(gaps["difference"][10.0, 0.1]) < 0.05
