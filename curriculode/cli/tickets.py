@@ -29,7 +29,7 @@ def tickets(
         typer.Option(
             "--treatments",
             metavar="NAME,NAME",
-            help="ticket, reinit, random, fine-tune, untrained, untrained-signs, signs, magnitudes, overlaps.",
+            help="ticket, reinit, random, fine-tune, untrained, untrained-signs, signs, magnitudes, overlaps, supermask.",
         ),
     ] = None,
     quantity: Annotated[

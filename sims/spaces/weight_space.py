@@ -67,6 +67,11 @@ class WeightSpace:
             self.mask,
         )
 
+    @property
+    def work(self) -> tuple[Answers, References]:
+        """The room in which a step works, beside the units."""
+        return self._answers, self._references
+
     def put(self, W: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> None:
         """Go on from other weights (K, D) and readout (K,); with a mask (K, D) the masked weights neither move nor count."""
         W = W if mask is None else W * mask

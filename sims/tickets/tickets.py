@@ -70,7 +70,9 @@ def tickets(
     "reinit" (fresh weights under it), "random" (w(k) under a random mask of as many in each unit), "fine-tune" (w(T) under the
     mask, the schedule rewound to k; with several rounds learning-rate rewinding, with masks of its own), "untrained" and
     "untrained-signs" (w(0), or the signs of it times a constant, under the mask), "signs" and "magnitudes" (what is left of w(k)
-    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q).
+    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q), "supermask" (w(k) stays, and so
+    does v; scores of the weights are trained, and each unit keeps as many as in the ticket, those of the largest scores, renewed
+    every 0.05 of time).
 
     Parameters
     ----------

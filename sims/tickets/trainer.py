@@ -1,17 +1,19 @@
 """The simulation's trainer: SGD on the weights themselves, those that are masked neither moving nor counting."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
 from curriculode.sims.spaces.draws import plan_counts, segments
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.weight_space import WeightSpace
+from curriculode.sims.tickets.supermask import advance_scores
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import SettingStage
 from curriculode.theory.tickets.coordinates import Coordinates
-from curriculode.theory.tickets.treatments import Course, Snapshots, Trainer
+from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
 
 _RESPONSE = 0.2  # seconds between looks at the interrupt
 
@@ -112,6 +114,37 @@ class WeightTrainer(Trainer):
         after, v_after = np.zeros_like(W), np.zeros_like(v)
         after[alive], v_after[alive] = self._space.weights.W, self._space.units.v[:, 0]
         return course, after, v_after
+
+    def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
+        """Train the scores of weights that do not move, by SGD straight through the mask."""
+        plan, space, model = self._schedule, self._space, self._model
+        D, interval = plan.dimension, max(1, round(RENEWAL * plan.dimension))
+        scores, frozen = np.abs(W), np.array(W, order="C")
+        mask = choose(scores)
+        self._put(mask * W, v, None, np.ones(v.size, bool))
+        states, at = [self._overlaps()], [plan.rewind]
+        done = plan.rewind
+        for stage, count in plan.late:
+            remaining, end = np.array(count, dtype=np.int64)[None], done + int(count.sum())
+            while done < end:
+                if self._stop.is_set():
+                    raise Stopped
+                later = plan.records[plan.records > done]
+                stop = min(end, int(later[0]) if later.size else end, done + interval)
+                rate = stage.rates.eta / D
+                advance_scores(
+                    *(space.rng, remaining, stop - done, model.examples, model.student, rate, space.weights, space.units),
+                    *(*space.work, frozen, scores),
+                )
+                self.steps += stop - done
+                done = stop
+                mask = choose(scores)
+                self._put(mask * W, v, None, np.ones(v.size, bool))
+                if done in plan.records:
+                    states.append(self._overlaps())
+                    at.append(done)
+        Q, M, readout = (np.array([state[j] for state in states]) for j in range(3))
+        return Course(np.array(at) / D, Q, M, readout), mask
 
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
         """The overlaps of weights that are not trained."""

@@ -1,13 +1,18 @@
 """The theory's trainer: nodes of the law of one weight, trained in groups."""
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
 
+from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.dynamics.coefficients import CoefficientLaw
 from curriculode.theory.dynamics.groups import Groups
 from curriculode.theory.solve.groups import GroupSolution, train_groups
 from curriculode.theory.solve.way import Way
 from curriculode.theory.tickets.coordinates import group, nodes, transported
-from curriculode.theory.tickets.treatments import Course, Snapshots, Trainer
+from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
 
 
 class NodeTrainer(Trainer):
@@ -34,7 +39,7 @@ class NodeTrainer(Trainer):
         Q, M, _ = start.blocked()
         K = start.width
         self.coordinates, self._w0, self._spare = nodes(way.setting, Q, M, count, K * (2 + trainings), rng, net, even)
-        self._used = 0
+        self._used, self._rng = 0, rng
 
     def _fresh(self) -> np.ndarray:
         """K rows of normals that nobody has used."""
@@ -61,6 +66,47 @@ class NodeTrainer(Trainer):
         found = train_groups(self.way, groups, v, self.rewind, self.end, times, transports=go_on)
         after = transported(self.coordinates, W, where, found.transports, self._fresh()) if go_on else W
         return Course(found.times, found.Q, found.M, found.v, found.failure), after, found.v_end
+
+    def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
+        """Train the scores of weights that do not move.
+
+        A score obeys ds = w o [- (A m w + G u) dt + N^(1/2) dB], with the coefficients of the masked weights m w and no decay.
+        Which weights are masked depends on all scores, so that no finite number of overlaps closes; nodes do. Between two renewals
+        nothing but the scores moves: the coefficients are constant, and a step of that length has no error.
+        """
+        setting, rng = self.way.setting, self._rng
+        course: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        times = np.union1d(self.times[self.times >= self.rewind], [self.rewind])
+        stops = np.union1d(times, [stage.end for stage in setting.stages if stage.end > self.rewind])
+        scores, u = np.abs(W), self.coordinates.u
+        mask, told = choose(scores), []
+
+        def state() -> tuple[np.ndarray, np.ndarray]:
+            groups, _ = group(self.coordinates, mask * W, mask)
+            return groups.summed(setting.shape[0])
+
+        for begin, end in pairwise([self.rewind, *stops[stops > self.rewind]]):
+            if begin in times:
+                course.append((*state(), v))
+                told.append(begin)
+            stage = next(each for each in setting.stages if each.end > begin)
+            law = CoefficientLaw(setting, self.way.engine, stage.probability, stage.rates)
+            count = max(1, round((end - begin) / RENEWAL))
+            for _ in range(count):
+                dt = (end - begin) / count
+                found = law.at(*state(), v)
+                decay = stage.rates.eta * stage.rates.kappa * np.eye(v.size)
+                for b in range(setting.shape[0]):
+                    here = self.coordinates.block == b
+                    w = W[:, here]
+                    drift = (found.A[b] - decay) @ (mask[:, here] * w) + found.G[b] @ u[:, here]
+                    noise = semidefinite_factor(found.N[b] * dt) @ rng.standard_normal(w.shape)
+                    scores[:, here] -= w * (drift * dt + noise)
+                mask = choose(scores)
+        course.append((*state(), v))
+        told.append(stops[-1])
+        Q, M, readout = (np.array([each[j] for each in course]) for j in range(3))
+        return Course(np.array(told), Q, M, readout), mask
 
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
         """The overlaps of weights that are not trained."""

@@ -24,9 +24,11 @@ TREATMENTS = {
     "untrained-signs": "the signs of w(0) times one constant, the weight scale, under the mask, not trained",
     "signs": "the signs of w(k) with the sizes of fresh weights under the mask, trained",
     "magnitudes": "the sizes of w(k) with random signs under the mask, trained",
+    "supermask": "the weights w(k), which stay; a mask learnt by training their scores",
     "overlaps": "fresh weights under the mask with the ticket's M and diagonal of Q, trained",
 }
 UNTRAINED = ("untrained", "untrained-signs")
+RENEWAL = 0.05  # examples per input dimension between two masks of learnt scores
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class Trainer(ABC):
     @abstractmethod
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights it ends with."""
+
+    @abstractmethod
+    def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
+        """Train the scores of weights (K, n) that do not move, from |w| at time k to the end; the last mask as well.
+
+        choose : scores (K, n) -> mask, renewed every `RENEWAL`
+        """
 
     @abstractmethod
     def look(self, W: np.ndarray, v: np.ndarray) -> Course:
@@ -126,6 +135,14 @@ def treat(
     for name in treatments:
         if name == "fine-tune":
             outcome.treated[name] = _fine_tuned(trainer, pruning, mask_after, wT, vT)
+            continue
+        if name == "supermask":
+            everything, keep = np.ones(w0.shape, bool), mask @ share
+
+            def choose(found: np.ndarray, everything: np.ndarray = everything, keep: np.ndarray = keep) -> np.ndarray:
+                return best(found, everything, share, keep, "unit")
+
+            outcome.treated[name] = Treated(*trainer.learn_mask(wk, v, choose))
             continue
         kept = _random_mask(mask, share, rng) if name == "random" else mask
         W = _weights(name, trainer, w0, wk, kept, rng)

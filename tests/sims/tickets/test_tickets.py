@@ -203,3 +203,18 @@ def test_sparse_references_need_inputs(brief: cu.Experiment) -> None:
     with pytest.raises(cu.InputError, match=r"^dimension D = 50 is too small"):
         cu.tickets(brief.replace({"task.support": 0.02}), cu.Pruning(keep=0.5), dimension=50, runs=1)
     assert Model.of(Setting.of(brief.replace({"task.support": 0.1})), 200).support[0][0][0] == 20
+
+
+def test_a_learnt_mask_by_theory_and_by_scores(seed: int) -> None:
+    """A supermask of weights that stay: nodes of the scores' law against SGD on the scores."""
+    M = 0.4 * np.array([[1.0, 0.0], [0.0, 0.9], [-0.8, 0.1], [0.2, -0.7]])
+    start = cu.OrderParameters(0.6 * np.eye(4) + M @ M.T, M, [0.5, -0.4, 0.6, -0.5])
+    experiment = cu.load("xor-curriculum").replace({"protocol.duration": 3.0, "protocol.order": "random", "task.support": 0.5})
+    options = {"start": start, "treatments": ["supermask", "untrained"], "times": 4, "points": 512, "seed": seed}
+    found = cu.compare_tickets(experiment, cu.Pruning(keep=0.3), dimension=1000, runs=24, **options)
+    assert found.agrees, found.verdict()
+    error = found.theory.trajectories["supermask"].generalization_error.mean(axis=0)
+    assert (np.diff(error) < 0).all()  # masking is training
+    assert found.theory.arrays["supermask.kept"] == pytest.approx(0.3, abs=2e-3)
+    assert (found.theory.arrays["supermask.signal"].mean(axis=0) > 0.31).all()
+    np.testing.assert_array_equal(found.simulation.arrays["supermask.v"][:, -1], np.tile(start.v, (24, 1)))
