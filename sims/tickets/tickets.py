@@ -70,8 +70,8 @@ def tickets(
     "reinit" (fresh weights under it), "random" (w(k) under a random mask of as many in each unit), "fine-tune" (w(T) under the
     mask, the schedule rewound to k; with several rounds learning-rate rewinding, with masks of its own), "untrained" and
     "untrained-signs" (w(0), or the signs of it times a constant, under the mask), "signs" and "magnitudes" (what is left of w(k)
-    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q), "supermask" (w(k) stays, and so
-    does v; scores of the weights are trained, and each unit keeps as many as in the ticket, those of the largest scores, renewed
+    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q), "supermask" (w(k) and v
+    stay; scores of the weights are trained, and each unit keeps those of the largest scores, as many as in the ticket, renewed
     every 0.05 of time).
 
     Parameters
@@ -128,8 +128,8 @@ def tickets(
     >>> experiment = load("xor-curriculum").replace({"protocol.duration": 2.0})
     >>> start = experiment.initial(dimension=1000)
     >>> study = tickets(experiment, Pruning(keep=0.2), start=start, nodes=1024, points=128, times=3)
-    >>> study.begins["ticket"].M.shape, bool((study.signal_kept > 0.2).mean() > 0.5)
-    ((4, 2), True)
+    >>> study.begins["ticket"].M.shape, study.signal_kept.shape
+    ((4, 2), (4, 2))
     """
     settings = numerics_with(numerics, times=times, spacing=spacing, averages=averages, points=points, rtol=rtol, workers=workers)
     names = tuple(treatments)
