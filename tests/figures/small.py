@@ -32,6 +32,13 @@ _SCALES = {
     "perceptron-orders": 0.2,
     "phase-diagrams": 0.1,
     "signal-to-noise": 0.1,
+    "ticket-orders": 0.3,
+    "ticket-parts": 0.2,
+    "ticket-prize": 1.0,
+    "ticket-rewinding": 0.4,
+    "ticket-sparse": 1.0,
+    "ticket-sparsity": 0.3,
+    "unit-tickets": 0.2,
     "width-gap": 0.1,
 }
 # Constants of the figure's module in place of its own. What is a function is told the module.
@@ -55,6 +62,13 @@ _SMALL: dict[str, dict[str, Any]] = {
         "_POINTS": 128,
     },
     "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (160, 40)}},
+    "ticket-indicators": {"_RATES": (0.5, 2.0), "_MEASURED": (2.0,)},
+    "ticket-orders": {"_ORDERS": ("curriculum", "hard-only"), "_KEEP": (0.1, 0.4)},
+    "ticket-prize": {"_RATES": (1.0, 2.0), "_KEEP": (0.1, 0.3), "_DURATIONS": (10.0, 40.0)},
+    "ticket-rewinding": {"_TIMES": (0.0, 8.0), "_MEASURED": (0.0,), "_ROUNDS": (1, 3)},
+    "ticket-sparse": {"_SUPPORTS": (0.05, 1.0), "_MEASURED": (0.05,), "_RUNS": 6},
+    "ticket-sparsity": {"_KEEP": (0.05, 0.3), "_MEASURED": (0.3,)},
+    "unit-tickets": {"_WIDTHS": (6, 16)},
     "width-gap": {"_WIDTHS": {4: 1200, 16: 400, 32: 100}, "_SHOWN": (4, 16, 32)},
     "xor-orders": {"_STUDY": lambda module: module._STUDY.set(points=128, times=6, over=_WIDE)},
 }
