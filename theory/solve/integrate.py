@@ -16,6 +16,7 @@ from curriculode.theory.averages.quasi_monte_carlo import check_points, least_po
 from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.checks import function
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
@@ -145,6 +146,8 @@ def integrate(
         estimate_error=estimate_error,
     )
     if dimension is not None:
+        if remember is not None:
+            raise InputError("weights are remembered in the limit of endless D alone; leave `remember` or `dimension` out")
         # Fluctuations are made of these equations, and a room above this one.
         finite: Trajectory = import_module("curriculode.theory.finite_d.fluctuations").fluctuations(
             experiment, start, dimension=dimension, numerics=settings, progress=progress
