@@ -38,6 +38,20 @@ _HOMES = {
     "Observations": "theory.results",
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
+    "Pruning": "theory.describe.pruning",
+    "keep_units": "theory.tickets.units",
+    "delete_units": "theory.tickets.units",
+    "reinitialise_units": "theory.tickets.units",
+    "plant_units": "theory.tickets.units",
+    "unit_tickets": "sims.tickets.unit_tickets",
+    "WeightLaw": "theory.tickets.law",
+    "weight_law": "theory.tickets.law",
+    "TicketStudy": "theory.tickets.study",
+    "tickets": "sims.tickets.tickets",
+    "sweep_tickets": "sims.tickets.sweep",
+    "ticket_gaps": "sims.tickets.sweep",
+    "compare_tickets": "sims.tickets.verdict",
+    "TicketComparison": "sims.tickets.verdict",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -63,12 +77,17 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.runs.simulate import diffuse, simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
+    from .sims.tickets.sweep import sweep_tickets, ticket_gaps
+    from .sims.tickets.tickets import tickets
+    from .sims.tickets.unit_tickets import unit_tickets
+    from .sims.tickets.verdict import TicketComparison, compare_tickets
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
     from .theory.describe.protocol import Protocol, Stage
+    from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
@@ -78,6 +97,9 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.solve.integrate import integrate
     from .theory.solve.state_evolution import state_evolution
     from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
+    from .theory.tickets.law import WeightLaw, weight_law
+    from .theory.tickets.study import TicketStudy
+    from .theory.tickets.units import delete_units, keep_units, plant_units, reinitialise_units
     from .theory.units.activations import register_activation
 
 

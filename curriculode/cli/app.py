@@ -15,6 +15,7 @@ from .merge import merge
 from .refine import refine
 from .simulate import simulate
 from .sweep import sweep
+from .tickets import tickets
 
 app = typer.Typer(
     name="curriculode",
@@ -25,7 +26,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (compare, integrate, simulate, fluctuations, sweep, merge, refine, diagram, figure, equations, experiments):
+for command in (
+    *(compare, integrate, simulate, fluctuations, tickets, sweep, merge, refine, diagram, figure, equations, experiments),
+):
     app.command()(command)
 
 

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
+from curriculode.sims.runs.remember import Memory, remembered_arrays
 from curriculode.sims.spaces.diffusion import Diffusion
 from curriculode.sims.spaces.draws import record_steps, segments, stage_counts
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.averages.quasi_monte_carlo import check_points
-from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
@@ -24,6 +25,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters, child_
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import Ensemble
+from curriculode.theory.solve.remember import remembered_times
 
 States = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # Q, M, v at each recorded time
 SPACES: dict[str, type[WeightSpace] | type[OverlapSpace] | type[Diffusion]] = {
@@ -44,7 +46,7 @@ def _start(name: str, value: Any) -> Any:
     return list(value)
 
 
-@checked(start=_start)
+@checked(start=_start, remember=inside)
 def simulate(
     experiment: Experiment,
     *,
@@ -59,6 +61,7 @@ def simulate(
     spacing: str | None = None,
     workers: int | None = None,
     points: int | None = None,
+    remember: ArrayLike | None = None,
     progress: Told = None,
 ) -> Ensemble:
     """Simulate `runs` independent runs of online SGD in `dimension` inputs.
@@ -91,6 +94,8 @@ def simulate(
         Threads, by default one a core.
     points : int, optional
         Of the nets that average the errors of the recorded states, by default 1024.
+    remember : array_like of float, optional
+        In weight space, times at which the weights are kept, for `two_time`, `sign_changes` and `weight_correlation` of the result.
     progress : bool or callable, optional
         True or False, or a function called with the finished fraction; by default a bar appears on a terminal when the work
         takes more than two seconds.
@@ -113,8 +118,9 @@ def simulate(
     (4, 3, 4)
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
-    setting = Setting.of(experiment)
-    return simulate_setting(experiment, setting, dimension, range(first, first + runs), seed, start, settings, progress)
+    setting, memories = Setting.of(experiment), remembered_times(remember, experiment.protocol.duration)
+    members = range(first, first + runs)
+    return simulate_setting(experiment, setting, dimension, members, seed, start, settings, progress, memories)
 
 
 @checked(start=_start)
@@ -209,6 +215,7 @@ def simulate_setting(
     start: OrderParameters | Sequence[OrderParameters] | None,
     numerics: Numerics,
     progress: Told = None,
+    remember: np.ndarray | None = None,
 ) -> Ensemble:
     """As `simulate`, with the setting of the experiment, for those who have it from before; `members` numbers the runs."""
     numerics = numerics.set(points=numerics.points or DEFAULT_POINTS)
@@ -219,28 +226,46 @@ def simulate_setting(
         raise InputError(
             f"weight space at D = {dimension:g} needs more than 20 GB a run; use space = 'overlap', whose cost does not depend on D"
         )
+    if remember is not None and numerics.space != "weight":
+        raise InputError(f"{numerics.space} space has no weights to remember; use space = 'weight', or leave `remember` out")
     runs, workers = len(members), worker_count(numerics.workers)
     starts = _starts(experiment, setting, dimension, members, seed, start)
     records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, dimension)
     counts = stage_counts(experiment.protocol, dimension)
+    kept = np.zeros(0, np.int64) if remember is None else record_steps(remember, experiment.protocol, dimension)
     kind = SPACES[numerics.space]
     longest = max(1, int(_RESPONSE * kind.steps_a_second(model)))
     done = np.zeros(runs, dtype=np.int64)
+    recorded = set(records.tolist())
+    memories: dict[int, Memory | None] = {}
 
     def advance(group: range, stop: threading.Event) -> list[States] | None:
         """The recorded states of each run of a group, or None if it was stopped."""
         rngs = [np.random.default_rng(child_seed(seed, members[i])) for i in group]
         space = kind(model, [starts[i] for i in group], rngs)
         remaining = [np.tile(count, (len(group), 1)) for count in counts]
-        states: list[States] = [[space.overlaps(lane)] if records[0] == 0 else [] for lane in range(len(group))]
-        for segment in segments(counts, records, longest):
+        states: list[States] = [[] for _ in group]
+        memory = memories[group[0]] = Memory(space, kept) if isinstance(space, WeightSpace) and kept.size else None
+
+        def look(step: int) -> None:
+            if memory is not None:
+                memory.visit(step)
+            if step in recorded:
+                for lane, found in enumerate(states):
+                    found.append(space.overlaps(lane))
+                if memory is not None:
+                    memory.record()
+
+        look(0)
+        step = 0
+        for segment in segments(counts, np.union1d(records, kept), longest):
             if stop.is_set():
                 return None
             space.advance(remaining[segment.stage], segment.steps, setting.stages[segment.stage].rates)
             done[group] += segment.steps
+            step += segment.steps
             if segment.record:
-                for lane, found in enumerate(states):
-                    found.append(space.overlaps(lane))
+                look(step)
         return states
 
     clock = time.perf_counter()
@@ -254,6 +279,8 @@ def simulate_setting(
         (i, states) for group, found in zip(groups, results, strict=True) if found for i, states in zip(group, found, strict=True)
     ]
     arrays = _arrays([states for _, states in finished], [starts[i] for i, _ in finished])
+    if kept.size:
+        arrays |= remembered_arrays([memory for i, _ in finished if (memory := memories[i]) is not None], kept / dimension)
     status = f"{len(finished)} of {runs} runs finished" + (", then the simulation was interrupted" if interrupted else "")
     ensemble = Ensemble(
         experiment,

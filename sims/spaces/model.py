@@ -42,13 +42,17 @@ class Steps(NamedTuple):
 
 @dataclass(frozen=True)
 class Model:
-    """A setting in D = `dimension` inputs; sizes : (blocks,) inputs D_b."""
+    """A setting in D = `dimension` inputs.
+
+    sizes : (blocks,) inputs D_b;  support : of each block its strata, numbers of inputs and overlaps (P, P) of the references there
+    """
 
     setting: Setting
     dimension: int
     sizes: np.ndarray
     examples: Examples
     student: Student
+    support: list[list[tuple[int, np.ndarray]]]
 
     @classmethod
     def of(cls, setting: Setting, dimension: int) -> "Model":
@@ -66,6 +70,10 @@ class Model:
                 scale=np.ascontiguousarray([law.scale for law in laws]),
             ),
             student=Student(setting.activation.code, LOSSES[setting.loss]),
+            support=[
+                list(zip(_counts(size, shares), overlaps, strict=True))
+                for size, shares, overlaps in zip(sizes, setting.strata[0], setting.strata[1], strict=True)
+            ],
         )
 
     def steps(self, rates: Rates) -> Steps:
@@ -77,3 +85,9 @@ class Model:
             keep=1.0 - rates.eta * rates.kappa / self.dimension,
             keep_v=1.0 - rates.eta_v * rates.kappa / self.dimension,
         )
+
+
+def _counts(size: int, shares: np.ndarray) -> list[int]:
+    """Numbers of inputs of the strata of a block, summing to its `size`."""
+    edges = np.rint(size * np.cumsum(np.concatenate([[0.0], shares])) / shares.sum()).astype(int)
+    return [int(count) for count in np.diff(edges)]

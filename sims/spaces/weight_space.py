@@ -33,10 +33,11 @@ class WeightSpace:
         self.model, (self.rng,) = model, rngs
         Q, M, v = starts[0].blocked()
         edges = np.concatenate([[0], np.cumsum(model.sizes)])
-        W, U = place(Q, M, model.setting.blocks.T, edges, self.rng)
+        W, U = place(Q, M, model.setting.blocks.T, edges, self.rng, model.support)
         self.weights = Weights(W, U, np.empty(model.dimension), edges)
         self.units = Units.empty(v.size, 1)
         self.units.v[:, 0] = v
+        self.mask = np.empty((0, 0))  # none: every weight moves
         self._answers, self._references = Answers.empty(1), References.empty(U.shape[0], 1)
 
     @staticmethod
@@ -63,7 +64,22 @@ class WeightSpace:
             self.units,
             self._answers,
             self._references,
+            self.mask,
         )
+
+    @property
+    def work(self) -> tuple[Answers, References]:
+        """The room in which a step works, beside the units."""
+        return self._answers, self._references
+
+    def put(self, W: np.ndarray, v: np.ndarray, mask: np.ndarray | None) -> None:
+        """Go on from other weights (K, D) and readout (K,); with a mask (K, D) the masked weights neither move nor count."""
+        W = W if mask is None else W * mask
+        self.weights = self.weights._replace(W=np.array(W, dtype=float, order="C"))
+        if v.size != self.units.v.shape[0]:
+            self.units = Units.empty(v.size, 1)
+        self.units.v[:, 0] = v
+        self.mask = np.empty((0, 0)) if mask is None else np.array(mask, dtype=float, order="C")
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,)."""
@@ -76,27 +92,54 @@ class WeightSpace:
 
 
 def place(
-    Q: np.ndarray, M: np.ndarray, T: np.ndarray, edges: np.ndarray, rng: np.random.Generator
+    Q: np.ndarray,
+    M: np.ndarray,
+    T: np.ndarray,
+    edges: np.ndarray,
+    rng: np.random.Generator,
+    supports: list[list[tuple[int, np.ndarray]]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights w (K, D) and references u (P, D) with prescribed overlaps in each block, in a uniformly random frame.
 
     With G = [[T, M'], [M, Q]] = L L' in each block, the rows of [u; w] / sqrt(D) are L times K + P orthonormal rows.
+    supports : of each block its strata, number of coordinates and overlaps (P, P) of the references over them, where there are
+    several: the first P rows are then in a frame of each stratum's own
     """
     D, K, P = int(edges[-1]), Q.shape[1], T.shape[1]
     W, U = np.empty((K, D)), np.empty((P, D))
     for b in range(Q.shape[0]):
         size = edges[b + 1] - edges[b]
-        frame, triangle = np.linalg.qr(rng.standard_normal((size, K + P)))
-        # LAPACK's signs depend on the matrix; with a positive diagonal the frame is uniform (Mezzadri 2007).
-        frame = (frame * np.sign(np.diagonal(triangle))).T
-        rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
-        U[:, edges[b] : edges[b + 1]], W[:, edges[b] : edges[b + 1]] = rows[:P], rows[P:]
+        here = slice(edges[b], edges[b + 1])
+        if supports is None or len(supports[b]) == 1:
+            frame = _frame(rng.standard_normal((size, K + P)))
+            rows = np.sqrt(D) * semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]])) @ frame
+            U[:, here], W[:, here] = rows[:P], rows[P:]
+            continue
+        u, at = np.zeros((P, size)), 0
+        for count, overlap in supports[b]:
+            if overlap.any():
+                u[:, at : at + count] = np.sqrt(D) * semidefinite_factor(overlap) @ _frame(rng.standard_normal((count, P)))
+            at += count
+        # Beyond their part in the references weights are uniform in what is orthogonal to these.
+        basis = np.linalg.qr(u.T)[0] if u.any() else np.zeros((size, 0))
+        free = rng.standard_normal((size, K))
+        frame = _frame(free - basis @ (basis.T @ free))
+        along = M[b] @ np.linalg.pinv(T[b], hermitian=True)
+        rest = Q[b] - along @ T[b] @ along.T
+        U[:, here], W[:, here] = u, along @ u + np.sqrt(D) * semidefinite_factor(0.5 * (rest + rest.T)) @ frame
     return W, U
 
 
+def _frame(gaussians: np.ndarray) -> np.ndarray:
+    """Orthonormal rows (n, size) from random vectors (size, n), uniformly distributed where those are Gaussian."""
+    frame, triangle = np.linalg.qr(gaussians)
+    # LAPACK's signs depend on the matrix; with a positive diagonal the frame is uniform (Mezzadri 2007).
+    return (frame * np.sign(np.diagonal(triangle))).T
+
+
 @kernel
-def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references):
-    """`count` steps of online SGD on the weights of one run."""
+def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references, mask):
+    """`count` steps of online SGD on the weights of one run; where there is a mask (K, D), only of those where it is 1."""
     W, U, x, edges = weights
     v, field, g, dg, push = units
     f, y, e = answers
@@ -123,7 +166,10 @@ def _advance(rngs, remaining, count, examples, student, steps, weights, units, a
             if noise > 0.0:
                 y[0] += noise * rng.standard_normal()
         learn(loss, rate * root, rate_v, keep_v, v, g, dg, push, f, y, e, 1)
-        _move(W, x, push, keep)
+        if mask.size > 0:
+            _move_masked(W, x, push, keep, mask)
+        else:
+            _move(W, x, push, keep)
 
 
 @part
@@ -165,3 +211,12 @@ def _move(W, x, push, keep):
         step = push[k, 0]
         for i in range(x.size):
             W[k, i] = keep * W[k, i] - step * x[i]
+
+
+@inner
+def _move_masked(W, x, push, keep, mask):
+    """W <- keep W - (push x') mask, of weights that are 0 where the mask is."""
+    for k in range(W.shape[0]):
+        step = push[k, 0]
+        for i in range(x.size):
+            W[k, i] = keep * W[k, i] - step * x[i] * mask[k, i]

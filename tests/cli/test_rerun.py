@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import typer
 
+import curriculode as cu
 from curriculode.cli.app import app
 from curriculode.cli.options import NUMERICS, STUDY
 
@@ -80,6 +81,17 @@ OWN: dict[str, dict[str, Any]] = {
     "integrate": {},
     "simulate": {},
     "fluctuations": {"quantity": "Q[0,0]", "weights": "random", "way": "expansion"},
+    "tickets": {
+        "keep": 0.4,
+        "criterion": "movement",
+        "scope": "layer",
+        "rounds": 2,
+        "rewind": 0.5,
+        "readout": "final",
+        "treatments": ["ticket", "fine-tune"],
+        "quantity": "Q[0,0]",
+        "theory": True,
+    },
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -110,7 +122,7 @@ BESIDE = {
     ("refine", "gap"): ["--seeds", "2"],
 }
 # Options that leave the numbers of the table as they are.
-SAME_NUMBERS = {("compare", "quantity"), ("fluctuations", "quantity"), ("integrate", "estimate_error")} | {
+SAME_NUMBERS = {("compare", "quantity"), ("tickets", "quantity"), ("fluctuations", "quantity"), ("integrate", "estimate_error")} | {
     (command, "workers") for command in OWN
 }
 
@@ -186,6 +198,8 @@ def test_rerun_from_the_file_gives_the_same_numbers(command_name: str, name: str
         assert content["student"]["width"] == 3
     elif name == "over":
         assert content["study"]["over"] == {"levels.hard.noise": [0.4, 0.6]}
+    elif command_name == "tickets" and name in cu.Pruning.model_fields:
+        assert content["pruning"][name] == value_of(command_name, name)
     elif name in OWN[command_name]:
         assert content[command_name][name] == value_of(command_name, name)
     else:

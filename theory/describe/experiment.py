@@ -45,9 +45,17 @@ from curriculode.theory.tasks import TASKS, Level, Task
 from curriculode.theory.tasks.blocks import Blocks
 
 SECTIONS = ("task", "student", "training", "protocol", "levels")
-COMMANDS = ("compare", "integrate", "simulate", "sweep", "refine", "fluctuations")  # commands that may have a section of their own
+COMMANDS = (
+    "compare",
+    "integrate",
+    "simulate",
+    "sweep",
+    "refine",
+    "fluctuations",
+    "tickets",
+)  # commands that may have a section of their own
 _LARGEST = 4 * 2**20  # bytes of an experiment file
-STUDY_SECTIONS = ("study", "numerics", *COMMANDS)
+STUDY_SECTIONS = ("study", "numerics", "pruning", *COMMANDS)
 
 
 class Experiment(Description):

@@ -27,6 +27,7 @@ from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import COMMANDS, Experiment, experiment_text, parse_toml
 from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.pruning import Pruning
 
 _MOVED = ("times", "points")  # settings of the numerics that files of version 0.1 have in [study]
 
@@ -50,6 +51,8 @@ class Study(Description):
         Dotted parameter -> values; the cells are all combinations.
     numerics : Numerics, optional
         How it is computed.
+    pruning : Pruning, optional
+        Which weights are kept, where tickets are studied: the section [pruning].
     commands : dict of str to dict, optional
         Command -> its own settings, the sections [sweep], [refine], ... of a file.
 
@@ -66,6 +69,7 @@ class Study(Description):
     seed: Annotated[int, Field(ge=0, lt=2**128)] = 0
     over: dict[str, Any] = Field(default_factory=dict)
     numerics: Numerics = Numerics()
+    pruning: Pruning | None = None
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("commands")
@@ -131,11 +135,15 @@ class Study(Description):
         """
         tables = parse_toml(text, source)
         settings, numerics = tables.pop("study", {}), tables.pop("numerics", {})
-        if not isinstance(settings, dict) or {"experiment", "self", "numerics", "commands"} & set(settings):
-            allowed = [name for name in cls.model_fields if name not in ("experiment", "numerics", "commands")]
+        if not isinstance(settings, dict) or {"experiment", "self", "numerics", "pruning", "commands"} & set(settings):
+            allowed = [name for name in cls.model_fields if name not in ("experiment", "numerics", "pruning", "commands")]
             raise InputError(f"study must be a section [study] with {', '.join(allowed)}")
         if not isinstance(numerics, dict) or "self" in numerics:
             raise InputError(f"numerics must be a section [numerics] with {', '.join(Numerics.model_fields)}")
+        pruning = tables.pop("pruning", None)
+        if pruning is not None and (not isinstance(pruning, dict) or "self" in pruning):
+            raise InputError(f"pruning must be a section [pruning] with {', '.join(Pruning.model_fields)}")
+        settings = settings if pruning is None else {**settings, "pruning": Pruning(**pruning)}
         numerics = {**{key: settings.pop(key) for key in _MOVED if key in settings}, **numerics}
         commands = {name: tables.pop(name) for name in COMMANDS if name in tables}
         return cls(experiment=Experiment.from_dict(tables), numerics=Numerics(**numerics), commands=commands, **settings)
@@ -154,7 +162,9 @@ class Study(Description):
             name: getattr(self, name) for name in ("dimension", "runs", "starts", "seed", "over") if getattr(self, name) != {}
         }
         numerics = self.numerics.to_dict()
-        sections = {"study": settings, **({"numerics": numerics} if numerics else {}), **self.commands}
+        sections = {"study": settings, **({"numerics": numerics} if numerics else {})}
+        sections |= {} if self.pruning is None else {"pruning": self.pruning.to_dict()}
+        sections |= self.commands
         return tomli_w.dumps({**self.experiment.to_dict(), **sections})
 
     def set(self, **settings: Any) -> "Study":

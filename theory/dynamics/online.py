@@ -135,19 +135,27 @@ class OnlineLearning(Dynamics):
 
     def unphysical(self, states: np.ndarray, tolerance: float) -> tuple[int, str] | None:
         """The first state whose overlaps [[T, M'], [M, Q]] are no covariance in some block."""
-        allowed = max(_ROUNDING, _ACCUMULATED * tolerance)
         Q, M, _ = self.unpacked(states)
-        worst: tuple[int, str] | None = None
-        for b in range(Q.shape[1]):
-            # A diverged state has no spectrum; it is told as such.
-            if surely_physical(Q[:, b], M[:, b], self.setting.blocks.T[b], allowed):
-                continue
-            finite = np.flatnonzero(np.isfinite(Q[:, b]).all(axis=(1, 2)) & np.isfinite(M[:, b]).all(axis=(1, 2)))
-            lowest, scale = gram_spectrum(Q[finite, b], M[finite, b], self.setting.blocks.T[b])
-            bad = np.flatnonzero(lowest < -allowed * scale)
-            if bad.size and (worst is None or finite[bad[0]] < worst[0]):
-                worst = int(finite[bad[0]]), f"the overlaps of block {b} have the negative eigenvalue {lowest[bad[0]]:.3g}"
-        return worst
+        return unphysical_overlaps(Q, M, self.setting.blocks.T, tolerance)
+
+
+def unphysical_overlaps(Q: np.ndarray, M: np.ndarray, T: np.ndarray, tolerance: float) -> tuple[int, str] | None:
+    """The first of the times whose overlaps [[T, M'], [M, Q]] are no covariance in some block, and why; None where all are.
+
+    Q : (times, blocks, K, K), M : (times, blocks, K, P), T : (blocks, P, P);  tolerance : of the integrator
+    """
+    allowed = max(_ROUNDING, _ACCUMULATED * tolerance)
+    worst: tuple[int, str] | None = None
+    for b in range(Q.shape[1]):
+        # A diverged state has no spectrum; it is told as such.
+        if surely_physical(Q[:, b], M[:, b], T[b], allowed):
+            continue
+        finite = np.flatnonzero(np.isfinite(Q[:, b]).all(axis=(1, 2)) & np.isfinite(M[:, b]).all(axis=(1, 2)))
+        lowest, scale = gram_spectrum(Q[finite, b], M[finite, b], T[b])
+        bad = np.flatnonzero(lowest < -allowed * scale)
+        if bad.size and (worst is None or finite[bad[0]] < worst[0]):
+            worst = int(finite[bad[0]]), f"the overlaps of block {b} have the negative eigenvalue {lowest[bad[0]]:.3g}"
+    return worst
 
 
 def packed(setting: Setting, start: OrderParameters) -> np.ndarray:

@@ -12,6 +12,7 @@ from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.training import OnlineSGD, Rates
 from curriculode.theory.tasks import ExampleLaw
 from curriculode.theory.tasks.blocks import Blocks
+from curriculode.theory.tasks.strata import checked_strata
 from curriculode.theory.units.activations import Activation
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Setting:
     blocks : fractions and overlaps of the references;  laws : of the examples at each level, hardest last
     width : K;  activation, loss : of the student;  readout_trained : whether v moves
     rates : of the training;  stages : in time, each with its own rates
+    strata : shares (blocks, strata) of the coordinates, and overlaps (blocks, strata, P, P) of the references over them
     """
 
     blocks: Blocks
@@ -50,6 +52,7 @@ class Setting:
     readout_trained: bool
     rates: Rates
     stages: tuple[SettingStage, ...]
+    strata: tuple[np.ndarray, np.ndarray]
 
     @classmethod
     def of(cls, experiment: "Experiment") -> "Setting":
@@ -82,6 +85,7 @@ class Setting:
                 SettingStage(stage.start, stage.end, stage.probability, training.rates(trained, stage.learning_rate))
                 for stage in experiment.protocol.stages()
             ),
+            strata=checked_strata(experiment.task),
         )
 
     @property

@@ -17,6 +17,7 @@ from curriculode.theory.results.errors import errors
 from curriculode.theory.results.observables import cosines, covered_clusters, escape_time, specialization
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.registered import OBSERVABLES, observable_names, registered_values, scalar_names
+from curriculode.theory.results.two_times import TwoTimes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,12 @@ class StateRecord(Record):
             "Q": (*lead, "block", "unit", "other_unit"),
             "M": (*lead, "block", "unit", "reference"),
             "v": (*lead, "unit"),
+            "remembered": ("memory",),
+            "remembered_Q": (*lead[:-1], "memory", "block", "unit", "other_unit"),
+            "remembered_M": (*lead[:-1], "memory", "block", "unit", "reference"),
+            "passengers": (*lead, "memory", "block", "unit", "other_unit"),
+            "changed_signs": (*lead, "memory"),
+            "common_weights": (*lead, "memory", "share"),
             **cls.dimensions,
         }
         super().__init_subclass__(**options)
@@ -242,7 +249,7 @@ class StateRecord(Record):
         return dict(zip(entry_names(blocks, K, P, pairs), [*upper, *cross, *np.moveaxis(v, -1, 0)], strict=True))
 
 
-class Trajectory(StateRecord):
+class Trajectory(TwoTimes, StateRecord):
     """The theory of an experiment from one start: mean-field dynamics, or the overlaps after each slice of batch learning.
 
     Made by `integrate`, `state_evolution` and `load_record`; its constructor is that of `Record`.
@@ -339,7 +346,7 @@ class Trajectory(StateRecord):
         return pd.DataFrame(columns)
 
 
-class Ensemble(StateRecord):
+class Ensemble(TwoTimes, StateRecord):
     """Runs of an experiment at finite D.
 
     Made by `simulate`, `minimize` and `load_record`; its constructor is that of `Record`.

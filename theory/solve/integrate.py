@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from curriculode.theory.averages.quasi_monte_carlo import check_points, least_points
-from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.checks import function
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
@@ -24,7 +25,9 @@ from curriculode.theory.dynamics.packing import state_size
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import DIVERGED, Trajectory
+from curriculode.theory.solve.remember import remembered_times, remembering
 from curriculode.theory.solve.stages import STOPPED, Solver
+from curriculode.theory.solve.way import Way, solver_of
 
 _TIMES = 101
 _PILOTS = 4  # nets of a quarter of the points whose scatter bounds the error
@@ -34,7 +37,7 @@ _MOST_UNASKED = 2**16  # points; a larger net must be asked for
 _PARALLEL_WIDTH = 32  # from here on an integration is long enough, and all compiled, to be run beside others
 
 
-@checked(progress=function)
+@checked(progress=function, remember=inside)
 def integrate(
     experiment: Experiment,
     start: OrderParameters,
@@ -52,6 +55,7 @@ def integrate(
     scrambling: int | None = None,
     noise_terms: bool | None = None,
     estimate_error: bool | None = None,
+    remember: ArrayLike | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """Integrate the mean-field equations of `experiment` from `start` to the end of its protocol.
@@ -91,6 +95,9 @@ def integrate(
         See `Numerics`.
     noise_terms, estimate_error : bool, optional
         See `Numerics`.
+    remember : array_like of float, optional
+        Times s at which the weights become passengers, whose overlaps C(t, s) with the later weights are kept:
+        `Trajectory.two_time(s)`, and what is read off it. dC/dt = - A C - G M(s)' with the coefficients of the law of one weight.
     progress : callable, optional
         Called with the time reached after each step.
 
@@ -139,6 +146,8 @@ def integrate(
         estimate_error=estimate_error,
     )
     if dimension is not None:
+        if remember is not None:
+            raise InputError("weights are remembered in the limit of endless D alone; leave `remember` or `dimension` out")
         # Fluctuations are made of these equations, and a room above this one.
         finite: Trajectory = import_module("curriculode.theory.finite_d.fluctuations").fluctuations(
             experiment, start, dimension=dimension, numerics=settings, progress=progress
@@ -146,7 +155,8 @@ def integrate(
         return finite
     setting = Setting.of(experiment)
     setting.check(start)
-    return integrate_setting(experiment, setting, start, settings, progress)
+    memories = remembered_times(remember, experiment.protocol.duration)
+    return integrate_setting(experiment, setting, start, settings, progress, memories)
 
 
 def integrate_setting(
@@ -155,6 +165,7 @@ def integrate_setting(
     start: OrderParameters,
     numerics: Numerics,
     progress: Callable[[float], None] | None = None,
+    remember: np.ndarray | None = None,
 ) -> Trajectory:
     """As `integrate`, with the setting of the experiment and a start that fits it: for those who have them from before."""
     t_out = numerics.output_times(experiment.protocol.duration, _TIMES)
@@ -164,7 +175,7 @@ def integrate_setting(
     rtol = numerics.rtol
     if rtol is None:
         rtol = 1e-6 if exact or numerics.points is not None else min(1e-4, max(1e-6, 0.1 * numerics.accuracy))
-    run = _Run(experiment, setting, start, t_out, numerics, rtol, numerics.atol or 0.01 * rtol)
+    run = _Run(experiment, setting, start, t_out, numerics, rtol, numerics.atol or 0.01 * rtol, remember)
     if exact or (numerics.points is not None and not numerics.estimate_error):
         return run.once(points, numerics.scrambling, progress)
     while True:
@@ -193,6 +204,7 @@ class _Run:
     numerics: Numerics
     rtol: float
     atol: float
+    remember: np.ndarray | None = None
 
     def with_error(self, points: int, progress: Callable[[float], None] | None) -> Trajectory:
         """The trajectory of a net of `points`, with its standard error from smaller nets and a looser tolerance."""
@@ -249,6 +261,9 @@ class _Run:
         """One trajectory with nets of a given size, at the tolerance that goes with them, times `looser`."""
         setting, start = self.setting, self.start
         engine = setting.engine(self.numerics.averages, points, scrambling, self.numerics.noise_terms)
+        if self.remember is not None and scrambling == self.numerics.scrambling and looser == 1.0:
+            way = Way(setting, engine, self.numerics.set(points=points, scrambling=scrambling), self.rtol, self.atol, progress)
+            return remembering(self.experiment, way, start, self.t_out, self.remember)
         method, rtol, atol = self._method(engine.exact, points)
         rtol, atol = looser * rtol, looser * atol
         clock = time.perf_counter()
@@ -280,16 +295,8 @@ class _Run:
 
     def _method(self, exact: bool, points: int) -> tuple[str, float, float]:
         """Solver and tolerances."""
-        rtol, atol, method = self.rtol, self.atol, self.numerics.method
-        if method != "auto":
-            return method, rtol, atol
-        # Long plateaus are LSODA's strength where a Jacobian is cheap; points under a kink make a staircase, for low orders only.
-        if exact and state_size(*self.setting.shape, self.setting.readout_trained) <= 150:
-            return "LSODA", rtol, atol
-        if self.setting.activation.kinked and not exact:
-            # Each stair is a point's weight high: below a tenth of it more steps resolve the stairs, not the equations.
-            return "RK23", max(rtol, 0.1 / points), max(atol, 1e-3 / points)
-        return ("RK45" if rtol > 1e-5 else "DOP853"), rtol, atol
+        size = state_size(*self.setting.shape, self.setting.readout_trained)
+        return solver_of(self.setting, self.numerics.method, exact, points, self.rtol, self.atol, size)
 
 
 def _arrays(dynamics: Any, states: Sequence[np.ndarray], order: np.ndarray) -> dict[str, np.ndarray]:

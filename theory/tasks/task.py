@@ -20,7 +20,7 @@ class Task(Description):
     """What is to be learnt.
 
     A subclass has settings (fields), `kind` with a default, and its own `reference_overlap` and `example_law`; where the
-    defaults do not fit, `block_fractions`, `binary_labels`, `reference_names` and `definitions`.
+    defaults do not fit, `block_fractions`, `strata`, `binary_labels`, `reference_names` and `definitions`.
 
     Parameters
     ----------
@@ -63,6 +63,21 @@ class Task(Description):
             Symmetric and positive semi-definite.
         """
         raise NotImplementedError
+
+    def strata(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the strata of each block: shares of the coordinates, and the overlaps of the references over them.
+
+        Weights tell strata apart only where they are told apart one by one, by masks: sparse references are non-zero in one
+        stratum alone. Within a stratum the references are taken to be in general position, u_i Gaussian.
+
+        Returns
+        -------
+        shares : ndarray of shape (blocks, strata)
+            Of all coordinates, above 0, summing to phi_b in each block; by default there is one stratum.
+        overlaps : ndarray of shape (blocks, strata, P, P)
+            T^s_pq over each stratum, summing to T^b.
+        """
+        return self.block_fractions()[:, None], np.asarray(self.reference_overlap(), dtype=float)[:, None]
 
     def own_level(self, level: Any) -> Any:
         """Return a level as one of the task's own kind.

@@ -17,6 +17,7 @@ from curriculode.theory.core.description import LARGEST, NOT_TINY, PART
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
 from curriculode.theory.tasks.level import Level
+from curriculode.theory.tasks.strata import on_support
 from curriculode.theory.tasks.task import Task, register_task
 from curriculode.theory.units.activations import SIGN, activation
 
@@ -69,6 +70,9 @@ class TeacherStudent(Task):
         A_m: a number for all, or M numbers, up to 1e6 in size.
     label : {"value", "sign"}, default "value"
         The teacher's output (regression) or its sign (classification).
+    support : float, default 1.0
+        Share of the relevant inputs, in (0, 1], on which the teacher's units are non-zero, for all of them the same. Dense training
+        does not see it; masks do.
 
     Examples
     --------
@@ -84,6 +88,8 @@ class TeacherStudent(Task):
     teacher_overlap: tuple[tuple[float, ...], ...] | None = None
     teacher_readout: float | tuple[float, ...] | Literal["1/sqrt(M)", "1/M"] = 1.0
     label: Literal["value", "sign"] = "value"
+
+    support: Annotated[float, Field(gt=0, le=1), PART] = 1.0
 
     level_type: ClassVar[type[Level]] = TeacherStudentLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "specialization")
@@ -166,6 +172,18 @@ class TeacherStudent(Task):
         """
         T = np.eye(self.teacher_width) if self.teacher_overlap is None else np.array(self.teacher_overlap, dtype=float)
         return np.stack([T, np.zeros_like(T)][: self.block_fractions().size])
+
+    def strata(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shares of the coordinates with and without teacher weights, and the overlaps of the teacher's units there.
+
+        Returns
+        -------
+        shares : ndarray of shape (blocks, strata)
+            Of all coordinates.
+        overlaps : ndarray of shape (blocks, strata, M, M)
+            All of T^b on the support.
+        """
+        return on_support(self.support, self.block_fractions(), self.reference_overlap())
 
     def example_law(self, level: Any) -> ExampleLaw:
         """Return the law of the examples of a level: one component of mean zero.

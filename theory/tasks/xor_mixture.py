@@ -16,6 +16,7 @@ from curriculode.theory.core.description import LARGEST, NOT_TINY, PART
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.example_law import ExampleLaw
 from curriculode.theory.tasks.level import Level
+from curriculode.theory.tasks.strata import on_support
 from curriculode.theory.tasks.task import Task, register_task
 
 
@@ -49,6 +50,9 @@ class XorMixture(Task):
     faded_fraction : float, default 0.0
         Fraction of the inputs on which a level's `fading` acts, in [0, 1]; strictly between 0 and 1 (by at least 1e-9) the
         inputs form two blocks (amplified, plain).
+    support : float, default 1.0
+        Share of the inputs, in (0, 1], on which the centroids are non-zero (of each block as many, for both centroids the same).
+        Dense training does not see it; masks do.
 
     Examples
     --------
@@ -60,6 +64,8 @@ class XorMixture(Task):
     kind: Literal["xor-mixture"] = "xor-mixture"
     separation: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] = 1.0
     faded_fraction: Annotated[float, Field(ge=0, le=1), PART] = 0.0
+
+    support: Annotated[float, Field(gt=0, le=1), PART] = 1.0
 
     level_type: ClassVar[type[Level]] = XorLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "covered_clusters")
@@ -89,6 +95,18 @@ class XorMixture(Task):
             Diagonal.
         """
         return self.block_fractions()[:, None, None] * self.separation * np.eye(2)
+
+    def strata(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the shares of the coordinates with and without centroids, and the overlaps of the centroids there.
+
+        Returns
+        -------
+        shares : ndarray of shape (blocks, strata)
+            Of all coordinates.
+        overlaps : ndarray of shape (blocks, strata, 2, 2)
+            All of T^b on the support.
+        """
+        return on_support(self.support, self.block_fractions(), self.reference_overlap())
 
     def example_law(self, level: Any) -> ExampleLaw:
         """Return the law of the examples of a level; components are +a, -a, +b, -b.

@@ -162,3 +162,9 @@ def test_random_weights_by_the_diffusion() -> None:
         (mean, scatter), (expected, predicted) = found.band(name), law.band(name, 400)
         assert abs(mean[0] - expected[0]) <= 5 * predicted[0] / np.sqrt(128)
         assert scatter[0] == pytest.approx(predicted[0], rel=0.3)
+
+
+def test_nothing_is_remembered_at_finite_dimension() -> None:
+    case = cu.load("perceptron-curriculum")
+    with pytest.raises(InputError, match="leave `remember` or `dimension` out"):
+        cu.integrate(case, case.initial(dimension=100), dimension=100, remember=[0.0])

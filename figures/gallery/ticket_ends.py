@@ -1,0 +1,73 @@
+"""How treatments end, by theory and by simulation: what the figures of tickets have in common."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from curriculode.figures.plots.style import CYCLE
+from curriculode.sims.tickets.tickets import tickets
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.pruning import Pruning
+
+COLOURS = {
+    "dense": "#888888",
+    "ticket": CYCLE[0],
+    "reinit": CYCLE[2],
+    "random": CYCLE[1],
+    "fine-tune": CYCLE[3],
+    "signs": CYCLE[5],
+    "magnitudes": CYCLE[4],
+}
+
+
+def ends(
+    experiment: Experiment,
+    pruning: Pruning,
+    treatments: Sequence[str],
+    dimension: int,
+    draws: int,
+    runs: int,
+    points: int,
+    quantity: str = "accuracy",
+) -> pd.DataFrame:
+    """Mean and standard error of a quantity at the beginning and end of every treatment; `runs` = 0 leaves the simulation out.
+
+    The theory is of `draws` random starts in D inputs, each with D random nodes: fresh weights begin with M = O(D^(-1/2)), so that
+    there is no one curve.
+    """
+    numerics = Numerics(points=points, times=2)
+    options: dict[str, Any] = {"treatments": list(treatments), "numerics": numerics, "progress": False}
+    parts = []
+    sizes: list[tuple[str, dict[str, Any]]] = [
+        ("theory", {"nodes": dimension, "runs": draws, "net": False, "seed": 1}),
+        ("simulation", {"dimension": dimension, "runs": runs, "seed": 2}),
+    ]
+    for by, size in sizes:
+        if by == "simulation" and not runs:
+            continue
+        study = tickets(experiment, pruning, **size, **options)
+        for name, course in study.trajectories.items():
+            values = course.observable(quantity).reshape(study.run.size, -1)
+            error = values.std(axis=0, ddof=1) / study.run.size**0.5 if study.run.size > 1 else [float("nan")] * 2
+            signal = float(study.arrays[f"{name}.signal"].mean()) if name != "dense" else 1.0
+            row: dict[str, Any] = {"by": by, "treatment": name, "networks": study.run.size, "begin": values[:, 0].mean()}
+            row |= {"end": values[:, -1].mean(), "end_median": np.median(values[:, -1]), "end_standard_error": error[-1]}
+            parts.append({**row, "scatter": values[:, -1].std(), "signal": signal})
+    return pd.DataFrame(parts)
+
+
+def draw_ends(axis: Any, table: pd.DataFrame, x: str, treatments: Sequence[str], column: str = "end", **look: Any) -> None:
+    """Theory as lines with a band of two standard errors, simulation as points, against a column."""
+    for name in treatments:
+        colour = COLOURS.get(name, CYCLE[6])
+        part = table[(table["treatment"] == name) & (table["by"] == "theory")].sort_values(x)
+        axis.plot(part[x], part[column], color=colour, label=name, **look)
+        if column == "end":
+            band = 2 * part["end_standard_error"]
+            axis.fill_between(part[x], part[column] - band, part[column] + band, color=colour, alpha=0.2, linewidth=0)
+        seen = table[(table["treatment"] == name) & (table["by"] == "simulation")]
+        bars = 2 * seen["end_standard_error"] if column == "end" else None
+        axis.errorbar(seen[x], seen[column], yerr=bars, fmt="o", color=colour, markersize=3.5, capsize=2, linewidth=1)

@@ -1,0 +1,1 @@
+"""Tickets at finite D: real masks on the weights."""

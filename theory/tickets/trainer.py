@@ -1,0 +1,120 @@
+"""The theory's trainer: nodes of the law of one weight, trained in groups."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from curriculode.theory.core.linear_algebra import semidefinite_factor
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.dynamics.coefficients import CoefficientLaw
+from curriculode.theory.dynamics.groups import Groups
+from curriculode.theory.solve.groups import GroupSolution, train_groups
+from curriculode.theory.solve.way import Way
+from curriculode.theory.tickets.coordinates import group, nodes, transported
+from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
+
+
+class NodeTrainer(Trainer):
+    """Trains `count` nodes from the overlaps of `start`; nodes are a net, or random numbers as the inputs of one network are.
+
+    times : (times,) of the whole protocol;  rewind : k;  trainings : how many may have to go on from where they end
+    """
+
+    def __init__(
+        self,
+        way: Way,
+        start: OrderParameters,
+        times: np.ndarray,
+        rewind: float,
+        weight_scale: float,
+        count: int,
+        trainings: int,
+        rng: np.random.Generator,
+        net: bool,
+        even: bool,
+    ) -> None:
+        self.way, self.start, self.times, self.rewind, self.weight_scale = way, start, times, rewind, weight_scale
+        self.end = way.setting.stages[-1].end
+        Q, M, _ = start.blocked()
+        K = start.width
+        self.coordinates, self._w0, self._spare = nodes(way.setting, Q, M, count, K * (2 + trainings), rng, net, even)
+        self._used, self._rng = 0, rng
+
+    def _fresh(self) -> np.ndarray:
+        """K rows of normals that nobody has used."""
+        K = self.start.width
+        self._used += K
+        return self._spare[self._used - K : self._used]
+
+    def dense(self) -> Snapshots:
+        """The dense training from its start."""
+        groups, v0 = Groups.whole(self.way.setting, self.start), self.start.v
+        k, block = self.rewind, self.coordinates.block
+        early = train_groups(self.way, groups, v0, 0.0, k, self.times[self.times < k], transports=True)
+        wk = transported(self.coordinates, self._w0, block, early.transports, self._fresh()) if k > 0 else self._w0
+        late = train_groups(self.way, early.groups, early.v_end, k, self.end, self.times[self.times >= k], transports=True)
+        wT = transported(self.coordinates, wk, block, late.transports, self._fresh())
+        t, Q, M, v = (np.concatenate([a, b]) for a, b in zip(_states(early), _states(late), strict=True))
+        course = Course(t, Q, M, v, early.failure or late.failure)
+        return Snapshots((self._w0, wk, wT), (v0, early.v_end, late.v_end), course)
+
+    def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
+        """Train masked weights from time k to the end."""
+        groups, where = group(self.coordinates, W, mask)
+        times = np.unique(np.concatenate([[self.rewind], self.times[self.times >= self.rewind]]))
+        found = train_groups(self.way, groups, v, self.rewind, self.end, times, transports=go_on)
+        after = transported(self.coordinates, W, where, found.transports, self._fresh()) if go_on else W
+        return Course(found.times, found.Q, found.M, found.v, found.failure), after, found.v_end
+
+    def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
+        """Train the scores of weights that do not move.
+
+        A score obeys ds = w o [- (A m w + G u) dt + N^(1/2) dB], with the coefficients of the masked weights m w and no decay.
+        Which weights are masked depends on all scores, so that no finite number of overlaps closes; nodes do. Between two renewals
+        nothing but the scores moves: the coefficients are constant, and a step of that length has no error.
+        """
+        setting, rng = self.way.setting, self._rng
+        course: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        times = np.union1d(self.times[self.times >= self.rewind], [self.rewind])
+        stops = np.union1d(times, [stage.end for stage in setting.stages if stage.end > self.rewind])
+        scores, u = np.abs(W), self.coordinates.u
+        mask, told = choose(scores), []
+
+        def state() -> tuple[np.ndarray, np.ndarray]:
+            groups, _ = group(self.coordinates, mask * W, mask)
+            return groups.summed(setting.shape[0])
+
+        for begin, end in pairwise([self.rewind, *stops[stops > self.rewind]]):
+            if begin in times:
+                course.append((*state(), v))
+                told.append(begin)
+            stage = next(each for each in setting.stages if each.end > begin)
+            law = CoefficientLaw(setting, self.way.engine, stage.probability, stage.rates)
+            count = max(1, round((end - begin) / RENEWAL))
+            for _ in range(count):
+                dt = (end - begin) / count
+                found = law.at(*state(), v)
+                decay = stage.rates.eta * stage.rates.kappa * np.eye(v.size)
+                for b in range(setting.shape[0]):
+                    here = self.coordinates.block == b
+                    w = W[:, here]
+                    drift = (found.A[b] - decay) @ (mask[:, here] * w) + found.G[b] @ u[:, here]
+                    noise = semidefinite_factor(found.N[b] * dt) @ rng.standard_normal(w.shape)
+                    scores[:, here] -= w * (drift * dt + noise)
+                mask = choose(scores)
+        course.append((*state(), v))
+        told.append(stops[-1])
+        Q, M, readout = (np.array([each[j] for each in course]) for j in range(3))
+        return Course(np.array(told), Q, M, readout), mask
+
+    def look(self, W: np.ndarray, v: np.ndarray) -> Course:
+        """The overlaps of weights that are not trained."""
+        groups, _ = group(self.coordinates, W, W != 0)
+        Q, M = groups.summed(self.way.setting.shape[0])
+        alive = groups.pattern.any(axis=0)
+        return Course(np.array([self.rewind]), Q[None], M[None], np.where(alive, v, 0.0)[None])
+
+
+def _states(found: GroupSolution) -> tuple[np.ndarray, ...]:
+    return found.times, found.Q, found.M, found.v

@@ -1,0 +1,203 @@
+"""What is done with the weights that are kept: the rounds of pruning and the treatments, whoever trains.
+
+The same plan serves theory and simulation: a `Trainer` trains masked weights, by groups of the law of one weight or by SGD.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from curriculode.theory.core.description import unknown
+from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.pruning import Pruning
+from curriculode.theory.tickets.coordinates import Coordinates
+from curriculode.theory.tickets.masks import best, scores
+
+TREATMENTS = {
+    "ticket": "the weights w(k) under the mask, trained",
+    "reinit": "fresh weights under the mask, trained",
+    "random": "the weights w(k) under a random mask that leaves each unit as many, trained",
+    "fine-tune": "the weights w(T) under the mask, trained on from the schedule of time k; pruned so in every round",
+    "untrained": "the weights w(0) under the mask, not trained",
+    "untrained-signs": "the signs of w(0) times one constant, the weight scale, under the mask, not trained",
+    "signs": "the signs of w(k) with the sizes of fresh weights under the mask, trained",
+    "magnitudes": "the sizes of w(k) with random signs under the mask, trained",
+    "supermask": "the weights w(k), which stay; a mask learnt by training their scores",
+    "overlaps": "fresh weights under the mask with the ticket's M and diagonal of Q, trained",
+}
+UNTRAINED = ("untrained", "untrained-signs")
+RENEWAL = 0.05  # examples per input dimension between two masks of learnt scores
+
+
+@dataclass(frozen=True)
+class Course:
+    """A training as it is recorded: times (n,), Q (n, blocks, K, K), M (n, blocks, K, P), v (n, K), and why it failed, or None."""
+
+    t: np.ndarray
+    Q: np.ndarray
+    M: np.ndarray
+    v: np.ndarray
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Weights (K, n) and readouts (K,) of the dense training at 0, k and T, and its course."""
+
+    weights: tuple[np.ndarray, np.ndarray, np.ndarray]
+    readouts: tuple[np.ndarray, np.ndarray, np.ndarray]
+    course: Course
+
+
+class Trainer(ABC):
+    """Who trains: theory or simulation.
+
+    coordinates : of the weights;  weight_scale : of fresh weights
+    """
+
+    coordinates: Coordinates
+    weight_scale: float
+
+    @abstractmethod
+    def dense(self) -> Snapshots:
+        """The dense training from its start."""
+
+    @abstractmethod
+    def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
+        """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights it ends with."""
+
+    @abstractmethod
+    def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
+        """Train the scores of weights (K, n) that do not move, from |w| at time k to the end; the last mask as well.
+
+        choose : scores (K, n) -> mask, renewed every `RENEWAL`
+        """
+
+    @abstractmethod
+    def look(self, W: np.ndarray, v: np.ndarray) -> Course:
+        """The course of weights that are not trained: one time, k."""
+
+
+@dataclass
+class Treated:
+    """A treatment: its course, and its mask (K, n)."""
+
+    course: Course
+    mask: np.ndarray
+
+
+@dataclass
+class Outcome:
+    """What came of one network: the dense course and each treatment."""
+
+    dense: Course
+    treated: dict[str, Treated] = field(default_factory=dict)
+
+
+def checked_treatments(treatments: object) -> tuple[str, ...]:
+    """Names of treatments, or `InputError`."""
+    names = [treatments] if isinstance(treatments, str) else treatments
+    if not isinstance(names, (list, tuple)) or not names or len({str(name) for name in names}) < len(names):
+        raise InputError(
+            f"treatments = {shown(treatments)} is not allowed; give a list of different ones of {', '.join(TREATMENTS)}"
+        )
+    for name in names:
+        if not isinstance(name, str) or name not in TREATMENTS:
+            raise InputError(unknown("treatment", name, list(TREATMENTS)))
+    return tuple(names)
+
+
+def treat(
+    trainer: Trainer, pruning: Pruning, treatments: tuple[str, ...], rng: np.random.Generator, given: np.ndarray | None
+) -> Outcome:
+    """Train dense, prune in rounds, and train each treatment; `given` is a mask (K, n) in place of the criterion's."""
+    before = trainer.dense()
+    outcome = Outcome(before.course)
+    if before.course.failure is not None:
+        return outcome
+    share = trainer.coordinates.share
+    w0, wk, wT = before.weights
+    v0, vk, vT = before.readouts
+    v = vk if pruning.readout == "rewound" else vT
+
+    def mask_after(number: int, alive: np.ndarray, last: np.ndarray) -> np.ndarray:
+        if given is not None:
+            return given
+        return best(scores(pruning.criterion, w0, last, rng), alive, share, pruning.left(number), pruning.scope)
+
+    mask, last = np.ones(w0.shape, bool), wT
+    for number in range(1, pruning.rounds + 1):
+        mask = mask_after(number, mask, last)
+        if number < pruning.rounds:
+            _, last, _ = trainer.train(mask * wk, mask, v, True)
+    for name in treatments:
+        if name == "fine-tune":
+            outcome.treated[name] = _fine_tuned(trainer, pruning, mask_after, wT, vT)
+            continue
+        if name == "supermask":
+            everything, keep = np.ones(w0.shape, bool), mask @ share
+
+            def choose(found: np.ndarray, everything: np.ndarray = everything, keep: np.ndarray = keep) -> np.ndarray:
+                return best(found, everything, share, keep, "unit")
+
+            outcome.treated[name] = Treated(*trainer.learn_mask(wk, v, choose))
+            continue
+        kept = _random_mask(mask, share, rng) if name == "random" else mask
+        W = _weights(name, trainer, w0, wk, kept, rng)
+        course = trainer.look(W, v0) if name in UNTRAINED else trainer.train(W, kept, v, False)[0]
+        outcome.treated[name] = Treated(course, kept)
+    return outcome
+
+
+def _fine_tuned(trainer: Trainer, pruning: Pruning, mask_after: Callable, W: np.ndarray, v: np.ndarray) -> Treated:
+    """Prune and go on training, in every round: learning-rate rewinding (Renda, Frankle & Carbin 2020)."""
+    mask = np.ones(W.shape, bool)
+    for number in range(1, pruning.rounds + 1):
+        mask = mask_after(number, mask, W)
+        course, W, v = trainer.train(mask * W, mask, v, number < pruning.rounds)
+    return Treated(course, mask)
+
+
+def _random_mask(mask: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A mask that leaves each unit the same share of the coordinates, at random."""
+    return best(rng.random(mask.shape), np.ones(mask.shape, bool), share, mask @ share, "unit")
+
+
+def _weights(name: str, trainer: Trainer, w0: np.ndarray, wk: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The weights (K, n) that a treatment begins with."""
+    scale = trainer.weight_scale
+    if name == "reinit":
+        return mask * (scale * rng.standard_normal(wk.shape))
+    if name == "untrained":
+        return mask * w0
+    if name == "untrained-signs":
+        return mask * (scale * np.sign(w0))
+    if name == "signs":
+        return mask * (np.sign(wk) * scale * np.abs(rng.standard_normal(wk.shape)))
+    if name == "magnitudes":
+        return mask * (np.abs(wk) * np.where(rng.random(wk.shape) < 0.5, -1.0, 1.0))
+    if name == "overlaps":
+        return _alike(trainer.coordinates, mask * wk, mask, rng)
+    return mask * wk
+
+
+def _alike(coordinates: Coordinates, W: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Fresh weights under the mask with the M (in every block) and the diagonal of Q of W (K, n)."""
+    result = np.zeros_like(W)
+    u, share = coordinates.u, coordinates.share
+    for b in np.unique(coordinates.block):
+        for k in range(W.shape[0]):
+            here = np.flatnonzero(mask[k] & (coordinates.block == b))
+            if not here.size:
+                continue
+            x, mu, w = u[:, here], share[here], W[k, here]
+            inverse = np.linalg.pinv((x * mu) @ x.T, hermitian=True)
+            along = inverse @ ((x * mu) @ w)
+            fresh = rng.standard_normal(here.size)
+            fresh -= (inverse @ ((x * mu) @ fresh)) @ x  # nothing of the references is left in it
+            rest = max((mu * w * w).sum() - (mu * (along @ x) ** 2).sum(), 0.0)
+            size = (mu * fresh * fresh).sum()
+            result[k, here] = along @ x + (np.sqrt(rest / size) * fresh if size > 0 else 0.0)
+    return result
