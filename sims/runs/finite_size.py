@@ -5,7 +5,7 @@ and in the mean of a pair all that is linear in the noise cancels, so that its o
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -13,26 +13,23 @@ import numpy as np
 
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
-from curriculode.sims.spaces.diffusion import Diffuser, Pace
-from curriculode.sims.spaces.draws import record_steps, segments, stage_counts
+from curriculode.sims.spaces.diffusion import Pace
+from curriculode.sims.spaces.draws import segments, stage_counts
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.stretch import Diffuser
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
-from curriculode.theory.describe.order_parameters import OrderParameters, child_seed, random_start
+from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
 from curriculode.theory.dynamics.online import packed
-from curriculode.theory.dynamics.packing import pack
 from curriculode.theory.dynamics.setting import Setting
-from curriculode.theory.finite_d.record import Fluctuations
 from curriculode.theory.results.states import StateRecord
-from curriculode.theory.solve.integrate import integrate_setting
 from curriculode.theory.tasks.blocks import Blocks
 
 _SIGNS = np.array([1.0, -1.0, 0.0])  # of the noise on the three paths
-_ALONE = 2  # the last of them
-_TIMES = 101
+ALONE = 2  # the last of them
 _POINTS = 128  # of the nets
 _LONGEST, _EASE = 0.5, 5.0  # stretches, whose errors cancel
-_SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
+SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
 
 
 class Paths(StateRecord):
@@ -80,7 +77,7 @@ class FiniteSize:
         """Of a quantity on all paths (3 pairs, times): both runs of each pair less the equations, (pairs, 2, times)."""
         three = values.reshape(-1, 3, values.shape[-1])
         with np.errstate(invalid="ignore"):  # what diverged is not counted
-            return three[:, :_ALONE] - three[:, _ALONE:]
+            return three[:, :ALONE] - three[:, ALONE:]
 
 
 def finite_size(
@@ -103,7 +100,7 @@ def finite_size(
 
     def paths_of(pair: int, stop: threading.Event) -> list[Any] | None:
         """Q, M, v of the three paths at the recorded steps."""
-        start, rng = starts[start_of_pair[pair]], np.random.default_rng(child_seed(seed, _SEEDS + pair))
+        start, rng = starts[start_of_pair[pair]], np.random.default_rng(child_seed(seed, SEEDS + pair))
         diffuser = Diffuser(model, start, numerics.noise_terms, _POINTS)
         pace, states, shares = (
             Pace(dimension, _LONGEST, _EASE),
@@ -145,64 +142,3 @@ def finite_size(
     if setting.shape[0] == 1:
         arrays |= {name: arrays[name][:, :, 0].copy() for name in "QM"}
     return FiniteSize(Paths(experiment, numerics, arrays, f"{pairs} pairs", dimension=dimension), start_of_pair)
-
-
-def fluctuations_of_paths(
-    experiment: Experiment,
-    setting: Setting,
-    start: OrderParameters,
-    dimension: int,
-    count: int,
-    weights: str,
-    numerics: Numerics,
-    progress: Callable[[float], None] | None,
-) -> Fluctuations:
-    """Mean and covariance of `count` paths of the diffusion in pairs of opposite noise, from one start or from random weights."""
-    carried, protocol = as_carried_out(setting, experiment, dimension), experiment.protocol
-    records = record_steps(numerics.output_times(protocol.duration, _TIMES), protocol, dimension)
-    t, pairs, seed = records / dimension, -(-count // 2), numerics.scrambling
-    starts, fixed = [start], weights == "fixed"
-    if not fixed:
-        drawn = [
-            random_start(experiment.student, setting.blocks, dimension=dimension, seed=child_seed(seed, _SEEDS, j))
-            for j in range(pairs)
-        ]
-        starts = [OrderParameters(each.Q, each.M, start.v) for each in drawn]
-    told = None if progress is None else lambda fraction: progress(fraction * protocol.duration)
-    found = finite_size(experiment, carried, dimension, starts, pairs, seed, records, numerics, False if told is None else told)
-    parts = [np.stack([part[path::3] for path in (0, 1)], axis=1) for part in found.paths.blocked]  # (pairs, 2, times, ...)
-    if fixed:  # what the stretches err by is that of the equations alone on them
-        exact = numerics.set(times=np.minimum(t, protocol.duration), estimate_error=False)
-        equations = integrate_setting(experiment, carried, start, exact)
-        n = equations.t.size
-        for part, alone, line in zip(parts, found.paths.blocked, equations.blocked, strict=True):
-            part[:, :, :n] += line - alone[_ALONE::3][:, None, :n]
-        t, parts = t[:n], [part[:, :, :n] for part in parts]
-    finite = found.finite
-    Q, M, v = (part[finite].reshape(2 * int(finite.sum()), *part.shape[2:]) for part in parts)
-    vectors = np.empty((*v.shape[:2], packed(setting, start).size))
-    for row, *state in zip(vectors.reshape(-1, vectors.shape[-1]), *(a.reshape(-1, *a.shape[2:]) for a in (Q, M, v)), strict=True):
-        pack(*state, row)
-    mean = vectors.mean(axis=0)
-    covariance = dimension * np.einsum("pti,ptj->tij", vectors - mean, vectors - mean) / max(len(vectors), 1)
-    one = setting.shape[0] == 1
-    lost = f"; {int((~finite).sum())} of {pairs} pairs diverged" if not finite.all() else ""
-    return Fluctuations(
-        experiment,
-        numerics,
-        {
-            "t": t,
-            "Q": Q.mean(axis=0)[:, 0].copy() if one else Q.mean(axis=0),
-            "M": M.mean(axis=0)[:, 0].copy() if one else M.mean(axis=0),
-            "v": v.mean(axis=0),
-            "covariance": covariance,
-            "shift": np.zeros_like(mean),
-            "path_Q": Q,
-            "path_M": M,
-            "path_v": v,
-        },
-        f"reached t = {t[-1]:g} by {len(v)} paths of the diffusion{lost}",
-        success=bool(finite.all()),
-        dimension=dimension,
-        statistics={"way": "diffusion", "paths": len(v), "weights": weights},
-    )

@@ -9,6 +9,8 @@ from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.protocol import Protocol
 
+_MOST_EXACT = 10**9  # examples from which numpy draws without replacement
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -98,6 +100,24 @@ def segments(counts: list[np.ndarray], records: np.ndarray, longest: int) -> Ite
             if stop > done:
                 yield Segment(stage, stop - done, stop in stops)
                 done = stop
+
+
+def drawn_levels(rng: np.random.Generator, remaining: np.ndarray, taken: int) -> np.ndarray:
+    """Of `taken` examples without replacement, how many are of each level."""
+    if np.count_nonzero(remaining) == 1:
+        return np.where(remaining > 0, taken, 0)
+    total = int(remaining.sum())
+    if total < _MOST_EXACT:
+        return rng.multivariate_hypergeometric(remaining, taken)
+    # So many that the law is Gaussian: one level after the other, given those before.
+    drawn = np.zeros_like(remaining)
+    for level, count in enumerate(remaining):
+        rest = total - count
+        spread = np.sqrt(max(taken * (count / total) * (rest / total) * ((total - taken) / max(total - 1, 1)), 0.0))
+        number = round(taken * (count / total) + spread * rng.standard_normal()) if rest else taken
+        drawn[level] = min(max(number, taken - rest, 0), count, taken)
+        total, taken = rest, taken - drawn[level]
+    return drawn
 
 
 @inner

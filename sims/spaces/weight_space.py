@@ -140,36 +140,44 @@ def _frame(gaussians: np.ndarray) -> np.ndarray:
 @kernel
 def _advance(rngs, remaining, count, examples, student, steps, weights, units, answers, references, mask):
     """`count` steps of online SGD on the weights of one run; where there is a mask (K, D), only of those where it is 1."""
-    W, U, x, edges = weights
-    v, field, g, dg, push = units
+    (W, _, x, _), (v, _, g, dg, push) = weights, units
     f, y, e = answers
-    nu, teacher_g, teacher_dg = references
-    cumulative, labels, gain, scale = examples
-    label, teacher, readout, sign, noise = labels
     rate, rate_v, keep, keep_v = steps
     activation, loss = student
-    flat_v, flat_field, flat_g, flat_dg = v.ravel(), field.ravel(), g.ravel(), dg.ravel()
     root = np.sqrt(W.shape[1])
     rng = rngs[0]
     only = common_level(remaining, count)
     for _ in range(count):
         level = only if only >= 0 else draw_level(rng, remaining[0])
-        c, _ = draw_component(rng, cumulative)
-        y[0] = label[c]
-        _draw(rng, gain, scale, level, c, root, edges, U, x)
-        _project(W, x, root, field)
-        evaluate(activation, flat_field, flat_g, flat_dg)
-        f[0] = _output(flat_v, flat_g)
-        if teacher != NO_TEACHER:
-            _project(U, x, root, nu)
-            teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
-            if noise > 0.0:
-                y[0] += noise * rng.standard_normal()
+        meet(rng, level, examples, activation, root, weights, units, answers, references)
         learn(loss, rate * root, rate_v, keep_v, v, g, dg, push, f, y, e, 1)
         if mask.size > 0:
             _move_masked(W, x, push, keep, mask)
         else:
             _move(W, x, push, keep)
+
+
+@part
+def meet(rng, level, examples, activation, root, weights, units, answers, references):
+    """Draw an example x of a level with its label y, and what the student makes of it: fields, g, g' and the output f."""
+    W, U, x, edges = weights
+    v, field, g, dg, _ = units
+    f, y, _ = answers
+    nu, teacher_g, teacher_dg = references
+    cumulative, labels, gain, scale = examples
+    label, teacher, readout, sign, noise = labels
+    flat_g = g.ravel()
+    c, _ = draw_component(rng, cumulative)
+    y[0] = label[c]
+    _draw(rng, gain, scale, level, c, root, edges, U, x)
+    _project(W, x, root, field)
+    evaluate(activation, field.ravel(), flat_g, dg.ravel())
+    f[0] = _output(v.ravel(), flat_g)
+    if teacher != NO_TEACHER:
+        _project(U, x, root, nu)
+        teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
+        if noise > 0.0:
+            y[0] += noise * rng.standard_normal()
 
 
 @part

@@ -6,8 +6,9 @@ from scipy.stats import ks_2samp
 
 import curriculode as cu
 from curriculode.sims.runs.finite_size import FiniteSize, as_carried_out, finite_size
-from curriculode.sims.spaces.diffusion import Diffuser, _drawn
+from curriculode.sims.spaces.draws import drawn_levels
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.stretch import Diffuser
 from curriculode.theory.dynamics.online import packed
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.finite_d.step import Step
@@ -64,7 +65,7 @@ def test_examples_without_replacement(remaining: list[int], rng: np.random.Gener
     """Counts add up, never exceed what is left, and scatter as the hypergeometric law does, exact or Gaussian."""
     left = np.array(remaining)
     taken = int(left.sum()) // 4
-    draws = np.array([_drawn(rng, left, taken) for _ in range(2000)])
+    draws = np.array([drawn_levels(rng, left, taken) for _ in range(2000)])
     assert (draws.sum(axis=1) == taken).all()
     assert (draws >= 0).all()
     assert (draws <= left).all()

@@ -159,7 +159,7 @@ def fluctuations(
             return closure.replace(status=closure.status if trusted >= t_out[-1] else f"{closure.status}; {told} only")
         reason = f"{told} only"
     # Paths live a floor above, which this one must not import.
-    paths = import_module("curriculode.sims.runs.finite_size").fluctuations_of_paths
+    paths = import_module("curriculode.sims.runs.path_moments").fluctuations_of_paths
     count = _PATHS if size <= _WIDEST else _PATHS_WIDE
     found: Fluctuations = paths(experiment, setting, start, dimension, count, weights, settings, progress)
     return found.replace(status=f"{found.status}: {reason}") if way == "auto" else found

@@ -197,8 +197,12 @@ class Record:
         """
         if name not in self.arrays:
             raise InputError(unknown("array", name, list(self.arrays)))
-        names = self.dimensions.get(name, self.other)
+        names = self._dimensions(name)
         return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
+
+    def _dimensions(self, name: str) -> tuple[str, ...]:
+        """The dimensions of an array, "block" among them where it may have one."""
+        return self.dimensions.get(name, self.other)
 
     def to_xarray(self) -> "xarray.Dataset":
         """Return the arrays with named dimensions and the settings as attributes; needs xarray.

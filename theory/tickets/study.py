@@ -55,24 +55,8 @@ class TicketStudy(Record):
     def _dimensions(self, name: str) -> tuple[str, ...]:
         treatment, _, part = name.rpartition(".")
         if not treatment or part not in _PARTS:
-            return super().dims(name)
-        names = tuple(f"{each} of {treatment}" if each == "time" else each for each in _PARTS[part])
-        return names if len(names) == self.arrays[name].ndim else tuple(each for each in names if each != "block")
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        """Return the names of the dimensions of an array.
-
-        Parameters
-        ----------
-        name : str
-            Of the array.
-
-        Returns
-        -------
-        tuple of str
-            One for each axis.
-        """
-        return self._dimensions(name) if isinstance(name, str) and name in self.arrays else super().dims(name)
+            return super()._dimensions(name)
+        return tuple(f"{each} of {treatment}" if each == "time" else each for each in _PARTS[part])
 
     @property
     def pruning(self) -> Pruning:

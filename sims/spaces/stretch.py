@@ -1,0 +1,357 @@
+"""Finite D by the diffusion that online SGD becomes as D grows: its nonlinearity is kept, and the cost does not know D.
+
+    dY = (f - J f / (2 D) + e / D) dt + D^(-1/2) B^(1/2) dW
+
+with f the rate of the equations, B and e those of one step (`theory/finite_d/step.py`). A stretch of h D examples is one step of
+Heun's scheme with the noise of Y + h f / 2, which knows nothing of the stretch, so that the noise is Ito's:
+
+    Y' = Y + h (1/2 + 1/(2 h D)) f(Y) + h (1/2 - 1/(2 h D)) f(Y + h f(Y) + noise) + h e / D + noise
+
+The difference of the two f gives the second term of the drift, and h = 1/D is SGD's own step. Stretches are as long as the change
+of f allows. Of a mixed stage the examples of each level in a stretch are drawn without replacement, as SGD draws them.
+
+The rate is a closed form for erf students of erf teachers, else it is averaged by nets that change from stretch to stretch, so that
+their errors do not add up: scrambled anew, each with its mirror image, and not whitened, which would make small ones err in one
+direction. The noise needs no root of B:
+of n examples of a level with components of probability pi_c, with N fresh examples i of each and f_c their mean of d,
+
+    sum_c sqrt(n pi_c (1 - (1 - pi_c) / N) / (N - 1)) / D sum_i (eps_ci - mean eps_c) d_ci  +  sum_c (n_c - n pi_c) / D f_c
+
+with eps ~ N(0, 1) and multinomial n_c has the covariance n B / D^2 in the mean over examples for any N, and few are enough where
+many stretches add up. Its opposite is as likely.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from curriculode.sims.spaces.draws import drawn_levels
+from curriculode.sims.spaces.model import Model
+from curriculode.theory.averages.erf_closed_form import ErfClosedForm
+from curriculode.theory.averages.quasi_monte_carlo import least_points
+from curriculode.theory.core.compiled import inner, kernel
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.training import Rates
+from curriculode.theory.dynamics.online import OnlineLearning, State, erf_right_hand_side, packed
+from curriculode.theory.dynamics.packing import pack, unpack
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_second, law_of
+from curriculode.theory.finite_d.step import centre, factors
+from curriculode.theory.units.losses import LOSSES
+
+_CHANGE, _OF_NOISE = 3e-4, 0.15  # by which Heun's step may differ from Euler's: of 1 + |y|, and of the largest noise
+_NETS, _ROWS, _MOST_POINTS = 64, 64, 4096
+_MANY = 16  # coordinates, from which a small net scatters as random points do, and whitening it is the lesser evil
+_EXAMPLES, _OF_COMPONENT = 64, 16  # fresh ones for the noise of a level, at least so many of a component
+
+
+class Draws(NamedTuple):
+    """Random numbers of a stretch.
+
+    z (levels, components, coordinates, rows) : of examples;  weights (levels, components, rows) : of their increments, times D
+    share (levels,) : of the levels among the examples
+    """
+
+    z: np.ndarray
+    weights: np.ndarray
+    share: np.ndarray
+
+
+class ClosedForm(NamedTuple):
+    """What `erf_right_hand_side` is called with; the probabilities of the levels are its numbers from `at` on."""
+
+    numbers: np.ndarray
+    at: int
+    levels: int
+    blocks: int
+    K: int
+    P: int
+    components: int
+    noise_terms: bool
+
+
+class Work(NamedTuple):
+    """What a step is computed in.
+
+    drift, noise : benches;  state, total, second : a state, and sums of d and d2
+    first, other, ahead, random, mean : state vectors (n,);  weights : of the points of a chunk
+    inverse (blocks, P, P) : T^+;  rest (K, K) : what of Q is not along the references
+    """
+
+    drift: Bench
+    noise: Bench
+    state: State
+    total: State
+    second: State
+    first: np.ndarray
+    other: np.ndarray
+    ahead: np.ndarray
+    random: np.ndarray
+    mean: np.ndarray
+    weights: np.ndarray
+    inverse: np.ndarray
+    rest: np.ndarray
+
+    @classmethod
+    def empty(cls, setting: Setting, v: np.ndarray, size: int, rows: int) -> "Work":
+        """For state vectors of `size`, and noise of so many examples of a component."""
+        blocks, K, P = setting.shape
+        states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), v.copy()) for _ in range(3)]
+        vectors = [np.zeros(size) for _ in range(5)]
+        inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
+        benches = Bench.empty(blocks, K, P, _ROWS), Bench.empty(blocks, K, P, rows)
+        return cls(*benches, *states, *vectors, np.empty(_ROWS), inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a stretch of `taken` examples is drawn to be: so many of each level, (levels,), a net, and the noise."""
+
+    taken: int
+    counts: np.ndarray
+    net: np.ndarray
+    draws: Draws
+
+
+class Diffuser:
+    """Steps of the diffusion from one start; not shared by threads."""
+
+    def __init__(self, model: Model, start: OrderParameters, noise_terms: bool = True, points: int | None = None) -> None:
+        setting, examples = model.setting, model.examples
+        (blocks, K, P), size = setting.shape, packed(setting, start).size
+        self.model, self._v, self._noise_terms = model, np.array(start.v, dtype=float), noise_terms
+        self._laws = Laws(
+            setting.laws[0].probability, examples.gain, examples.scale, examples.labels, setting.blocks.fractions, setting.blocks.T
+        )
+        coordinates = blocks * (K + P) + any(law.labels.noise > 0 for law in setting.laws)
+        # The error of changing nets is noise of its own, which falls with D as that of SGD does.
+        wanted = points or min(_MOST_POINTS, max(2 * _ROWS, 4 << int(np.log2(model.dimension) / 2)))
+        self._net_size = coordinates, max(wanted, least_points(coordinates))
+        levels, components = len(setting.laws), self._laws.probability.size
+        rows = max(_OF_COMPONENT, _EXAMPLES // components)
+        shape = (levels, components, coordinates, rows)
+        self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
+        self._work = Work.empty(setting, self._v, size, rows)
+        self._codes = setting.activation.code, LOSSES[setting.loss]
+        self._forms: dict[Rates, ClosedForm] = {}
+        engine = setting.engine("auto", 1 << 20, 0, noise_terms)
+        self._engine = engine if isinstance(engine.first, ErfClosedForm) and engine.exact else None
+
+    def _form(self, rates: Rates) -> ClosedForm | None:
+        """The closed form of the rate, where there is one."""
+        if self._engine is None:
+            return None
+        if rates not in self._forms:
+            setting = self.model.setting
+            every = OnlineLearning(setting, self._engine, np.ones(len(setting.laws)), rates, self._v)
+            numbers, levels, blocks, K, P, components, noise_terms = every.erf_arguments()
+            at = numbers.size - every.numbers_given
+            self._forms[rates] = ClosedForm(numbers, at, levels, blocks, K, P, components, noise_terms)
+        return self._forms[rates]
+
+    def draw(self, rng: np.random.Generator, remaining: np.ndarray, taken: int) -> Stretch:
+        """A stretch of `taken` examples from the numbers of each level still `remaining` (levels,); until the next is drawn."""
+        counts, draws = drawn_levels(rng, remaining, taken), self._draws
+        draws.share[:] = counts / taken
+        _draw_normals(rng, counts, self._laws.probability, draws)
+        if self._laws.probability.size > 1:
+            p, rows = self._laws.probability, draws.weights.shape[-1]
+            for level in np.flatnonzero(counts):
+                n = int(counts[level])
+                draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
+        net = _net(*self._net_size, int(rng.integers(_NETS)))
+        # Coordinates in another order and of other signs: what errors so many nets share does not tell one unit from another.
+        order, signs = rng.permutation(net.shape[1]), np.where(rng.random(net.shape[1]) < 0.5, -1.0, 1.0)
+        return Stretch(taken, counts, np.ascontiguousarray(net[:, order] * signs[:, None]), draws)
+
+    def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
+        """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
+
+        shares : (paths, levels) of the examples;  signs : (paths,) of the noise, 0 for the equations alone, without 1 / D
+        """
+        change = _advance(
+            states,
+            shares,
+            signs,
+            float(stretch.taken),
+            float(self.model.dimension),
+            rates,
+            stretch.net,
+            stretch.draws,
+            self._form(rates),
+            self._laws,
+            *self._codes,
+            self._noise_terms,
+            self._work,
+        )
+        if change >= 0.0:
+            return float(change)
+        for y in states:
+            self._make_physical(y)
+        return float(-1.0 - change)
+
+    def _make_physical(self, y: np.ndarray) -> None:
+        """Make Q no smaller than what its M says: noise may push a state out of the physical ones."""
+        Q, M, v = self.overlaps(y)
+        if not np.isfinite(y).all():
+            return
+        for b, inverse in enumerate(self._work.inverse):
+            along = M[b] @ inverse @ M[b].T
+            w, V = np.linalg.eigh(Q[b] - along)
+            Q[b] = along + (V * np.maximum(w, 0.0)) @ V.T
+        pack(Q, M, v, y)
+
+    def overlaps(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Q (blocks, K, K), M (blocks, K, P), v (K,) of a state."""
+        blocks, K, P = self.model.setting.shape
+        Q, M, v = np.empty((blocks, K, K)), np.empty((blocks, K, P)), self._v.copy()
+        unpack(y, Q, M, v)
+        return Q, M, v
+
+
+@lru_cache(maxsize=4 * _NETS)
+def _net(coordinates: int, points: int, number: int) -> np.ndarray:
+    """Points of the rate, (chunks, coordinates, rows): half a net, and its mirror image.
+
+    Whitened in many coordinates alone: their fourth moments would be too small throughout, by 5 % of 64 points in 6 coordinates.
+    """
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    uniform = qmc.Sobol(coordinates, scramble=True, rng=np.random.default_rng([number, coordinates])).random(points // 2)
+    z = ndtri(np.clip(uniform, 2.0**-53, 1.0 - 2.0**-53)).T
+    if coordinates > _MANY:
+        z = np.linalg.solve(np.linalg.cholesky(z @ z.T * (2.0 / points)), z)
+    return np.concatenate([z, -z], axis=1).reshape(coordinates, -1, _ROWS).swapaxes(0, 1).copy()
+
+
+@kernel
+def _draw_normals(rng, counts, probability, draws):
+    """Examples, and the weights of their noise within a component, of the levels that are met."""
+    levels, components, coordinates, rows = draws.z.shape
+    for level in range(levels):
+        if counts[level] == 0:
+            continue
+        for c in range(components):
+            for j in range(coordinates):
+                for i in range(rows):
+                    draws.z[level, c, j, i] = rng.standard_normal()
+            mean = 0.0
+            for i in range(rows):
+                draws.weights[level, c, i] = rng.standard_normal()
+                mean += draws.weights[level, c, i]
+            p = probability[c]
+            # The mean of so few examples, met a random number of times, has some of the noise already.
+            size = np.sqrt(counts[level] * p * (1.0 - (1.0 - p) / rows) / (rows - 1.0))
+            for i in range(rows):
+                draws.weights[level, c, i] = size * (draws.weights[level, c, i] - mean / rows)
+
+
+@kernel
+def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
+    """One stretch of all paths; the change, and less than -1 by as much where a state has become unphysical."""
+    first, other, ahead, random, mean = work.first, work.other, work.ahead, work.random, work.mean
+    h, worst, physical = taken / dimension, 0.0, True
+    for path in range(states.shape[0]):
+        y, share, sign = states[path], shares[path], signs[path]
+        finite = True
+        for a in range(y.size):
+            finite = finite and np.isfinite(y[a])
+        if not finite:
+            continue  # diverged: it is recorded as it is
+        _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, first)
+        largest = 0.0
+        for a in range(y.size):
+            ahead[a] = y[a] + 0.5 * h * first[a]
+            random[a] = 0.0
+            mean[a] = 0.0
+        if sign != 0.0:
+            _noise(ahead, draws, rates, laws, activation, loss, work)
+            for a in range(y.size):
+                largest = max(largest, abs(random[a]) / dimension)
+        for a in range(y.size):
+            ahead[a] = y[a] + h * first[a] + sign / dimension * random[a]
+        _rate(ahead, share, rates, net, form, laws, activation, loss, noise_terms, work, other)
+        for a in range(y.size):
+            change = 0.5 * h * (other[a] - first[a])
+            worst = max(worst, abs(change) / (_CHANGE * (1.0 + abs(y[a])) + _OF_NOISE * largest))
+            y[a] = ahead[a] + (change if sign == 0.0 else (1.0 - 1.0 / taken) * change + h / dimension * mean[a])
+        unpack(y, work.state.Q, work.state.M, work.state.v)
+        physical = physical and _is_physical(work.state.Q, work.state.M, work.inverse, work.rest)
+    return worst if physical else -1.0 - worst
+
+
+@inner
+def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
+    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (chunks, coordinates, rows)."""
+    if form is not None:  # another type: without a closed form none is compiled
+        form.numbers[form.at : form.at + form.levels] = share
+        erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
+        return
+    state, total, bench, weights = work.state, work.total, work.drift, work.weights
+    unpack(y, state.Q, state.M, state.v)
+    decay, decay_v = rates.eta * rates.kappa, rates.eta_v * rates.kappa
+    total.Q[:] = -2.0 * decay * state.Q
+    total.M[:] = -decay * state.M
+    total.v[:] = -decay_v * state.v
+    factors(state, laws.T, bench.room)
+    for level in range(share.size):
+        if share[level] == 0.0:
+            continue
+        law = law_of(laws, level)
+        for chunk in range(net.shape[0]):
+            centre(net[chunk], law, bench.room)
+            for c in range(laws.probability.size):
+                weights[:] = share[level] * laws.probability[c] / (net.shape[0] * net.shape[2])
+                add_increments(net[chunk], c, weights, law, activation, loss, rates, noise_terms, state, bench, total)
+    pack(total.Q, total.M, total.v, dy)
+
+
+@inner
+def _noise(y, draws, rates, laws, activation, loss, work):
+    """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
+    state, total, second, bench = work.state, work.total, work.second, work.noise
+    unpack(y, state.Q, state.M, state.v)
+    total.Q[:] = 0.0
+    total.M[:] = 0.0
+    total.v[:] = 0.0
+    second.Q[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
+    second.v[:] = 0.0
+    factors(state, laws.T, bench.room)
+    all_terms = draws.share.size > 0  # a literal would be another type, for which all would be compiled again
+    for level in range(draws.share.size):
+        if draws.share[level] == 0.0:
+            continue
+        law = law_of(laws, level)
+        for c in range(laws.probability.size):
+            centre(draws.z[level, c], law, bench.room)
+            add_increments(
+                draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, all_terms, state, bench, total
+            )
+            add_second(draws.share[level] * laws.probability[c], rates, bench, second.Q)
+    pack(total.Q, total.M, total.v, work.random)
+    pack(second.Q, second.M, second.v, work.mean)
+
+
+@inner
+def _is_physical(Q, M, inverse, rest):
+    """Whether Q - M T^+ M' is positive semi-definite in every block, by its pivots."""
+    blocks, K, P = M.shape
+    for b in range(blocks):
+        for k in range(K):
+            for m in range(k + 1):
+                total = Q[b, k, m]
+                for p in range(P):
+                    for q in range(P):
+                        total -= M[b, k, p] * inverse[b, p, q] * M[b, m, q]
+                rest[k, m] = total
+        for j in range(K):
+            if not rest[j, j] > 0.0:
+                return False
+            for i in range(j + 1, K):
+                factor = rest[i, j] / rest[j, j]
+                for m in range(j + 1, i + 1):
+                    rest[i, m] -= factor * rest[m, j]
+    return True
