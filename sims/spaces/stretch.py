@@ -31,7 +31,7 @@ from curriculode.sims.spaces.draws import drawn_levels
 from curriculode.sims.spaces.model import Model
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.quasi_monte_carlo import least_points
-from curriculode.theory.core.compiled import inner, kernel
+from curriculode.theory.core.compiled import inner, kernel, part
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import OnlineLearning, State, erf_right_hand_side, packed
@@ -50,7 +50,7 @@ _EXAMPLES, _OF_COMPONENT = 64, 16  # fresh ones for the noise of a level, at lea
 class Draws(NamedTuple):
     """Random numbers of a stretch.
 
-    z (levels, components, coordinates, rows) : of examples;  weights (levels, components, rows) : of their increments, times D
+    z (levels, components, 1, coordinates, rows) : of examples;  weights (levels, components, rows) : of their increments, times D
     share (levels,) : of the levels among the examples
     """
 
@@ -76,7 +76,7 @@ class Work(NamedTuple):
     """What a step is computed in.
 
     drift, noise : benches;  state, total, second : a state, and sums of d and d2
-    first, other, ahead, random, mean : state vectors (n,);  weights : of the points of a chunk
+    first, other, ahead, random, mean : state vectors (n,);  uniform (levels, components, rows) : weights of the points of a net
     inverse (blocks, P, P) : T^+;  rest (K, K) : what of Q is not along the references
     """
 
@@ -90,19 +90,20 @@ class Work(NamedTuple):
     ahead: np.ndarray
     random: np.ndarray
     mean: np.ndarray
-    weights: np.ndarray
+    uniform: np.ndarray
     inverse: np.ndarray
     rest: np.ndarray
 
     @classmethod
-    def empty(cls, setting: Setting, v: np.ndarray, size: int, rows: int) -> "Work":
-        """For state vectors of `size`, and noise of so many examples of a component."""
+    def empty(cls, setting: Setting, v: np.ndarray, size: int, points: int, rows: int) -> "Work":
+        """For state vectors of `size`, a net of so many points, and noise of so many examples of a component."""
         blocks, K, P = setting.shape
-        states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), v.copy()) for _ in range(3)]
+        states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), u) for u in (v.copy(), np.zeros(K), np.zeros(K))]
         vectors = [np.zeros(size) for _ in range(5)]
         inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
         benches = Bench.empty(blocks, K, P, _ROWS), Bench.empty(blocks, K, P, rows)
-        return cls(*benches, *states, *vectors, np.empty(_ROWS), inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
+        uniform = np.multiply.outer(np.ones(len(setting.laws)), np.outer(setting.laws[0].probability, np.full(_ROWS, 1.0 / points)))
+        return cls(*benches, *states, *vectors, uniform, inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,13 @@ class Diffuser:
         coordinates = blocks * (K + P) + any(law.labels.noise > 0 for law in setting.laws)
         # The error of changing nets is noise of its own, which falls with D as that of SGD does.
         wanted = points or min(_MOST_POINTS, max(2 * _ROWS, 4 << int(np.log2(model.dimension) / 2)))
-        self._net_size = coordinates, max(wanted, least_points(coordinates))
+        points = max(wanted, least_points(coordinates))
+        self._net_size = coordinates, points
         levels, components = len(setting.laws), self._laws.probability.size
         rows = max(_OF_COMPONENT, _EXAMPLES // components)
-        shape = (levels, components, coordinates, rows)
+        shape = (levels, components, 1, coordinates, rows)
         self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
-        self._work = Work.empty(setting, self._v, size, rows)
+        self._work = Work.empty(setting, self._v, size, points, rows)
         self._codes = setting.activation.code, LOSSES[setting.loss]
         self._forms: dict[Rates, ClosedForm] = {}
         engine = setting.engine("auto", 1 << 20, 0, noise_terms)
@@ -163,8 +165,8 @@ class Diffuser:
                 draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
         net = _net(*self._net_size, int(rng.integers(_NETS)))
         # Coordinates in another order and of other signs: what errors so many nets share does not tell one unit from another.
-        order, signs = rng.permutation(net.shape[1]), np.where(rng.random(net.shape[1]) < 0.5, -1.0, 1.0)
-        return Stretch(taken, counts, np.ascontiguousarray(net[:, order] * signs[:, None]), draws)
+        order, signs = rng.permutation(net.shape[-2]), np.where(rng.random(net.shape[-2]) < 0.5, -1.0, 1.0)
+        return Stretch(taken, counts, np.ascontiguousarray(net[..., order, :] * signs[:, None]), draws)
 
     def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
         """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
@@ -213,7 +215,7 @@ class Diffuser:
 
 @lru_cache(maxsize=4 * _NETS)
 def _net(coordinates: int, points: int, number: int) -> np.ndarray:
-    """Points of the rate, (chunks, coordinates, rows): half a net, and its mirror image.
+    """Points of the rate, (1, 1, chunks, coordinates, rows): half a net, and its mirror image.
 
     Whitened in many coordinates alone: their fourth moments would be too small throughout, by 5 % of 64 points in 6 coordinates.
     """
@@ -224,20 +226,20 @@ def _net(coordinates: int, points: int, number: int) -> np.ndarray:
     z = ndtri(np.clip(uniform, 2.0**-53, 1.0 - 2.0**-53)).T
     if coordinates > _MANY:
         z = np.linalg.solve(np.linalg.cholesky(z @ z.T * (2.0 / points)), z)
-    return np.concatenate([z, -z], axis=1).reshape(coordinates, -1, _ROWS).swapaxes(0, 1).copy()
+    return np.concatenate([z, -z], axis=1).reshape(coordinates, -1, _ROWS).swapaxes(0, 1)[None, None].copy()
 
 
 @kernel
 def _draw_normals(rng, counts, probability, draws):
     """Examples, and the weights of their noise within a component, of the levels that are met."""
-    levels, components, coordinates, rows = draws.z.shape
+    levels, components, _, coordinates, rows = draws.z.shape
     for level in range(levels):
         if counts[level] == 0:
             continue
         for c in range(components):
             for j in range(coordinates):
                 for i in range(rows):
-                    draws.z[level, c, j, i] = rng.standard_normal()
+                    draws.z[level, c, 0, j, i] = rng.standard_normal()
             mean = 0.0
             for i in range(rows):
                 draws.weights[level, c, i] = rng.standard_normal()
@@ -283,56 +285,58 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, l
     return worst if physical else -1.0 - worst
 
 
-@inner
+@part
 def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
-    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (chunks, coordinates, rows)."""
+    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (1, 1, chunks, coordinates, rows)."""
     if form is not None:  # another type: without a closed form none is compiled
         form.numbers[form.at : form.at + form.levels] = share
         erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
         return
-    state, total, bench, weights = work.state, work.total, work.drift, work.weights
+    drifts = dy.size > 0  # a literal would be another type, for which all would be compiled again
+    _sum(y, share, rates, net, work.uniform, laws, activation, loss, drifts, noise_terms, work, work.drift, dy)
+
+
+@part
+def _noise(y, draws, rates, laws, activation, loss, work):
+    """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
+    all_terms = y.size > 0
+    _sum(y, draws.share, rates, draws.z, draws.weights, laws, activation, loss, not all_terms, all_terms, work, work.noise, work.random)
+    pack(work.second.Q, work.second.M, work.second.v, work.mean)
+
+
+@inner
+def _sum(y, share, rates, z, weights, laws, activation, loss, drifts, all_terms, work, bench, into):
+    """Into `into` the sum of increments at the state y: of a drift, with its decay and share[level] times the weights of a
+    component, or of a noise, with the mean of d2 in work.second.
+
+    z (1 or levels, 1 or components, chunks, coordinates, rows) : examples;  weights (levels, components, rows)
+    """
+    state, total, second = work.state, work.total, work.second
+    blocks, K, P = state.M.shape
+    own, kappa = z.shape[1] > 1, rates.kappa if drifts else 0.0
     unpack(y, state.Q, state.M, state.v)
-    decay, decay_v = rates.eta * rates.kappa, rates.eta_v * rates.kappa
-    total.Q[:] = -2.0 * decay * state.Q
-    total.M[:] = -decay * state.M
-    total.v[:] = -decay_v * state.v
+    for k in range(K):
+        total.v[k] = -rates.eta_v * kappa * state.v[k]
+        for b in range(blocks):
+            for m in range(K):
+                total.Q[b, k, m] = -2.0 * rates.eta * kappa * state.Q[b, k, m]
+                second.Q[b, k, m] = (rates.eta * rates.kappa) ** 2 * state.Q[b, k, m]
+            for p in range(P):
+                total.M[b, k, p] = -rates.eta * kappa * state.M[b, k, p]
     factors(state, laws.T, bench.room)
     for level in range(share.size):
         if share[level] == 0.0:
             continue
-        law = law_of(laws, level)
-        for chunk in range(net.shape[0]):
-            centre(net[chunk], law, bench.room)
+        law, factor = law_of(laws, level), share[level] if drifts else 1.0
+        for chunk in range(z.shape[2]):
             for c in range(laws.probability.size):
-                weights[:] = share[level] * laws.probability[c] / (net.shape[0] * net.shape[2])
-                add_increments(net[chunk], c, weights, law, activation, loss, rates, noise_terms, state, bench, total)
-    pack(total.Q, total.M, total.v, dy)
-
-
-@inner
-def _noise(y, draws, rates, laws, activation, loss, work):
-    """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
-    state, total, second, bench = work.state, work.total, work.second, work.noise
-    unpack(y, state.Q, state.M, state.v)
-    total.Q[:] = 0.0
-    total.M[:] = 0.0
-    total.v[:] = 0.0
-    second.Q[:] = rates.eta * rates.eta * rates.kappa * rates.kappa * state.Q
-    second.v[:] = 0.0
-    factors(state, laws.T, bench.room)
-    all_terms = draws.share.size > 0  # a literal would be another type, for which all would be compiled again
-    for level in range(draws.share.size):
-        if draws.share[level] == 0.0:
-            continue
-        law = law_of(laws, level)
-        for c in range(laws.probability.size):
-            centre(draws.z[level, c], law, bench.room)
-            add_increments(
-                draws.z[level, c], c, draws.weights[level, c], law, activation, loss, rates, all_terms, state, bench, total
-            )
-            add_second(draws.share[level] * laws.probability[c], rates, bench, second.Q)
-    pack(total.Q, total.M, total.v, work.random)
-    pack(second.Q, second.M, second.v, work.mean)
+                points = z[level if z.shape[0] > 1 else 0, c if own else 0, chunk]
+                if own or c == 0:
+                    centre(points, law, bench.room)
+                add_increments(points, c, factor, weights[level, c], law, activation, loss, rates, all_terms, state, bench, total)
+                if not drifts:
+                    add_second(share[level] * laws.probability[c], rates, bench, second.Q)
+    pack(total.Q, total.M, total.v, into)
 
 
 @inner

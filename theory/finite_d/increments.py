@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from curriculode.theory.core.compiled import inner
+from curriculode.theory.core.compiled import part
 from curriculode.theory.core.linear_algebra import outer_product
 from curriculode.theory.finite_d.step import Law, Room, answer
 
@@ -44,15 +44,15 @@ class Bench(NamedTuple):
         return cls(Room.empty(blocks, K, P, 0, rows), *(np.empty(shape) for shape in shapes))
 
 
-@inner
+@part
 def law_of(laws, level):
     """The law of one level."""
     return Law(laws.probability, laws.gain[level], laws.scale[level], laws.labels, laws.fractions, laws.T)
 
 
-@inner
-def add_increments(z, c, weights, law, activation, loss, rates, noise_terms, state, bench, total):
-    """Add the sum of weights (rows,) times the increments of examples z (coordinates, rows) of component c to `total`.
+@part
+def add_increments(z, c, factor, weights, law, activation, loss, rates, noise_terms, state, bench, total):
+    """Add the sum of factor times weights (rows,) times the increments of examples z (coordinates, rows) of component c to `total`.
 
     The factors of the room's overlaps are those of `state`, and `centre` has seen z; fields and signals are left there.
     """
@@ -63,8 +63,8 @@ def add_increments(z, c, weights, law, activation, loss, rates, noise_terms, sta
     for k in range(K):
         read = 0.0
         for i in range(weights.size):
-            weighted[k, i] = weights[i] * F[k, i]
-            read += weights[i] * e[i] * g[k, i]
+            weighted[k, i] = factor * weights[i] * F[k, i]
+            read += factor * weights[i] * e[i] * g[k, i]
         total.v[k] -= rates.eta_v * read
     if noise_terms:
         outer_product(weighted, F, square)
@@ -81,7 +81,7 @@ def add_increments(z, c, weights, law, activation, loss, rates, noise_terms, sta
                 total.M[b, k, p] -= eta * along[k, p]
 
 
-@inner
+@part
 def add_second(share, rates, bench, second):
     """Add `share` times the mean of d2 of Q over the examples that `add_increments` left in the room, but for its decay."""
     room, weighted, square, cross = bench.room, bench.weighted, bench.square, bench.cross

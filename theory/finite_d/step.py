@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from curriculode.theory.averages.quasi_monte_carlo import normal_points
-from curriculode.theory.core.compiled import inner, kernel
+from curriculode.theory.core.compiled import inner, kernel, part
 from curriculode.theory.core.linear_algebra import factor_semidefinite, matrix_product, outer_product
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import State
@@ -200,7 +200,7 @@ def centre(z, law, room):
         matrix_product(room.L[b], room.xi, room.centred[b])
 
 
-@inner
+@part
 def _fields(z, c, gain, scale, room):
     """Block fields u (blocks, P + K, rows) and |xi_b|^2 - r_b s_b^2 in `size` (blocks, rows); fields x (K, rows), nu (P, rows)."""
     L, u, centred, size, x, nu = room.L, room.u, room.centred, room.size, room.x, room.nu
