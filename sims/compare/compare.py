@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,14 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.compare.cell import Cell, Perturbed, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
-from curriculode.sims.runs.crew import worker_count
+from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.finite_size import as_carried_out, finite_size
 from curriculode.sims.runs.minimize import minimize
-from curriculode.sims.runs.progress import Told, progress_of
+from curriculode.sims.runs.progress import Told
 from curriculode.sims.runs.simulate import simulate_setting
 from curriculode.sims.spaces.draws import record_steps
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.arguments import MOST_RUNS, checked, inside, whole
-from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
@@ -37,6 +35,7 @@ _POINTS = 1024
 _EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
 _PAIRS, _PAIRS_WIDE, _WIDE = 24, 6, 8  # pairs of the diffusion, at least, and of students wider than this
+_AT_ONCE = 2  # cells: what one leaves of the cores, another uses
 _STARTS_WIDE = 2  # most starts of such students that pairs and sensitivities to the rates are computed for
 _RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 
@@ -141,17 +140,27 @@ def compare(
         check_points(settings.points or _POINTS, setting.fields)
         settings.output_times(cell.protocol.duration, _TIMES)
         jobs.append(_Job(labels, cell, setting, D, runs, starts, seed, settings))
-    finished: list[Cell] = []
-    interrupted = False
-    with progress_of(f"comparing {len(jobs)} cells", progress) as report:
-        for job in jobs:
-            try:
-                finished.append(job.run(lambda fraction: report((len(finished) + fraction) / len(jobs))))
-            except KeyboardInterrupt:
-                if not finished:
-                    raise
-                interrupted = True
-                break
+    done = np.zeros(len(jobs))
+
+    def judged(number: int, stop: threading.Event) -> Cell | None:
+        """The cell of a job with its verdict, or None if Ctrl-C ended it."""
+
+        def report(fraction: float) -> None:
+            done[number] = fraction
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+        try:
+            cell = jobs[number].run(report)
+            cell.table  # noqa: B018 - here, beside the computing of others
+        except KeyboardInterrupt:
+            return None
+        return cell
+
+    at_once = min(_AT_ONCE, worker_count(settings.workers))
+    what, fraction = f"comparing {len(jobs)} cells", lambda: float(done.mean())
+    found, interrupted = spread(what, judged, range(len(jobs)), at_once, fraction, progress)
+    finished = [cell for cell in found if cell is not None]
     status = f"{len(finished)} of {len(jobs)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
     return Comparison(finished, jobs[0].dimension, seed, status, interrupted)
 
@@ -275,27 +284,23 @@ class _Job:
         report: Callable[[float], None],
     ) -> list[Trajectory]:
         """The trajectory of each job (setting, start, net), on threads."""
-        stop = threading.Event()
 
-        def watch(_: float) -> None:
-            """After each step of an integration: leave it if the comparison was interrupted."""
-            if stop.is_set():
-                raise KeyboardInterrupt
+        def solve(job: tuple[Setting, int, int], stop: threading.Event) -> Trajectory:
+            def watch(_: float) -> None:
+                """After each step of the integration: leave it if the comparison was interrupted."""
+                if stop.is_set():
+                    raise KeyboardInterrupt
 
-        def solve(job: tuple[Setting, int, int]) -> Trajectory:
             setting, start, net = job
-            return integrate_setting(self.experiment, setting, initial[start], numerics.set(scrambling=net), watch)
+            trajectory = integrate_setting(self.experiment, setting, initial[start], numerics.set(scrambling=net), watch)
+            finished.append(trajectory)
+            return trajectory
 
-        found: list[Trajectory] = []
-        with one_blas_thread(), ThreadPoolExecutor(worker_count(numerics.workers)) as pool:
-            try:
-                for trajectory in pool.map(solve, jobs):
-                    found.append(trajectory)
-                    report(len(found) / len(jobs))
-            except BaseException:
-                stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        finished: list[Trajectory] = []
+        workers = worker_count(numerics.workers)
+        found, interrupted = spread("equations", solve, jobs, workers, lambda: len(finished) / len(jobs), report)
+        if interrupted:
+            raise KeyboardInterrupt
         return found
 
     def _batch(self, report: Callable[[float], None]) -> Cell:
