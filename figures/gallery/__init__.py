@@ -31,6 +31,7 @@ for _name in (
     "committee",
     "difficulty",
     "finite-d-bands",
+    "finite-d-odds",
     "finite-d-shift",
     "finite-size",
     "lottery",

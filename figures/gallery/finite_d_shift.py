@@ -14,7 +14,7 @@ from curriculode.sims.runs.observe import observe
 from curriculode.theory.describe.experiment import Experiment, load
 from curriculode.theory.finite_d.fluctuations import fluctuations
 
-_DIMENSIONS = (40, 80, 160, 400, 1000, 3000, 10_000)
+_DIMENSIONS = (40, 80, 160, 400, 1000, 3000, 10_000, 100_000)
 _RUNS, _STEPS = 120_000, 8e7  # most runs, and most steps of all runs, at a D
 _LEAST_RUNS = 64
 _CHANGES = {"protocol.duration": 1.0, "training.learning_rate": 2.0}  # short, at a large rate: much shift for little scatter

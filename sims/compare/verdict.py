@@ -14,10 +14,12 @@ mean is
     Var d / R + Var p / n + sum_s (R_s / R)^2 sigma_net^2 / n_s,
 
 with sigma_net^2 the variance between nets of one start, pooled over the starts with several. Over all quantities and times i
-together, for each rate of the learning, the error of it is estimated that fits the deviations best, with S_si the sensitivity of
-the equations from start s, and sigma_i the scatter of a run and what it may be off by for other reasons than chance:
+together, for each rate of the learning, the error of it is estimated that fits the deviations best, with S_s the sensitivity of
+the equations from start s (i), and C the covariance of what a run is off by, for chance or other reasons (i, j):
 
-    theta = sum_ri S_s(r)i d_ri / sigma_i^2  /  sum_ri S_s(r)i^2 / sigma_i^2,     of runs less that of paths.
+    theta = sum_r S_s(r)' C^-1 d_r  /  sum_r S_s(r)' C^-1 S_s(r),     of runs less that of paths.
+
+Its correlations are those of the odd halves of the pairs, which have no share in the means of pairs, shrunk towards none.
 
 All tests share the chance of a false alarm. Beyond chance, the next order in 1/D may shift a mean by `NEXT_ORDER` of what finite D
 adds, and the integrator by `rounding` of the quantity's scale, the largest root mean square that it has had so far. Where finite D
@@ -90,6 +92,11 @@ class Sample:
     values: np.ndarray
     start: np.ndarray
     paired: bool = False
+
+    def odd(self) -> np.ndarray:
+        """Half the difference of each pair, (pairs, n): its noise, to first order."""
+        pairs = self.values.reshape(-1, 2, self.values.shape[-1])
+        return 0.5 * (pairs[:, 0] - pairs[:, 1])
 
     def independent(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of what was read off the members the independent values, and their starts: of pairs the means."""
@@ -219,8 +226,9 @@ def error_of_rate(
     known = np.isfinite(variance) & (variance > 0.0)
     starts = max(int(runs.start.max()), *slope) + 1
     weight, square = np.zeros((starts, known.sum())), np.zeros(starts)
+    odd = np.zeros((0, known.sum())) if paths is None else paths.odd()[:, known]
     for j in common:
-        weight[j] = slope[j][known] / variance[known]
+        weight[j] = divided_by_covariance(slope[j][known], variance[known], odd)
         square[j] = weight[j] @ slope[j][known]
     total = square[runs.start].sum()
     if not total > 0.0:
@@ -246,6 +254,27 @@ def error_of_rate(
         return ErrorOfRate(error)
     chance = -stdtrit(degrees, 0.5 * FALSE_ALARM * (1.0 - _OF_QUANTITIES) / rates) * np.sqrt(spread)
     return ErrorOfRate(error, float(np.sqrt(spread)), float(chance + share @ np.abs(weight) @ room[known]))
+
+
+def divided_by_covariance(slope: np.ndarray, variance: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    """C^-1 times a slope (n,), where C has this variance (n,), and the correlations of `odd` deviations (members, n).
+
+    They are shrunk towards none by as much as errs least (Ledoit and Wolf; for correlations Schafer and Strimmer).
+    """
+    scale = np.sqrt((odd**2).mean(axis=0)) if len(odd) else np.zeros(slope.size)
+    seen, z = scale > 0.0, slope / np.sqrt(variance)
+    x = odd[:, seen] / scale[seen]
+    members, n = x.shape
+    gram = x @ x.T
+    squares = (gram**2).sum() / max(members, 1) ** 2 - n  # sum of those of the correlations of two
+    if members < 2 or not squares > 0.0:
+        return slope / variance
+    chance = (((np.diagonal(gram) ** 2).sum() - (x**4).sum()) / members - squares) / (members - 1)  # and of their variances
+    shrunk = min(1.0, chance / squares)
+    if shrunk < 1.0:
+        inner = np.linalg.solve(shrunk * members / (1.0 - shrunk) * np.eye(members) + gram, x @ z[seen])
+        z[seen] = (z[seen] - x.T @ inner) / shrunk
+    return z / np.sqrt(variance)
 
 
 def _welch(variance: Any, degrees: Any, more: Any, others: Any) -> Any:

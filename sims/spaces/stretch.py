@@ -287,7 +287,7 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, l
 
 @part
 def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
-    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net (1, 1, chunks, coordinates, rows)."""
+    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net."""
     if form is not None:  # another type: without a closed form none is compiled
         form.numbers[form.at : form.at + form.levels] = share
         erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
@@ -300,7 +300,21 @@ def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work,
 def _noise(y, draws, rates, laws, activation, loss, work):
     """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
     all_terms = y.size > 0
-    _sum(y, draws.share, rates, draws.z, draws.weights, laws, activation, loss, not all_terms, all_terms, work, work.noise, work.random)
+    _sum(
+        y,
+        draws.share,
+        rates,
+        draws.z,
+        draws.weights,
+        laws,
+        activation,
+        loss,
+        not all_terms,
+        all_terms,
+        work,
+        work.noise,
+        work.random,
+    )
     pack(work.second.Q, work.second.M, work.second.v, work.mean)
 
 

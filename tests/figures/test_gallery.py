@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 
 import curriculode as cu
 from curriculode.figures import gallery
 from curriculode.figures.gallery.finite_d_bands import coverage
+from curriculode.figures.gallery.finite_d_odds import means
 from curriculode.figures.gallery.finite_d_shift import slopes
 from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
@@ -26,6 +28,7 @@ BUILT_IN = [
     "committee",
     "difficulty",
     "finite-d-bands",
+    "finite-d-odds",
     "finite-d-shift",
     "finite-size",
     "lottery",
@@ -96,6 +99,22 @@ def test_lottery_has_the_odds_of_the_paper() -> None:
     hard = data[(data["part"] == "order") & (data["noise"] == 0.6) & (data["covered_clusters"] >= 3)]
     chance = hard.groupby("order")["frequency"].sum()
     assert chance["curriculum"] > chance["hard-only"] + 0.1
+
+
+@pytest.mark.slow
+def test_the_diffusion_has_the_odds_of_sgd() -> None:
+    data = table("finite-d-odds")
+    found = means(data).set_index(["order", "source"])
+    for order in ("curriculum", "random", "hard-only"):
+        diffusion, sgd = (found.loc[(order, source)] for source in ("diffusion", "SGD"))
+        assert abs(diffusion["mean"] - sgd["mean"]) < 4 * np.hypot(diffusion["error"], sgd["error"])
+        counts = data[(data["part"] == "order") & (data["order"] == order)].pivot(
+            index="source", columns="covered_clusters", values="count"
+        )
+        assert chi2_contingency(counts.loc[:, counts.sum() > 0]).pvalue > 1e-4
+    # The end of the equations is certain; at finite D the order of examples moves the odds.
+    gap = found.loc[("curriculum", "diffusion")] - found.loc[("hard-only", "diffusion")]
+    assert gap["mean"] > 4 * np.hypot(*found.loc[(["curriculum", "hard-only"], "diffusion"), "error"])
 
 
 def test_finite_size_exponents() -> None:

@@ -8,7 +8,7 @@ import pytest
 import curriculode as cu
 from curriculode.sims.compare import compare as module
 from curriculode.sims.compare.compare import compare
-from curriculode.sims.compare.verdict import Sample, error_of_rate, judge
+from curriculode.sims.compare.verdict import Sample, divided_by_covariance, error_of_rate, judge
 from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.dynamics import online
 from curriculode.theory.solve.integrate import integrate
@@ -223,6 +223,17 @@ def test_what_is_said_to_be_found_is_found(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("rate", "factor"), [("eta", 1.1), ("eta_v", 1.2)])
+def test_one_start_on_the_plateau_finds_wrong_rates(rate: str, factor: float, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """At D = 200, XOR in random order to t = 20, where hardly anything moves: the error of the rate is read off all that does."""
+    experiment = cu.Study.load("xor-curriculum").experiment.replace({"protocol.order": "random", "protocol.duration": 20.0})
+    settings = dict(dimension=200, runs=96, starts=1, times=11, points=256, seed=seed)
+    assert compare(experiment, **settings).agrees
+    wrong_theory(monkeypatch, rate, factor)
+    assert not compare(experiment, **settings).agrees
+
+
+@pytest.mark.slow
 def test_the_default_study_finds_a_readout_rate_wrong_by_two(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """At D = 200, in one cell of it, with fewer starts than it has."""
     study = cu.Study.load("xor-curriculum")
@@ -309,6 +320,48 @@ def test_the_error_of_a_rate_by_hand() -> None:
     nothing = error_of_rate({0: np.zeros(2)}, runs, None, np.ones(2), np.zeros(2), 1)
     assert nothing.agrees
     assert np.isinf(nothing.allowed)
+
+
+def test_a_slope_divided_by_a_covariance(rng: np.random.Generator) -> None:
+    """Against the inverse of the matrix, with correlations that are shrunk by Schafer and Strimmer's sums, term by term."""
+    members, n = 12, 5
+    odd = rng.standard_normal((members, n)) @ (np.eye(n) + 0.8)
+    variance, slope = rng.uniform(0.5, 2.0, n), rng.standard_normal(n)
+    x = odd / np.sqrt((odd**2).mean(axis=0))
+    correlation = x.T @ x / members
+    of_chance, squares = 0.0, 0.0
+    for i in range(n):
+        for j in range(n):
+            if i != j:
+                of_chance += ((x[:, i] * x[:, j] - correlation[i, j]) ** 2).sum() / members / (members - 1)
+                squares += correlation[i, j] ** 2
+    shrunk = of_chance / squares
+    assert 0.05 < shrunk < 0.95
+    covariance = np.sqrt(np.outer(variance, variance)) * ((1 - shrunk) * correlation + shrunk * np.eye(n))
+    assert divided_by_covariance(slope, variance, odd) == pytest.approx(np.linalg.solve(covariance, slope))
+    alone = divided_by_covariance(slope, variance, rng.standard_normal((2, n)) * 0.0)
+    assert alone == pytest.approx(slope / variance)
+
+
+def test_noise_that_quantities_share_hides_no_error(rng: np.random.Generator) -> None:
+    """Noise that is the same in all of 20 quantities, and a rate that moves them against each other: told by the pairs."""
+    n, start = 20, np.zeros(96, dtype=int)
+    slope = {0: np.resize([1.0, -1.0, 0.5], n)}
+
+    def sample(members: int, paired: bool) -> Sample:
+        noise = 0.1 * rng.standard_normal((members, 1)) + 0.01 * rng.standard_normal((members, n))
+        both = np.stack([noise, -noise], axis=1).reshape(-1, n) if paired else noise
+        return Sample(both, np.zeros(len(both), dtype=int), paired)
+
+    runs, paths = sample(96, False), sample(24, True)
+    unrelated = Sample(np.stack([x := 0.1 * rng.standard_normal((24, n)), -x], axis=1).reshape(-1, n), paths.start, True)
+    variance, room = np.full(n, 0.01), np.zeros(n)
+    known, ignored = (error_of_rate(slope, runs, each, variance, room, 1) for each in (paths, unrelated))
+    assert known.agrees
+    assert ignored.agrees
+    assert known.allowed < 0.2 * ignored.allowed
+    off = Sample(runs.values + 2 * known.allowed * slope[0], start)
+    assert not error_of_rate(slope, off, paths, variance, room, 1).agrees
 
 
 def test_another_scatter_and_another_law_are_found(rng: np.random.Generator) -> None:
