@@ -17,6 +17,7 @@ from curriculode.theory.finite_d.fluctuations import fluctuations
 _DIMENSIONS = (40, 80, 160, 400, 1000, 3000, 10_000, 100_000)
 _RUNS, _STEPS = 120_000, 8e7  # most runs, and most steps of all runs, at a D
 _LEAST_RUNS = 64
+_TOLD = 1.0  # largest bar of a ratio that tells anything
 _CHANGES = {"protocol.duration": 1.0, "training.learning_rate": 2.0}  # short, at a large rate: much shift for little scatter
 
 
@@ -103,11 +104,11 @@ def slopes(table: pd.DataFrame, least: int = 100) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Any:
-    """Above the shift against 1/D with the predicted line, below the two divided by each other."""
+    """Above the shift against 1/D with the predicted line; below, measured over predicted: shift, and scatter of a run."""
     fits = slopes(table)
     with style():
-        figure, axes = new_figure(2, len(_PANELS), width=3.7, height=2.4, sharex=True, height_ratios=[1.5, 1.0])
-        for panel, (shift, ratio) in zip(_PANELS, axes.T, strict=True):
+        figure, axes = new_figure(3, len(_PANELS), width=3.7, height=2.1, sharex=True, height_ratios=[1.6, 1.0, 1.0])
+        for panel, (shift, ratio, scatter) in zip(_PANELS, axes.T, strict=True):
             for k, (colour, name) in enumerate(zip(CYCLE, panel.quantities, strict=False)):
                 part = table[(table["part"] == panel.title) & (table["quantity"] == name)]
                 x, seen = 1.0 / part["dimension"], (part["shift"].abs() > 2 * part["shift_error"]).to_numpy()
@@ -122,11 +123,15 @@ def draw(table: pd.DataFrame) -> Any:
                 shift.errorbar(x[seen], points[0][seen], yerr=points[1][seen], label=label, **look)
                 of = part["shift"] / part["predicted_shift"]
                 bars = (2 * part["shift_error"] / part["predicted_shift"]).abs()
-                ratio.errorbar(x * 1.12 ** (k - 1), of, yerr=bars, **look)
-            ratio.axhline(1.0, color="#888888", linewidth=0.8)
-            ratio.set_ylim(0.4, 1.6)
-            ratio.set_xlabel("1 / D")
-            ratio.set_title("measured / predicted")
+                told, apart = bars < _TOLD, x * 1.12 ** (k - 1)
+                ratio.errorbar(apart[told], of[told], yerr=bars[told], **look)
+                of = part["scatter"] / part["predicted_scatter"]
+                scatter.errorbar(apart, of, yerr=of * np.sqrt(2 / part["runs"]), **look)  # two standard errors of a Gaussian's
+            for axis, title, limits in ((ratio, "shift", (0.4, 1.6)), (scatter, "scatter of a run", (0.85, 1.15))):
+                axis.axhline(1.0, color="#888888", linewidth=0.8)
+                axis.set_ylim(*limits)
+                axis.set_title(f"{title}: measured / predicted")
+            scatter.set_xlabel("1 / D")
             shift.set_xscale("log")
             shift.set_yscale("log")
             shift.set_title(panel.title)
@@ -144,8 +149,9 @@ FIGURE = NamedFigure(
         f"less the mean-field equations, against 1 / D; up to {_RUNS:,} runs a point in overlap space, fewer at large D "
         f"({round(_STEPS / _DIMENSIONS[-1]):,} at D = {_DIMENSIONS[-1]:,}), bars of two standard errors, points where the shift "
         "exceeds that. Lines: the first order of the expansion in 1/D, nothing fitted; a minus marks what is shifted down. Below: "
-        f"measured over predicted, slightly apart so that bars can be told. Left, before its plateau: {_COMMITTEE}. Right, of the "
-        f"relevant inputs (block 0): {_PERCEPTRON}."
+        "measured over predicted, slightly apart so that bars can be told: of the shift, where there is anything to tell, and of "
+        "the scatter, which is off by the next order in 1/D where D is small. "
+        f"Left, before its plateau: {_COMMITTEE}. Right, of the relevant inputs (block 0): {_PERCEPTRON}."
     ),
     experiment="committee-plateau",
     compute=compute,

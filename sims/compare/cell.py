@@ -1,13 +1,13 @@
 """One cell of a comparison: an experiment, the theory of each start, the runs, and what they say of each other."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.compare.verdict import FEWEST_RUNS, ErrorOfRate, Sample, Tested, error_of_rate, judge
+from curriculode.sims.compare.verdict import FEWEST_RUNS, ErrorOfRate, Sample, Tested, covariances, error_of_rate, judge
 from curriculode.sims.runs.finite_size import FiniteSize
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.results.registered import OBSERVABLES
@@ -112,7 +112,7 @@ class Cell:
 
     def theory_of_runs(self, name: str) -> np.ndarray:
         """A quantity by the theory of each run's start, with what finite D adds in the mean, (runs, times)."""
-        equations = np.array([nets.mean(axis=0) for nets in self.lines[name]])
+        equations = self._equations(name)
         if self.added is not None and self.finite_size is not None:
             of_pair = self.finite_size.start_of_pair[self.finite_size.finite]
             for start in np.unique(of_pair):
@@ -129,19 +129,31 @@ class Cell:
         """The verdict on each quantity."""
         kept = self.ensemble.finite
         tests = max(self.times, 1) * sum(is_tested(name) for name in self.runs)
-        return {
+        start, of_pair = self.start_of_run[kept], self._start_of_pair
+        found = {
             name: judge(
                 self.lines[name],
                 runs[kept],
-                self.start_of_run[kept],
+                start,
                 self.ensemble.dimension or 1,
                 tests,
                 self.rounding,
                 None if self.added is None else self.added[name],
-                self._start_of_pair,
+                of_pair,
             )
             for name, runs in self.runs.items()
         }
+        if self.added is not None and of_pair is not None:
+            compared = {name: tested for name, tested in found.items() if is_tested(name) and tested.moved is not None}
+            deviations = {name: self.runs[name][kept] - self._equations(name)[start] for name in compared}
+            used = covariances(compared, deviations, {name: self.added[name] for name in compared}, start, of_pair)
+            for name, share in used.items():
+                found[name] = replace(found[name], used=found[name].used | {"covariance": share})
+        return found
+
+    def _equations(self, name: str) -> np.ndarray:
+        """A quantity by the equations of each start, (starts, times)."""
+        return np.array([nets.mean(axis=0) for nets in self.lines[name]])
 
     @property
     def _start_of_pair(self) -> np.ndarray | None:
@@ -154,7 +166,7 @@ class Cell:
         if not kept.any() or not self.times:
             return {rate: ErrorOfRate() for rate in self.perturbed}
         names = [name for name in self.runs if is_tested(name)]
-        equations = {name: np.array([nets.mean(axis=0) for nets in self.lines[name]]) for name in names}
+        equations = {name: self._equations(name) for name in names}
         start = self.start_of_run[kept]
         runs = Sample(np.hstack([self.runs[name][kept] - equations[name][start] for name in names]), start)
         paths = None

@@ -97,7 +97,7 @@ class Comparison:
             a single run's deviation from the equations, simulated and by theory; `theory_error`: of the theory's nets and paths;
             `deviation`: simulation - theory, paired by start; then the deviation in standard errors and in units of D^(-1/2);
             `allowed`: its limit; `share_of_allowed`, `worst_test`: how much the worst of the tests uses up of its limit, and
-            which (mean, scatter or law); `tested`, `agrees`: whether it counts, whether it holds.
+            which (mean, scatter, law or covariance); `tested`, `agrees`: whether it counts, whether it holds.
         """
         import pandas as pd
 
@@ -175,6 +175,8 @@ class Comparison:
             what = f"{quantity} scatters by {row['scatter']:.3g} in simulation and {row['predicted_scatter']:.3g} in theory"
         elif test == "law":
             what = f"{quantity} has another distribution in simulation than in theory"
+        elif test == "covariance":
+            what = f"{quantity} goes together with others otherwise in simulation than in theory"
         else:
             what = (
                 f"{quantity} is {row['simulation']:.4g} in simulation and {row['theory']:.4g} in theory, "

@@ -6,7 +6,8 @@ each quantity and time
 
 * the means;
 * the scatter, by the mean sizes of the deviations (Brown and Forsythe);
-* the laws, by the largest distance of the two distributions (Kolmogorov and Smirnov).
+* the laws, by the largest distance of the two distributions (Kolmogorov and Smirnov);
+* the covariances, by the scatter of sums of two quantities, each over its own scatter.
 
 With d_r the deviation of run r, R runs, p_i the mean of pair i of n, and n_s nets averaged over for start s, the variance of the
 mean is
@@ -37,6 +38,7 @@ FALSE_ALARM = 1e-3  # chance that a cell in perfect agreement is called a disagr
 SHIFT, AMPLIFIED = 20.0, 2.0
 NEXT_ORDER = 0.1
 FEWEST_RUNS = 4  # below, Student's t allows anything
+_KINDS = 4  # of tests of quantities
 _OF_QUANTITIES = 0.5  # share of false alarms that tests of single quantities may give; the rates' may give the rest
 _PAIRS_OF_A_LAW = 2  # of each start
 _FEWEST_DEGREES = 2.0  # of freedom, for the error of a rate
@@ -52,6 +54,7 @@ class Tested:
     theory_error : of the theory's nets and pairs
     allowed : largest deviation that is no disagreement;  room : of that, what is not chance
     used : how much of what they are allowed the other tests use up, by name
+    moved : what the distributions of runs and paths may be apart by, where these are compared
     """
 
     theory: np.ndarray
@@ -66,6 +69,7 @@ class Tested:
     allowed: np.ndarray
     room: np.ndarray
     used: dict[str, np.ndarray] = field(default_factory=dict)
+    moved: np.ndarray | None = None
 
     @property
     def tests(self) -> dict[str, np.ndarray]:
@@ -149,21 +153,18 @@ def judge(
     of_nets = (share**2 / [len(nets) for nets in lines]).sum() * between_nets
     # An error estimated from few nets may itself be far too small: Student's t against the normal says by how much.
     caution = stdtrit(freedom, FALSE_ALARM / 2) / ndtri(FALSE_ALARM / 2) if freedom else 1.0
-    alarm = FALSE_ALARM * (1.0 if paths is None else _OF_QUANTITIES / 3.0) / max(tests, 1)
+    alarm = FALSE_ALARM * (1.0 if paths is None else _OF_QUANTITIES / _KINDS) / max(tests, 1)
     scale = np.maximum.accumulate(np.sqrt((own**2).mean(axis=0)))
     slack = rounding * np.maximum(scale, np.sqrt(np.finfo(float).eps))
 
     def difference(read: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Mean of runs less that of paths; its variance by runs, and by theory; the largest that is chance."""
-        mine, variance, degrees = sample.mean(read(sample.values), share)
-        theirs, more, freedom = np.zeros(times), np.zeros(times), degrees
-        if paths is not None:
-            theirs, more, others = paths.mean(read(paths.values), share)
-            freedom = _welch(variance, degrees, more, others)
+        apart, variance, more, freedom = _difference(sample, paths, read, share)
         chance = -stdtrit(freedom, 0.5 * alarm) * np.sqrt(variance + more + caution**2 * of_nets)
-        return mine - theirs, variance, more + of_nets, chance
+        return apart, variance, more + of_nets, chance
 
     deviation, of_runs, of_theory, chance = difference(lambda values: values)
+    moved = None
     scatter = sample.values.std(axis=0, ddof=1) if count > 1 else np.full(times, np.nan)
     shift, predicted_scatter, used = np.zeros(times), np.full(times, np.nan), {}
     if paths is None:
@@ -178,7 +179,7 @@ def judge(
         if np.bincount(paths.start, minlength=len(lines)).min() >= 2 * _PAIRS_OF_A_LAW:
             # What a start's own net errs by is part of its deviations.
             moved = room + slack - ndtri(0.5 * alarm) * caution * np.sqrt(between_nets / min(len(nets) for nets in lines))
-            wider, _, _, chance = difference(lambda values: np.abs(values - np.median(values, axis=0)))
+            wider, _, _, chance = difference(_distances)
             with np.errstate(divide="ignore", invalid="ignore"):
                 used["scatter"] = np.where(wider == 0.0, 0.0, np.abs(wider) / (chance + moved))
             critical = float(kolmogi(alarm)) / np.sqrt(count * len(paths.values) / (count + len(paths.values)))
@@ -196,7 +197,59 @@ def judge(
         allowed=allowed,
         room=room + slack,
         used=used,
+        moved=moved,
     )
+
+
+def covariances(
+    tested: dict[str, Tested],
+    runs: dict[str, np.ndarray],
+    predicted: dict[str, np.ndarray],
+    start: np.ndarray,
+    start_of_pair: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """How much of what is allowed the covariances of each quantity with others use up, (times,), by the worst of these.
+
+    tested : those whose laws were compared;  runs, predicted : deviations from the equations, (runs, times) and (pairs, 2, times)
+    """
+    names = list(tested)
+    if len(names) < 2:
+        return {}
+    x, y = (np.array([of[name] for name in names]) for of in (runs, predicted))
+    y = y.reshape(len(names), -1, y.shape[-1])
+    share = np.bincount(start) / start.size
+    of_pair = np.repeat(start_of_pair, 2)
+    size = np.sqrt(0.5 * (x.var(axis=1) + y.var(axis=1)))[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = (np.where(size > 0.0, each / size, 0.0) for each in (x, y))
+        moved = np.array([np.where(of > 0.0, tested[name].moved / of, np.inf) for name, of in zip(names, size[:, 0], strict=True)])
+    alarm = FALSE_ALARM * _OF_QUANTITIES / _KINDS / (0.5 * len(names) * (len(names) - 1) * x.shape[-1])
+    result = np.zeros((len(names), x.shape[-1]))
+    for i in range(len(names) - 1):
+        sums = [np.moveaxis(each[i] + each[i + 1 :], 1, 0).reshape(each.shape[1], -1) for each in (x, y)]
+        wider, variance, more, freedom = _difference(Sample(sums[0], start), Sample(sums[1], of_pair, True), _distances, share)
+        allowed = -stdtrit(freedom, 0.5 * alarm) * np.sqrt(variance + more) + (moved[i] + moved[i + 1 :]).ravel()
+        used = (np.abs(wider) / np.where(allowed > 0.0, allowed, np.inf)).reshape(len(names) - i - 1, -1)
+        result[i] = np.maximum(result[i], used.max(axis=0))
+        result[i + 1 :] = np.maximum(result[i + 1 :], used)
+    return dict(zip(names, result, strict=True))
+
+
+def _difference(
+    sample: Sample, paths: Sample | None, read: Any, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Any]:
+    """Mean of what is read off runs less that off paths, (n,); the variances of both, and degrees of freedom."""
+    mine, variance, degrees = sample.mean(read(sample.values), share)
+    if paths is None:
+        return mine, variance, np.zeros_like(variance), degrees
+    theirs, more, others = paths.mean(read(paths.values), share)
+    return mine - theirs, variance, more, _welch(variance, degrees, more, others)
+
+
+def _distances(values: np.ndarray) -> np.ndarray:
+    """From the medians: what Brown and Forsythe compare the means of."""
+    distances: np.ndarray = np.abs(values - np.median(values, axis=0))
+    return distances
 
 
 @dataclass(frozen=True)

@@ -219,6 +219,8 @@ def test_the_mean_is_shifted_as_predicted() -> None:
     assert (apart < 4 * data["shift_error"] + 4.0 / data["dimension"] * data["predicted_shift"].abs()).all()
     committee = slopes(data, least=40).set_index("quantity").loc["Q[0,0]"]
     assert committee["error"] < 0.05  # there is something to be seen
+    ratio = data["scatter"] / data["predicted_scatter"]
+    assert (np.abs(ratio - 1.0) < 4 / np.sqrt(2 * data["runs"]) + 10.0 / data["dimension"]).all()
 
 
 @pytest.mark.slow

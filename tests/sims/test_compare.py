@@ -8,7 +8,7 @@ import pytest
 import curriculode as cu
 from curriculode.sims.compare import compare as module
 from curriculode.sims.compare.compare import compare
-from curriculode.sims.compare.verdict import Sample, divided_by_covariance, error_of_rate, judge
+from curriculode.sims.compare.verdict import Sample, covariances, divided_by_covariance, error_of_rate, judge
 from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.dynamics import online
 from curriculode.theory.solve.integrate import integrate
@@ -320,6 +320,29 @@ def test_the_error_of_a_rate_by_hand() -> None:
     nothing = error_of_rate({0: np.zeros(2)}, runs, None, np.ones(2), np.zeros(2), 1)
     assert nothing.agrees
     assert np.isinf(nothing.allowed)
+
+
+@pytest.mark.parametrize(("correlation", "found"), [(0.8, False), (0.7, False), (0.0, True), (-0.8, True)])
+def test_another_covariance_is_found(correlation: float, found: bool, rng: np.random.Generator) -> None:
+    """Three quantities of the same means and scatters, of which two go together in the pairs, by .8, or not as much."""
+    runs, pairs = 384, 192
+    start, of_pair = np.zeros(runs, dtype=int), np.zeros(pairs, dtype=int)
+
+    def drawn(count: int, correlation: float) -> np.ndarray:
+        x, y, z = 0.01 * rng.standard_normal((3, count, 5))
+        return np.array([x, correlation * x + np.sqrt(1 - correlation**2) * y, z])
+
+    noise, values = drawn(pairs, 0.8), drawn(runs, correlation)
+    predicted = np.stack([noise, -noise], axis=2)
+    tested = {
+        name: judge([np.ones((1, 5))], 1.0 + values[i], start, 10**4, 15, 0.0, predicted[i], of_pair)
+        for i, name in enumerate("xyz")
+    }
+    assert all((each.share <= 1).all() for each in tested.values())
+    used = covariances(tested, dict(zip("xyz", values, strict=True)), dict(zip("xyz", predicted, strict=True)), start, of_pair)
+    assert (used["x"].max() > 1) == found
+    assert (used["y"].max() > 1) == found
+    assert 0.05 < used["z"].max() < 1
 
 
 def test_a_slope_divided_by_a_covariance(rng: np.random.Generator) -> None:
