@@ -27,6 +27,7 @@ TREATMENTS = {
     "supermask": "the weights w(k), which stay; a mask learnt by training their scores",
     "overlaps": "fresh weights under the mask with the ticket's M and diagonal of Q, trained",
 }
+USUAL = ("ticket", "reinit", "random")
 UNTRAINED = ("untrained", "untrained-signs")
 RENEWAL = 0.05  # examples per input dimension between two masks of learnt scores
 
