@@ -32,6 +32,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble
 from curriculode.theory.tickets.study import DENSE, TicketStudy
+from curriculode.theory.tickets.treatments import UNTRAINED
 
 # Numbered now, while what was imported is what stands in the files.
 sources.fingerprint()
@@ -280,7 +281,8 @@ class _Point:
         finals = []
         for name in self.layout.treatments:
             course = study.trajectories[name]
-            if not course.t.size:
+            trained = name not in UNTRAINED
+            if not course.t.size or (trained and course.t[-1] < self.experiment.protocol.duration - 1.0 / self.settings.dimension):
                 finals.append(np.full((len(self.layout.names), study.run.size), np.nan))
                 continue
             finals.append(self.layout.final(course).reshape(len(self.layout.names), -1))

@@ -34,7 +34,7 @@ class Settings(Description):
     runs: Annotated[int, BeforeValidator(lambda value: whole_number("runs", value, 0))] = 0
     scramblings: Annotated[int, BeforeValidator(lambda value: whole_number("scramblings", value, 1, 1024))] = 1
     numerics: Numerics = Numerics(points=DEFAULT_POINTS)
-    treatments: tuple[str, ...] = ()
+    treatments: Annotated[tuple[str, ...], BeforeValidator(tuple)] = ()
 
     @cached_property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
 from curriculode.figures.gallery.plateau_escape import summary
+from curriculode.figures.gallery.ticket_prize import of_condition
 from curriculode.figures.gallery.width_gap import largest_and_final
 from curriculode.figures.gallery.words import settings_in_words
 from curriculode.sims.sweep.average import average
@@ -387,8 +388,9 @@ def test_wide_networks_hold_several_tickets() -> None:
 def test_the_prize_needs_training() -> None:
     """A ticket beats its own mask with fresh weights at the rate of the experiment, and not where nothing was learnt."""
     data = table("ticket-prize")
-    gaps = cu.ticket_gaps(data[data["part"] == "duration"].drop(columns=["part", "training.learning_rate"]), "reinit", "ticket")
-    gaps = gaps.set_index(["protocol.duration", "pruning.keep"])
-    assert gaps["difference"][40.0, 0.3] > 0
-    assert gaps["p_value"][40.0, 0.3] < 0.05
-    assert abs(gaps["difference"][10.0, 0.1]) < 0.05
+    found = cu.prizes(of_condition(data, "protocol.duration"), ["protocol.duration", "pruning.keep"])
+    found = found.set_index(["protocol.duration", "pruning.keep"])
+    assert found["wins"][40.0, 0.3] == "ticket"
+    assert found["difference"][40.0, 0.3] > 0
+    assert abs(found["difference"][10.0, 0.1]) < 0.05
+    assert set(data["wins"]) <= {"ticket", "reinit", ""}

@@ -6,7 +6,6 @@ import pytest
 import curriculode as cu
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.tickets.trainer import Schedule
-from curriculode.sims.tickets.verdict import TicketComparison
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.tickets.treatments import TREATMENTS
 
@@ -109,35 +108,6 @@ def test_iterations_shrink_the_mask_within_itself(brief: cu.Experiment) -> None:
         for name in study.treatments:
             assert study.arrays[f"{name}.kept"] == pytest.approx(0.25, abs=1e-3)
     assert cu.Pruning(keep=0.125, rounds=3).left(2) == pytest.approx(0.25)
-
-
-@pytest.mark.parametrize("order", ["curriculum", "random", "anti-curriculum"])
-def test_the_verdict_agrees_and_notices(order: str, seed: int) -> None:
-    M = 0.4 * np.array([[1.0, 0.0], [0.0, 0.9], [-0.8, 0.1], [0.2, -0.7]])
-    start = cu.OrderParameters(0.6 * np.eye(4) + M @ M.T, M, [0.5, -0.4, 0.6, -0.5])
-    experiment = cu.load("xor-curriculum").replace({"protocol.duration": 3.0, "protocol.order": order})
-    names = ["ticket", "reinit", "random", "fine-tune", "signs", "overlaps"]
-    options = {"start": start, "treatments": names, "seed": seed, "times": 4, "points": 512}
-    found = cu.compare_tickets(experiment, cu.Pruning(keep=0.3), dimension=500, runs=24, **options)
-    assert found.agrees, found.verdict()
-    assert "agree at D = 500" in found.verdict()
-    table = found.to_frame()
-    assert set(table["treatment"]) == {"dense", *names}
-    other = cu.tickets(experiment, cu.Pruning(keep=0.4), runs=8, nodes=500, net=False, **options)
-    wrong = TicketComparison(other, found.simulation)
-    assert not wrong.agrees
-    assert "disagree at D = 500" in wrong.verdict()
-
-
-def test_two_blocks_and_a_teacher_agree(seed: int) -> None:
-    for name, changes in (
-        ("xor-fading", {"protocol.duration": 2.0, "task.support": 0.3, "student.activation": "gelu", "training.weight_decay": 0.1}),
-        ("perceptron-curriculum", {"protocol.duration": 3.0, "task.support": 0.5}),
-    ):
-        experiment = cu.load(name).replace(changes)
-        pruning = cu.Pruning(keep=0.3, rounds=2, rewind=0.5)
-        found = cu.compare_tickets(experiment, pruning, dimension=600, runs=16, times=3, points=512, seed=seed)
-        assert found.agrees, found.verdict()
 
 
 MISTAKES = {
