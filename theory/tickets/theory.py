@@ -19,6 +19,7 @@ from curriculode.theory.tickets.trainer import NodeTrainer
 from curriculode.theory.tickets.treatments import treat
 
 TIMES = 51
+BY_LAST = ("large-final", "small-final")  # criteria that look at w(T) alone
 NODES = 2**14
 
 
@@ -54,6 +55,7 @@ def ticket_theory(
     numerics: Numerics,
     progress: Callable[[float], None] | None = None,
     setting: Setting | None = None,
+    signs: bool = False,
 ) -> TicketStudy:
     """The study by theory, with `runs` draws of `nodes` coordinates, each with a net of its own for the averages.
 
@@ -85,7 +87,9 @@ def ticket_theory(
             rng,
             net,
             net and mask is None,
+            mask is None and pruning.rounds == 1 and pruning.criterion in BY_LAST,
         )
+        trainer.signs = signs
         outcome = treat(trainer, pruning, treatments, rng, None if given is None else given[order])
         found.append((outcome, trainer.coordinates))
         orders.append(order)

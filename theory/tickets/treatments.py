@@ -34,13 +34,17 @@ RENEWAL = 0.05  # examples per input dimension between two masks of learnt score
 
 @dataclass(frozen=True)
 class Course:
-    """A training as it is recorded: times (n,), Q (n, blocks, K, K), M (n, blocks, K, P), v (n, K), and why it failed, or None."""
+    """A training as it is recorded: times (n,), Q (n, blocks, K, K), M (n, blocks, K, P), v (n, K), and why it failed, or None.
+
+    signs : (n, K) share of the weights that each unit keeps whose sign is not that of the beginning, where that was asked for
+    """
 
     t: np.ndarray
     Q: np.ndarray
     M: np.ndarray
     v: np.ndarray
     failure: str | None = None
+    signs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,12 @@ class Snapshots:
 class Trainer(ABC):
     """Who trains: theory or simulation.
 
-    coordinates : of the weights;  weight_scale : of fresh weights
+    coordinates : of the weights;  weight_scale : of fresh weights;  signs : whether courses of masked weights tell their signs
     """
 
     coordinates: Coordinates
     weight_scale: float
+    signs: bool = False
 
     @abstractmethod
     def dense(self) -> Snapshots:
@@ -68,6 +73,10 @@ class Trainer(ABC):
     @abstractmethod
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights it ends with."""
+
+    def train_kept(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, final: bool) -> Course:
+        """Train what a mask keeps of the weights W (K, n) of time k, or with `final` of the end, from time k to the end."""
+        return self.train(mask * W, mask, v, False)[0]
 
     @abstractmethod
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
@@ -146,6 +155,9 @@ def treat(
             outcome.treated[name] = Treated(*trainer.learn_mask(wk, v, choose))
             continue
         kept = _random_mask(mask, share, rng) if name == "random" else mask
+        if name == "ticket":
+            outcome.treated[name] = Treated(trainer.train_kept(wk, mask, v, False), mask)
+            continue
         W = _weights(name, trainer, w0, wk, kept, rng)
         course = trainer.look(W, v0) if name in UNTRAINED else trainer.train(W, kept, v, False)[0]
         outcome.treated[name] = Treated(course, kept)
@@ -155,6 +167,9 @@ def treat(
 def _fine_tuned(trainer: Trainer, pruning: Pruning, mask_after: Callable, W: np.ndarray, v: np.ndarray) -> Treated:
     """Prune and go on training, in every round: learning-rate rewinding (Renda, Frankle & Carbin 2020)."""
     mask = np.ones(W.shape, bool)
+    if pruning.rounds == 1:
+        mask = mask_after(1, mask, W)
+        return Treated(trainer.train_kept(W, mask, v, True), mask)
     for number in range(1, pruning.rounds + 1):
         mask = mask_after(number, mask, W)
         course, W, v = trainer.train(mask * W, mask, v, number < pruning.rounds)
