@@ -62,7 +62,7 @@ FIGURE = NamedFigure(
     caption=(
         f"Accuracy on the hard level with {percent(_PRUNING.keep)} of the weights, of each unit's largest at the end, after "
         "training again (bars, two standard errors) and before (marks). ticket: the initial weights; signs: their signs "
-        "with fresh sizes; overlaps: fresh weights with the ticket's M and diagonal of Q; magnitudes: their sizes with "
+        "with fresh sizes; overlaps: fresh weights with the ticket's Q and M; magnitudes: their sizes with "
         "random signs; reinit: fresh weights; random: the initial weights under a random mask; untrained: the initial "
         f"weights, or their signs, under the mask. Theory: {_DRAWS} random starts with D random nodes; simulation: {_RUNS} "
         f"networks with real masks. Settings: {_SETTINGS}."

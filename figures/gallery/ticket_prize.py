@@ -71,8 +71,10 @@ def draw(table: pd.DataFrame) -> Any:
             drawn.colorbar.set_label("error: reinit − ticket" if axis in axes[:, -1] else "")
             if (legend := axis.get_legend()) is not None:
                 legend.remove()  # the caption tells what is hatched
+            if drawn.contours is not None:
+                drawn.contours.remove()  # of so few places they tell nothing
             if condition == "protocol.order":
-                axis.tick_params(axis="x", labelsize=7)
+                axis.tick_params(axis="x", labelsize=7, labelrotation=20)
     return figure
 
 

@@ -72,7 +72,7 @@ def tickets(
     "reinit" (fresh weights under it), "random" (w(k) under a random mask of as many in each unit), "fine-tune" (w(T) under the
     mask, the schedule rewound to k; with several rounds learning-rate rewinding, with masks of its own), "untrained" and
     "untrained-signs" (w(0), or the signs of it times a constant, under the mask), "signs" and "magnitudes" (what is left of w(k)
-    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q), "supermask" (w(k) and v
+    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's Q and M), "supermask" (w(k) and v
     stay; scores of the weights are trained, and each unit keeps those of the largest scores, as many as in the ticket, renewed
     every 0.05 of time).
 

@@ -272,7 +272,7 @@ def study_of(
                 mask, back = outcome.treated[name].mask, np.argsort(order[i])
                 kept[i] = (mask @ coordinates.share)[back]
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    signal[i] = ((mask * coordinates.share) @ (coordinates.u**2).T / T)[back]
+                    signal[i] = (outcome.treated[name].signal / T)[back]
         arrays[f"{name}.kept"], arrays[f"{name}.signal"] = kept, signal
     status = fields.pop("status")
     if failures:

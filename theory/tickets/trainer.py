@@ -81,6 +81,14 @@ class NodeTrainer(Trainer):
             return super().train_kept(W, mask, v, final)
         return self._course(self._trained(self._one_shot.groups(mask, final), v, self.signs), mask * W, mask)
 
+    def signal(self, mask: np.ndarray, pruned: bool) -> np.ndarray:
+        """sum_i mu_i m_ki u_pi^2, (K, P); of a mask of one shot without the scatter of the nodes' u."""
+        if self._one_shot is None or not pruned:
+            return super().signal(mask, pruned)
+        groups = self._one_shot.groups(mask, False)
+        found: np.ndarray = groups.pattern.T @ np.diagonal(groups.T, axis1=1, axis2=2)
+        return found
+
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train masked weights from time k to the end."""
         groups, where = group(self.coordinates, W, mask)

@@ -24,6 +24,7 @@ def test_the_verdict_agrees_and_notices(order: str, seed: int) -> None:
     right = cu.Comparison(job.cells(theory, simulation, perturbed, None), 500, seed, "one cell")
     assert right.agrees, right.verdict()
     assert "theory and simulation agree at D = 500" in right.verdict()
+    assert "is not predicted: it is allowed 4 % of a quantity's scale" in right.verdict()
     summary = right.summary().set_index("treatment")
     assert list(summary.index) == ["dense", *NAMES]
     assert summary["finds_learning_rate"]["ticket"] < 0.5
