@@ -72,7 +72,7 @@ def test_two_blocks_and_a_teacher_agree(seed: int) -> None:
     ):
         experiment = cu.load(name).replace(changes)
         pruning = cu.Pruning(keep=0.3, rounds=2, rewind=0.5)
-        found = cu.compare(experiment, pruning=pruning, dimension=600, runs=16, times=3, points=512, seed=seed)
+        found = cu.compare(experiment, pruning=pruning, dimension=400, runs=12, times=3, points=256, seed=seed)
         assert found.agrees, found.verdict()
 
 

@@ -105,7 +105,7 @@ def test_strata_in_closed_form_against_nodes() -> None:
     keep = 0.2
     experiment = cu.load("xor-curriculum").replace({**COURSE, "task.support": 0.1})
     exact = cu.integrate(experiment, START, points=256, estimate_error=False, remember=[0.0], times=2, rtol=1e-8)
-    study = cu.tickets(experiment, cu.Pruning(keep=keep), start=START, treatments=["ticket"], nodes=2**14, points=256, times=2)
+    study = cu.tickets(experiment, cu.Pruning(keep=keep), start=START, treatments=["ticket"], nodes=2**16, points=256, times=2)
     shares, overlaps = experiment.task.strata()
     blocked = [part[None] for part in (exact.Q[-1], exact.M[-1], START.Q, START.M, exact.two_time(0.0)[-1])]
     Q, M, Q0, M0, C = blocked
