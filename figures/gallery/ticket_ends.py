@@ -37,7 +37,8 @@ def ends(
     """Mean and standard error of a quantity at the beginning and end of every treatment; `runs` = 0 leaves the simulation out.
 
     The theory is of `draws` random starts in D inputs, each with D random nodes: fresh weights begin with M = O(D^(-1/2)), so that
-    there is no one curve. The simulation has the first of these starts.
+    there is no one curve. The simulation has the same starts, or the first of them: they differ far more among each other than
+    theory and simulation of one.
     """
     numerics = Numerics(points=points, times=2)
     options: dict[str, Any] = {"treatments": list(treatments), "seed": 1, "numerics": numerics, "progress": False}

@@ -18,7 +18,7 @@ _POINTS = 256
 _ORDERS = ("curriculum", "random", "hard-only")
 _KEEP = (0.05, 0.1, 0.2, 0.4)
 _MEASURED = (0.1,)
-_DRAWS, _RUNS = 24, 12
+_DRAWS, _RUNS = 24, 24
 _DURATION = 20.0
 
 

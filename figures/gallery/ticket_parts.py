@@ -19,7 +19,7 @@ _STUDY = Study.load(_EXPERIMENT)
 _POINTS = 256
 _PRUNING = _STUDY.pruning or Pruning(keep=0.1)
 _TREATMENTS = ("ticket", "signs", "overlaps", "magnitudes", "reinit", "random", "untrained", "untrained-signs")
-_DRAWS, _RUNS = 32, 16
+_DRAWS, _RUNS = 20, 20
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:

@@ -26,6 +26,14 @@ _CONDITIONS: dict[str, Sequence[Any]] = {
     "student.width": (4, 6, 8, 12),
     "protocol.order": ("curriculum", "random", "anti-curriculum", "hard-only"),
 }
+_TITLES = {
+    "training.learning_rate": "learning rate",
+    "protocol.duration": "training time",
+    "training.weight_decay": "weight decay",
+    "pruning.rewind": "rewinding",
+    "student.width": "width",
+    "protocol.order": "order of the examples",
+}
 _NETWORKS, _POINTS = 16, 256
 _VALUE, _GAP = "classification_error", ("reinit", "ticket")
 
@@ -71,10 +79,13 @@ def draw(table: pd.DataFrame) -> Any:
             drawn.colorbar.set_label("error: reinit − ticket" if axis in axes[:, -1] else "")
             if (legend := axis.get_legend()) is not None:
                 legend.remove()  # the caption tells what is hatched
+            axis.set_title(_TITLES[condition])
             if drawn.contours is not None:
                 drawn.contours.remove()  # of so few places they tell nothing
             if condition == "protocol.order":
                 axis.tick_params(axis="x", labelsize=7, labelrotation=20)
+        for axis in axes.ravel()[len(_CONDITIONS) :]:
+            figure.delaxes(axis)
     return figure
 
 

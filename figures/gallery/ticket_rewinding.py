@@ -18,13 +18,13 @@ from curriculode.theory.describe.study import Study
 _EXPERIMENT = "xor-tickets"
 _STUDY = Study.load(_EXPERIMENT)
 _POINTS = 256
-_TIMES = (0.0, 2.0, 4.0, 8.0, 16.0, 28.0)
+_TIMES = (0.0, 4.0, 8.0, 16.0, 28.0)
 _MEASURED = (0.0, 8.0)
 _ROUNDS = (1, 4)
 _KEEP = 0.1
 _TREATMENTS = ("ticket", "fine-tune")
 _INSTANTS = 9
-_DRAWS, _RUNS = 12, 8
+_DRAWS, _RUNS = 10, 10
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:

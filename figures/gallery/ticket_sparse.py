@@ -19,7 +19,7 @@ _BASE = _STUDY.experiment.replace({"levels.hard.noise": 0.4})
 _SUPPORTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MEASURED = (0.05, 0.2)
 _TREATMENTS = ("ticket", "reinit", "random", "fine-tune")
-_DRAWS, _RUNS = 16, 10
+_DRAWS, _RUNS = 12, 12
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:

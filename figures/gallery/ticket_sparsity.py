@@ -17,7 +17,7 @@ _POINTS = 256
 _KEEP = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 _MEASURED = (0.05, 0.1, 0.3)
 _TREATMENTS = ("ticket", "reinit", "random", "fine-tune")
-_DRAWS, _RUNS = 24, 12
+_DRAWS, _RUNS = 16, 16
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
