@@ -1,7 +1,7 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
 Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes]
-[diffusion] [moments] [workers] [sweeps] [records] [command]
+[diffusion] [moments] [tickets] [workers] [sweeps] [records] [command]
 """
 
 import sys
@@ -9,10 +9,26 @@ import sys
 from simulation_tables import diffusion, lanes, moments, steps, workers
 from sweep_tables import command, records, sweeps
 from theory_tables import averages, batch, committees, theory, wide
+from ticket_tables import tickets
 
 TABLES = {
     table.__name__: table
-    for table in (averages, theory, committees, wide, batch, steps, lanes, diffusion, moments, workers, sweeps, records, command)
+    for table in (
+        averages,
+        theory,
+        committees,
+        wide,
+        batch,
+        steps,
+        lanes,
+        diffusion,
+        moments,
+        tickets,
+        workers,
+        sweeps,
+        records,
+        command,
+    )
 }
 
 if __name__ == "__main__":

@@ -48,10 +48,7 @@ _HOMES = {
     "weight_law": "theory.tickets.law",
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
-    "sweep_tickets": "sims.tickets.sweep",
-    "ticket_gaps": "sims.tickets.sweep",
-    "compare_tickets": "sims.tickets.verdict",
-    "TicketComparison": "sims.tickets.verdict",
+    "prizes": "sims.sweep.prizes",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -77,10 +74,8 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.runs.simulate import diffuse, simulate
     from .sims.sweep.refine import refine
     from .sims.sweep.sweep import sweep
-    from .sims.tickets.sweep import sweep_tickets, ticket_gaps
     from .sims.tickets.tickets import tickets
     from .sims.tickets.unit_tickets import unit_tickets
-    from .sims.tickets.verdict import TicketComparison, compare_tickets
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load

@@ -21,15 +21,20 @@ def theory() -> None:
         for way in ("auto", "quasi-Monte Carlo"):
             record = cu.integrate(short, short.initial(100), points=64, times=2, averages=way, estimate_error=False)
             _ = record.generalization_error
+    short = xor.replace({"protocol.duration": 0.1})
+    cu.tickets(short, cu.Pruning(keep=0.5, rounds=2), nodes=128, points=64, times=2, signs=True, treatments=["ticket", "fine-tune"])
     cu.state_evolution(cu.load("batch-perceptron"))
 
 
 def sims() -> None:
-    """Both spaces, one run and many, both tasks; minimisation."""
+    """Both spaces, one run and many, both tasks; the diffusion; masked weights; minimisation."""
     for name in ("xor-curriculum", "perceptron-curriculum"):
         case = cu.load(name).replace({"protocol.duration": 0.2})
         for space, runs in (("overlap", 1), ("overlap", 16), ("weight", 1)):
             cu.simulate(case, dimension=60, runs=runs, times=2, space=space)
+    xor = cu.load("xor-curriculum").replace({"protocol.duration": 0.2})
+    cu.tickets(xor, cu.Pruning(keep=0.5), dimension=60, runs=1, points=64, times=2, treatments=["ticket", "supermask"])
+    cu.compare(xor, dimension=60, runs=4, points=64, times=2)
     cu.minimize(cu.load("batch-perceptron"), dimension=40, runs=1)
 
 

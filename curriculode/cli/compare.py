@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from . import parse
 from .options import Request, takes
 from .report import Files, print_files, print_json, print_table
 
-_FORMATS = {
+FORMATS = {
     "t": ".4g",
     "accuracy_theory": ".4f",
     "accuracy_simulation": ".4f",
@@ -33,13 +34,17 @@ def compare(
         str | None,
         typer.Option("--quantity", help="What the picture shows: accuracy (the default), an observable, or e.g. 'Q[0,0]'."),
     ] = None,
+    treatments: Annotated[
+        str | None,
+        typer.Option("--treatments", metavar="NAME,NAME", help="Of a file with [pruning]: by default ticket,reinit,random."),
+    ] = None,
 ) -> int:
     """Theory against simulation: table, verdict and picture.
 
     Integrates the mean-field equations, adds what finite D adds to them by paths of the diffusion, and runs online SGD at
     finite D from the same initial overlaps, for each combination of the varied parameters; for batch learning, state evolution
     against minimisation at finite D. Exit status 1 if they disagree. The verdict says how large an error of each rate it would
-    have noticed.
+    have noticed. Of a file with a section [pruning] every treatment of what is kept is compared, see `curriculode tickets`.
 
     Example: curriculode compare --over student.width=4,16 --runs 64
     """
@@ -48,7 +53,7 @@ def compare(
     from curriculode.theory.core.errors import InputError
 
     _ = request.is_batch
-    request = request.with_options(quantity=quantity)
+    request = request.with_options(quantity=quantity, treatments=None if treatments is None else parse.names(treatments))
     shown, study = request.option("quantity", "accuracy", str), request.study
     if shown != "accuracy" and shown not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", shown, ["accuracy", *allowed]))
@@ -60,6 +65,8 @@ def compare(
         seed=study.seed,
         starts=study.starts,
         over=study.over,
+        pruning=study.pruning,
+        treatments=request.option("treatments", None, list),
         numerics=study.numerics,
         progress=request.progress,
     )
@@ -86,9 +93,9 @@ def compare(
             f"Theory against simulation, D = {study.dimension}, {study.runs} runs from {study.starts} start(s); "
             "accuracy on the hardest level; finds: least error of a rate that the verdict would have noticed"
         )
-        print_table(summary.drop(columns=[c for c in ("problem",) if not summary[c].any()]), title, _FORMATS)
+        print_table(summary.drop(columns=[c for c in ("problem",) if not summary[c].any()]), title, FORMATS)
         if len(gaps):
-            print_table(gaps, "What the order gains: difference of final accuracies, paired by start and seed", _FORMATS)
+            print_table(gaps, "What the order gains: difference of final accuracies, paired by start and seed", FORMATS)
         print(comparison.verdict())
         if comparison.interrupted:
             print(comparison.status)

@@ -20,7 +20,9 @@ def diagram(
     value: Annotated[str, typer.Option("--value", help="Column of the table, or `failed`.")] = "classification_error",
     gap: Annotated[
         str | None,
-        typer.Option("--gap", metavar="ORDER,ORDER", help="Draw the first order's value minus the second's, paired by seed."),
+        typer.Option(
+            "--gap", metavar="ORDER,ORDER", help="Draw the first order's (or treatment's) value minus the second's, paired by seed."
+        ),
     ] = None,
     where: Annotated[
         list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help="Choose one value of what else varies; repeats.")
@@ -32,7 +34,8 @@ def diagram(
 ) -> None:
     """A phase diagram from the table of a sweep: heat map with contours as PNG and PDF, and its numbers as CSV.
 
-    Cells where a gap between orders is not significant (paired t test over seeds, p > 0.05) are hatched.
+    Cells where a gap between orders, or between treatments of what was pruned, is not significant (paired t test over seeds,
+    p > 0.05) are hatched.
 
     Example: curriculode diagram noise.csv --x student.width --y levels.hard.noise --gap curriculum,random
     """

@@ -195,6 +195,7 @@ def takes(*shared: str, changes: bool = True, over: bool = False, outputs: tuple
 
 def _study(name: str, changes: list[str], over: list[str] | None, settings: dict[str, Any]) -> "Study":
     """The study of an experiment with what the command line changes in it."""
+    from curriculode.theory.describe.pruning import changed as with_changes
     from curriculode.theory.describe.study import Study
 
     study = Study.load(name)
@@ -202,5 +203,6 @@ def _study(name: str, changes: list[str], over: list[str] | None, settings: dict
         changed = parse.changes(changes)
         # What is set by hand is not varied any more.
         varied = parse.grid(over) if over else {key: values for key, values in study.over.items() if key not in changed}
-        study = study.set(experiment=study.experiment.replace(changed), over=varied)
+        experiment, pruning = with_changes(study.experiment, study.pruning, changed)
+        study = study.set(experiment=experiment, pruning=pruning, over=varied)
     return study.set(**settings)

@@ -40,6 +40,10 @@ def sweep(
         str | None,
         typer.Option("--observables", help="Separated by commas; by default all of the task; e.g. classification_error,'Q[0,0]'."),
     ] = None,
+    treatments: Annotated[
+        str | None,
+        typer.Option("--treatments", metavar="NAME,NAME", help="Of a file with [pruning]: by default ticket,reinit,random."),
+    ] = None,
     scramblings: Annotated[
         int | None, typer.Option("--scramblings", help="Nets the theory is averaged over, by default 1; from 2 with errors.")
     ] = None,
@@ -56,7 +60,8 @@ def sweep(
 ) -> int:
     """A table over a grid of parameters, by theory, simulation or both; resumable.
 
-    One row a point, order and seed, from shared starts. A point that fails is a row with its reason.
+    One row a point, order and seed, from shared starts. A point that fails is a row with its reason. Of a file with a section
+    [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment.
 
     Example: curriculode sweep --over student.width=4,8,16 --over levels.hard.noise=0.1:0.7:13 --seeds 20 --store noise.sqlite
     """
@@ -66,7 +71,15 @@ def sweep(
     from curriculode.theory.core.errors import InputError
 
     chosen = None if observables is None else parse.names(observables)
-    request = request.with_options(zip=paired, seeds=seeds, runs=runs, theory=theory, observables=chosen, scramblings=scramblings)
+    request = request.with_options(
+        zip=paired,
+        seeds=seeds,
+        runs=runs,
+        theory=theory,
+        observables=chosen,
+        treatments=None if treatments is None else parse.names(treatments),
+        scramblings=scramblings,
+    )
     study, grid = request.study, request.study.over
     zipped = {key: values for key, values in grid.items() if request.option("zip", False, bool) and key != "protocol.order"}
     plan = planned(
@@ -76,6 +89,8 @@ def sweep(
         seeds=request.option("seeds", 1),
         observables=request.option("observables", None, (str, list)),
         shard=shard,
+        pruning=study.pruning,
+        treatments=request.option("treatments", None, list),
         numerics=study.numerics,
         dimension=study.dimension,
         theory=request.option("theory", True),
@@ -102,7 +117,7 @@ def sweep(
         table = to_frame(plan, kept, filled)
         failures = kept.failures(plan.keys, _SHOWN)
     outputs.publish({**table_files(table, path.suffix), ".toml": text(request.settings())}, filled.interrupted)
-    done = int((~table["failed"]).sum())
+    done, failed = table.attrs["done"], table.attrs["failed"]
     if request.json:
         print_json(
             {
@@ -112,15 +127,15 @@ def sweep(
                 "seeds": request.option("seeds", 1),
                 "points": len(plan),
                 "done": done,
-                "failed": len(table) - done,
-                "missing": len(plan) - len(table),
+                "failed": failed,
+                "missing": table.attrs["missing"],
                 "status": table.attrs["status"],
                 "table": table.to_dict("list"),
                 "files": outputs.written,
             }
         )
     else:
-        _tell_failures(failures, len(table) - done)
+        _tell_failures(failures, failed)
         print(table.attrs["status"])
         if filled.interrupted and store is None:
             print("without --store the unfinished sweep cannot be resumed")

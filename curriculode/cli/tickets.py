@@ -6,13 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from . import parse
+from .compare import FORMATS
 from .options import Request, takes
 from .report import Files, print_files, print_json, print_table
 
 _NUMERICS = ("times", "spacing", "averages", "points", "scrambling", "rtol", "atol", "method", "workers")
 
 
-@takes("dimension", "runs", "seed", *_NUMERICS)
+@takes("dimension", "runs", "starts", "seed", *_NUMERICS)
 def tickets(
     request: Request,
     keep: Annotated[float | None, typer.Option("--keep", help="Share of the weights that is left, by default 0.2.")] = None,
@@ -42,8 +43,8 @@ def tickets(
 
     Example: curriculode tickets xor-curriculum --keep 0.1 --treatments ticket,reinit,fine-tune --rewind 5
     """
+    from curriculode.sims.compare.compare import compare
     from curriculode.sims.tickets.tickets import tickets
-    from curriculode.sims.tickets.verdict import compare_tickets
     from curriculode.theory.core.description import unknown
     from curriculode.theory.core.errors import InputError
     from curriculode.theory.describe.pruning import Pruning
@@ -64,46 +65,42 @@ def tickets(
         raise InputError(unknown("quantity", shown, scalar_names(study.experiment.task)))
     files, alone = Files(request), request.option("theory", False, bool)
     options: dict[str, Any] = {"treatments": names, "seed": study.seed, "numerics": study.numerics, "progress": request.progress}
-    start = study.experiment.initial(study.dimension, study.seed)
-    comparison = None
+    content = {
+        "command": "tickets",
+        "experiment": study.experiment.to_dict(),
+        "pruning": pruning.to_dict(),
+        "dimension": study.dimension,
+        "seed": study.seed,
+        "numerics": study.numerics.to_dict(),
+    }
+    kept = f"{100 * pruning.keep:g} % of the weights kept ({pruning.criterion})"
     if alone:
-        found = tickets(study.experiment, pruning, start=start, **options)
+        found = tickets(study.experiment, pruning, start=study.experiment.initial(study.dimension, study.seed), **options)
+        agrees, verdict, summary, table = found.success, found.status, found.summary(), found.to_frame()
+        figure = found.plot(shown).figure
+        columns = [each for each in summary.columns if each in ("treatment", "kept") or each.startswith("generalization_error")]
+        title, formats = f"By theory: {kept}, errors on the hardest level", dict.fromkeys(columns[1:], ".4g")
     else:
-        comparison = compare_tickets(study.experiment, pruning, dimension=study.dimension, runs=study.runs, start=start, **options)
-        found = comparison.theory
-    from curriculode.figures.plots.tickets import plot_tickets
-
-    axis = plot_tickets(found, shown)
-    if comparison is not None:
-        plot_tickets(comparison.simulation, shown, ax=axis)
-    table = found.to_frame() if comparison is None else comparison.to_frame()
-    files.write(table, axis.figure)
-    summary = found.summary()
-    agrees = found.success if comparison is None else comparison.agrees
-    verdict = found.status if comparison is None else comparison.verdict()
+        size: dict[str, Any] = {"dimension": study.dimension, "runs": study.runs, "starts": study.starts}
+        compared = compare(study.experiment, pruning=pruning, **size, **options)
+        agrees, verdict, summary, table = compared.agrees, compared.verdict(), compared.summary(), compared.to_frame()
+        figure = compared.plot(quantity=shown)[0].figure
+        columns = [each for each in summary.columns if each != "problem"]
+        title, formats = f"Theory against simulation at D = {study.dimension}: {kept}", FORMATS
+    files.write(table, figure)
     if request.json:
         print_json(
             {
-                "command": "tickets",
-                "experiment": study.experiment.to_dict(),
-                "pruning": pruning.to_dict(),
-                "dimension": study.dimension,
-                "seed": study.seed,
-                "numerics": study.numerics.to_dict(),
+                **content,
                 "agrees": agrees,
                 "verdict": verdict,
-                "theory": summary.to_dict("records"),
-                "simulation": None if comparison is None else comparison.simulation.summary().to_dict("records"),
+                "by": "theory" if alone else "theory and simulation",
+                "treatments": summary.to_dict("records"),
                 "files": files.outputs.written,
             }
         )
     else:
-        kept = f"{100 * pruning.keep:g} % of the weights kept ({pruning.criterion})"
-        columns = [each for each in summary.columns if each in ("treatment", "kept") or each.startswith("generalization_error")]
-        print_table(summary[columns], f"By theory: {kept}, errors on the hardest level", dict.fromkeys(columns[1:], ".4g"))
-        if comparison is not None:
-            seen = comparison.simulation.summary()
-            print_table(seen[columns], f"Simulation at D = {study.dimension}", dict.fromkeys(columns[1:], ".4g"))
+        print_table(summary[columns], title, formats)
         print(verdict)
         print_files(files.outputs)
     return 0 if agrees else 1

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from curriculode.figures.plots.style import CYCLE
+from curriculode.figures.plots.labels import quantity_label
+from curriculode.figures.plots.style import CYCLE, new_figure, style
 from curriculode.sims.tickets.tickets import tickets
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
@@ -36,14 +37,15 @@ def ends(
     """Mean and standard error of a quantity at the beginning and end of every treatment; `runs` = 0 leaves the simulation out.
 
     The theory is of `draws` random starts in D inputs, each with D random nodes: fresh weights begin with M = O(D^(-1/2)), so that
-    there is no one curve.
+    there is no one curve. The simulation has the same starts, or the first of them: they differ far more among each other than
+    theory and simulation of one.
     """
     numerics = Numerics(points=points, times=2)
-    options: dict[str, Any] = {"treatments": list(treatments), "numerics": numerics, "progress": False}
+    options: dict[str, Any] = {"treatments": list(treatments), "seed": 1, "numerics": numerics, "progress": False}
     parts = []
     sizes: list[tuple[str, dict[str, Any]]] = [
-        ("theory", {"nodes": dimension, "runs": draws, "net": False, "seed": 1}),
-        ("simulation", {"dimension": dimension, "runs": runs, "seed": 2}),
+        ("theory", {"nodes": dimension, "runs": draws, "net": False}),
+        ("simulation", {"dimension": dimension, "runs": runs}),
     ]
     for by, size in sizes:
         if by == "simulation" and not runs:
@@ -71,3 +73,28 @@ def draw_ends(axis: Any, table: pd.DataFrame, x: str, treatments: Sequence[str],
         seen = table[(table["treatment"] == name) & (table["by"] == "simulation")]
         bars = 2 * seen["end_standard_error"] if column == "end" else None
         axis.errorbar(seen[x], seen[column], yerr=bars, fmt="o", color=colour, markersize=3.5, capsize=2, linewidth=1)
+
+
+def draw_accuracy_and_signal(
+    table: pd.DataFrame, x: str, places: Sequence[float], words: str, treatments: Sequence[str], experiment: Experiment
+) -> Any:
+    """Accuracy at the end of every treatment, and the signal that the masks keep, against a column on a logarithmic axis."""
+    with style():
+        figure, axes = new_figure(1, 2, width=3.6, height=2.8)
+        ended, kept = axes[0]
+        draw_ends(ended, table, x, treatments)
+        dense = table[(table["treatment"] == "dense") & (table["by"] == "theory")].sort_values(x)
+        ended.plot(dense[x], dense["end"], color=COLOURS["dense"], linewidth=0.9, label="dense")
+        ended.set_ylabel(quantity_label("accuracy", experiment))
+        ended.set_title("after training again")
+        draw_ends(kept, table, x, ("ticket", "random"), column="signal")
+        kept.set_ylabel(r"share of $|u|^2$ on what is kept")
+        kept.set_title("what the mask has kept")
+        for axis in axes[0]:
+            axis.set_xscale("log")
+            axis.set_xticks(places, [f"{place:g}" for place in places])
+            axis.minorticks_off()
+            axis.set_xlabel(words)
+        # Curves are everywhere: their names stand beside them.
+        kept.legend(*ended.get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

@@ -19,7 +19,7 @@ _STUDY = Study.load(_EXPERIMENT)
 _POINTS = 256
 _PRUNING = _STUDY.pruning or Pruning(keep=0.1)
 _TREATMENTS = ("ticket", "signs", "overlaps", "magnitudes", "reinit", "random", "untrained", "untrained-signs")
-_DRAWS, _RUNS = 32, 16
+_DRAWS, _RUNS = 20, 20
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
@@ -62,7 +62,7 @@ FIGURE = NamedFigure(
     caption=(
         f"Accuracy on the hard level with {percent(_PRUNING.keep)} of the weights, of each unit's largest at the end, after "
         "training again (bars, two standard errors) and before (marks). ticket: the initial weights; signs: their signs "
-        "with fresh sizes; overlaps: fresh weights with the ticket's M and diagonal of Q; magnitudes: their sizes with "
+        "with fresh sizes; overlaps: fresh weights with the ticket's Q and M; magnitudes: their sizes with "
         "random signs; reinit: fresh weights; random: the initial weights under a random mask; untrained: the initial "
         f"weights, or their signs, under the mask. Theory: {_DRAWS} random starts with D random nodes; simulation: {_RUNS} "
         f"networks with real masks. Settings: {_SETTINGS}."

@@ -6,10 +6,8 @@ from typing import Any
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.gallery.ticket_ends import COLOURS, draw_ends, ends
+from curriculode.figures.gallery.ticket_ends import draw_accuracy_and_signal, ends
 from curriculode.figures.gallery.words import listed, percent, settings_in_words
-from curriculode.figures.plots.labels import quantity_label
-from curriculode.figures.plots.style import new_figure, style
 from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study
 
@@ -21,7 +19,7 @@ _BASE = _STUDY.experiment.replace({"levels.hard.noise": 0.4})
 _SUPPORTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MEASURED = (0.05, 0.2)
 _TREATMENTS = ("ticket", "reinit", "random", "fine-tune")
-_DRAWS, _RUNS = 16, 10
+_DRAWS, _RUNS = 12, 12
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
@@ -38,23 +36,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Any:
     """Accuracy and signal kept against the support."""
-    with style():
-        figure, axes = new_figure(1, 2, width=3.6, height=2.8)
-        draw_ends(axes[0, 0], table, "support", _TREATMENTS)
-        dense = table[(table["treatment"] == "dense") & (table["by"] == "theory")]
-        axes[0, 0].plot(dense["support"], dense["end"], color=COLOURS["dense"], label="dense")
-        axes[0, 0].set_ylabel(quantity_label("accuracy", _STUDY.experiment))
-        axes[0, 0].set_title("after training again")
-        axes[0, 0].legend(loc="lower left")
-        draw_ends(axes[0, 1], table, "support", ("ticket", "random"), column="signal")
-        axes[0, 1].set_ylabel(r"share of $|u|^2$ on what is kept")
-        axes[0, 1].set_title("what the mask has kept")
-        for axis in axes[0]:
-            axis.set_xscale("log")
-            axis.set_xticks(_SUPPORTS, [f"{support:g}" for support in _SUPPORTS])
-            axis.minorticks_off()
-            axis.set_xlabel("share of the inputs with signal")
-    return figure
+    return draw_accuracy_and_signal(table, "support", _SUPPORTS, "share of the inputs with signal", _TREATMENTS, _BASE)
 
 
 _SETTINGS = settings_in_words(_BASE, ["task.support"], _STUDY.dimension)

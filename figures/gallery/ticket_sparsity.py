@@ -6,10 +6,8 @@ from typing import Any
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
-from curriculode.figures.gallery.ticket_ends import COLOURS, draw_ends, ends
+from curriculode.figures.gallery.ticket_ends import draw_accuracy_and_signal, ends
 from curriculode.figures.gallery.words import listed, settings_in_words
-from curriculode.figures.plots.labels import quantity_label
-from curriculode.figures.plots.style import new_figure, style
 from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study
 
@@ -19,7 +17,7 @@ _POINTS = 256
 _KEEP = (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
 _MEASURED = (0.05, 0.1, 0.3)
 _TREATMENTS = ("ticket", "reinit", "random", "fine-tune")
-_DRAWS, _RUNS = 24, 12
+_DRAWS, _RUNS = 16, 16
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
@@ -36,23 +34,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Any:
     """Accuracy at the end, and the signal that the masks keep, against the share kept."""
-    with style():
-        figure, axes = new_figure(1, 2, width=3.6, height=2.8)
-        draw_ends(axes[0, 0], table, "keep", _TREATMENTS)
-        dense = table[(table["treatment"] == "dense") & (table["by"] == "theory")]["end"].mean()
-        axes[0, 0].axhline(dense, color=COLOURS["dense"], linewidth=0.9, label="dense")
-        axes[0, 0].set_ylabel(quantity_label("accuracy", _STUDY.experiment))
-        axes[0, 0].set_title("after training again")
-        axes[0, 0].legend(loc="lower right")
-        draw_ends(axes[0, 1], table, "keep", ("ticket", "random"), column="signal")
-        axes[0, 1].set_ylabel(r"share of $|u|^2$ on what is kept")
-        axes[0, 1].set_title("what the mask has kept")
-        for axis in axes[0]:
-            axis.set_xscale("log")
-            axis.set_xticks(_KEEP, [f"{keep:g}" for keep in _KEEP])
-            axis.minorticks_off()
-            axis.set_xlabel("share of the weights kept")
-    return figure
+    return draw_accuracy_and_signal(table, "keep", _KEEP, "share of the weights kept", _TREATMENTS, _STUDY.experiment)
 
 
 _SETTINGS = settings_in_words(_STUDY.experiment, [], _STUDY.dimension)

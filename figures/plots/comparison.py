@@ -1,5 +1,6 @@
 """Theory against simulation: lines of theory at finite D, with bands of single runs, through points of simulation."""
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,9 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]"
     """
     panels: dict[str, list[Cell]] = {}
+    curves = "treatment" if "treatment" in comparison.cells[0].labels else "protocol.order"
     for cell in comparison.cells:
-        title = ", ".join(setting_label(k, v) for k, v in cell.labels.items() if k != "protocol.order")
+        title = ", ".join(setting_label(k, v) for k, v in cell.labels.items() if k != curves)
         panels.setdefault(title, []).append(cell)
     if ax is not None and len(panels) > 1:
         raise InputError(f"the comparison has {len(panels)} panels, which do not fit into one ax; call plot() without ax")
@@ -47,9 +49,10 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
         drawn: set[str] = set()
         for axis, (title, cells) in zip(axes[0], panels.items(), strict=True):
             distinct = len({cell.experiment.protocol.order for cell in cells}) > 1
-            for cell, colour in zip(cells, CYCLE, strict=False):
+            for cell, colour in zip(cells, cycle(CYCLE)):
                 order = cell.experiment.protocol.order
-                drawn |= _draw(axis, cell, quantity, ORDER_COLOURS[order] if distinct else colour, order)
+                label = cell.labels.get(curves, order)
+                drawn |= _draw(axis, cell, quantity, ORDER_COLOURS[order] if distinct else colour, label)
             axis.set_title(title)
             axis.set_xlabel(TIME)
             mark_stages(axis, [cell.experiment for cell in cells])

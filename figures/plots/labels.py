@@ -24,6 +24,8 @@ _PARAMETERS = {
     "training.weight_decay": r"weight decay $\kappa$",
     "task.separation": "separation of the clusters",
     "protocol.duration": "examples per input dimension",
+    "pruning.keep": "share of the weights kept",
+    "pruning.rewind": "rewound to t = k",
 }
 _SYMBOLS = {"student.width": "K", "training.learning_rate": r"$\eta$", "training.weight_decay": r"$\kappa$"}
 

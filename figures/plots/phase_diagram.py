@@ -1,4 +1,4 @@
-"""Phase diagrams: an observable, or the gap between two orders, over two parameters of a sweep."""
+"""Phase diagrams: an observable, or the gap between two orders or treatments, over two parameters of a sweep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,8 +77,9 @@ def phase_diagram(
     value : str, default "classification_error"
         A column, such as "classification_error" or "failed".
     gap : sequence of str, optional
-        Two orders, such as ("curriculum", "random"): the value of the first minus that of the second, paired by seed. Cells
-        where it is not significant are hatched: two-sided paired t test over seeds, p > `significance`, each cell by itself.
+        Two orders, such as ("curriculum", "random"), or two treatments of what was pruned, such as ("reinit", "ticket"): the
+        value of the first minus that of the second, paired by seed. Cells where it is not significant are hatched: two-sided
+        paired t test over seeds, p > `significance`, each cell by itself.
     where : mapping of str to value, optional
         Values of what else varies.
     levels : sequence of float, optional

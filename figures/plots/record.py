@@ -8,6 +8,7 @@ from curriculode.figures.plots.batch import plot_slices
 from curriculode.figures.plots.labels import TIME, quantity_label
 from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
+from curriculode.figures.plots.tickets import plot_tickets
 from curriculode.figures.plots.trajectory import draw_runs, plot_ensemble, plot_observations, plot_trajectory, start_of_run
 from curriculode.theory.core.checks import whole_number
 from curriculode.theory.core.description import unknown
@@ -17,6 +18,7 @@ from curriculode.theory.finite_d.record import Fluctuations
 from curriculode.theory.results.observations import Observations
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.states import Ensemble, Trajectory
+from curriculode.theory.tickets.study import TicketStudy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +34,7 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     A trajectory is a line. Runs are points at their mean with a band of two standard errors, behind them some runs as thin lines;
     those that diverged are left out, and the legend says so. Batch learning is dashes (theory) and bars (runs) at the ends of
     slices. Several records may be drawn on the same axes. Fluctuations at a dimension are the mean of runs with a band of two
-    standard deviations of a single one.
+    standard deviations of a single one. A study of tickets is drawn with all its treatments, by default their generalisation error.
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]". Without it an overview is drawn, whose several
         axes may be given as `ax` too, and which are returned
@@ -47,6 +49,8 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     >>> plot_record(trajectory, "specialization").get_ylabel()
     'specialisation'
     """
+    if isinstance(record, TicketStudy):
+        return plot_tickets(record, quantity or "generalization_error", ax, **options)
     if quantity is None:
         return _overview(record, ax, options)
     values, scatter = _values(record, quantity), None

@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 
 from curriculode.figures.plots.labels import TIME, quantity_label
-from curriculode.figures.plots.phase_diagram import PhaseDiagram, phase_diagram
 from curriculode.figures.plots.style import CYCLE, new_figure, style
-from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.tickets.study import DENSE, TicketStudy
 
@@ -45,45 +43,3 @@ def plot_tickets(study: TicketStudy, quantity: str = "generalization_error", ax:
         if study.by_theory:
             axis.legend(loc="best", fontsize=7)
     return axis
-
-
-def prize_diagram(
-    table: Any,
-    x: str,
-    y: str,
-    one: str = "reinit",
-    other: str = "ticket",
-    value: str = "classification_error",
-    significance: float = 0.05,
-    ax: Any = None,
-) -> PhaseDiagram:
-    """Draw the phase diagram of a prize: how much more `one` ends with than `other`, over two parameters of `sweep_tickets`.
-
-    Networks are paired by their seeds; cells where the difference is not significant (paired t test) are hatched. Of errors, where
-    it is positive `other` has won: by default a ticket against its own mask with fresh weights.
-
-    Raises `InputError` for treatments or columns that the table has not, and where it varies in more than x and y.
-
-    >>> from curriculode import Pruning, load, sweep_tickets
-    >>> experiment = load("xor-tickets").replace({"protocol.duration": 1.0})
-    >>> grid = {"pruning.keep": [0.1, 0.5], "training.learning_rate": [1.0, 2.0]}
-    >>> table = sweep_tickets(experiment, Pruning(keep=0.1), grid, nodes=100, seeds=2)
-    >>> len(prize_diagram(table, "training.learning_rate", "pruning.keep").table)
-    4
-    """
-    if not hasattr(table, "columns") or not {"treatment", "seed", "failed", x, y, value} <= set(table.columns):
-        raise InputError("prize_diagram draws a table of `sweep_tickets` with the columns x, y and value; give one")
-    if "protocol.order" in table.columns:
-        if table["protocol.order"].nunique() > 1:
-            raise InputError("the table varies in protocol.order; choose the rows of one order")
-        table = table.drop(columns="protocol.order")
-    for name in (one, other):
-        if name not in set(table["treatment"]):
-            raise InputError(unknown("treatment", name, sorted(set(table["treatment"]))))
-    if table["run"].nunique() > 1:
-        raise InputError("the table has several runs a seed; a prize is paired by seeds: sweep with runs = 1 and more seeds")
-    # The two treatments take the place of the two orders that a sweep pairs.
-    parameters = [name for name in table.columns if "." in name]
-    columns = [*parameters, "treatment", "seed", "failed", value]
-    kept = table[table["treatment"].isin([one, other])][columns].rename(columns={"treatment": "protocol.order"})
-    return phase_diagram(kept, x, y, value, gap=(one, other), significance=significance, ax=ax)

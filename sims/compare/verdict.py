@@ -24,8 +24,8 @@ Its correlations are those of the odd halves of the pairs, which have no share i
 
 All tests share the chance of a false alarm. Beyond chance, the next order in 1/D may shift a mean by `NEXT_ORDER` of what finite D
 adds, and the integrator by `rounding` of the quantity's scale, the largest root mean square that it has had so far. Where finite D
-is not predicted (batch learning), room for its shift is `SHIFT` / D, and no more than D^(-1/2), of that scale; and twice the
-variance of a single run, which is of order 1/D too.
+is not predicted (batch learning, pruned training), room for its shift is `SHIFT` / D, and no more than D^(-1/2), of that scale;
+and twice the variance of a single run, which is of order 1/D too.
 """
 
 from dataclasses import dataclass, field
@@ -168,7 +168,7 @@ def judge(
     scatter = sample.values.std(axis=0, ddof=1) if count > 1 else np.full(times, np.nan)
     shift, predicted_scatter, used = np.zeros(times), np.full(times, np.nan), {}
     if paths is None:
-        room = min(SHIFT / dimension, dimension**-0.5) * scale + AMPLIFIED * scatter**2
+        room = shift_room(dimension) * scale + AMPLIFIED * scatter**2
         allowed = np.maximum(chance, room) + slack
     else:
         shift = paths.mean(paths.values, share)[0]
@@ -250,6 +250,11 @@ def _distances(values: np.ndarray) -> np.ndarray:
     """From the medians: what Brown and Forsythe compare the means of."""
     distances: np.ndarray = np.abs(values - np.median(values, axis=0))
     return distances
+
+
+def shift_room(dimension: int) -> float:
+    """Room for the shift of a mean by finite D where that is not predicted, relative to the quantity's scale."""
+    return float(min(SHIFT / dimension, dimension**-0.5))
 
 
 @dataclass(frozen=True)

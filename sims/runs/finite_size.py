@@ -51,7 +51,9 @@ def as_carried_out(setting: Setting, experiment: Experiment, dimension: int) -> 
         replace(stage, start=float(start), end=float(end), probability=count / count.sum() if count.any() else stage.probability)
         for stage, count, start, end in zip(setting.stages, counts, ends, ends[1:], strict=False)
     )
-    return replace(setting, blocks=Blocks(sizes / sizes.sum(), setting.blocks.T), stages=stages)
+    fractions, (shares, overlaps) = sizes / sizes.sum(), setting.strata
+    strata = shares * (fractions / setting.blocks.fractions)[:, None], overlaps
+    return replace(setting, blocks=Blocks(fractions, setting.blocks.T), stages=stages, strata=strata)
 
 
 @dataclass(frozen=True)

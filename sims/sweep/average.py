@@ -22,7 +22,7 @@ from curriculode.theory.core.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-_ORDER = "protocol.order"
+_PAIRED = ("protocol.order", "treatment")  # parameters of which two values are a gap: those of a pair share their seeds
 
 
 def average(
@@ -37,8 +37,8 @@ def average(
 
     table : of `sweep`, or read from its CSV
     value : a column, such as "classification_error"; "failed" for the fraction of seeds that failed
-    gap : two orders, such as ("curriculum", "random"): then value is that of the first minus that of the second, each seed by
-        itself, which both orders share
+    gap : two orders, such as ("curriculum", "random"), or two treatments of what was pruned, such as ("reinit", "ticket"): then
+        value is that of the first minus that of the second, each seed by itself, which both share
     where : values of the parameters that vary beside `by`, such as {"student.width": 4}
 
     Returns the columns `by`, then `value` (mean over the seeds that did not fail), `standard_error`, `seeds` (their number),
@@ -63,12 +63,17 @@ def average(
     if not names or len(set(names)) < len(names):
         raise InputError(f"by = {shown(by)} is not allowed; give different parameters of the table: {some(parameters)}")
     chosen = chosen_rows(table, parameters, where)
+    paired = ""
     if gap is not None:
-        gap = checked_orders(gap, set(chosen[_ORDER].unique()) if _ORDER in parameters else set())
-        chosen = chosen[chosen[_ORDER].isin(gap)]
+        known = {name: set(chosen[name].unique()) for name in _PAIRED if name in parameters}
+        gap = checked_orders(gap, set().union(*known.values()))
+        paired = next((name for name, values in known.items() if set(gap) <= values), "")
+        if not paired:
+            raise InputError(f"gap = {shown(gap)} is not allowed; one of them is an order and one a treatment: give two of a kind")
+        chosen = chosen[chosen[paired].isin(gap)]
     for name in parameters:
-        if name not in names and not (gap is not None and name == _ORDER) and chosen[name].nunique() > 1:
-            remedy = " or two of them as a gap" if name == _ORDER else ""
+        if name not in names and name != paired and chosen[name].nunique() > 1:
+            remedy = " or two of them as a gap" if name in _PAIRED else ""
             values = some(in_order(chosen[name].unique()))
             raise InputError(f"the table also varies in {name} ({values}); choose one with where{remedy}")
     failed = chosen["failed"]
@@ -78,7 +83,7 @@ def average(
         failed = number.isna()
     flat = chosen[[*names, "seed"]].assign(number=number, failed=failed)
     if gap is not None:
-        first, second = (flat[chosen[_ORDER] == order] for order in gap)
+        first, second = (flat[chosen[paired] == order] for order in gap)
         both = first.merge(second, on=[*names, "seed"], suffixes=("_1", "_2"))
         if both.empty:
             raise InputError(f"orders {shown(gap[0])} and {shown(gap[1])} share no seed at any place; a gap is paired by seed")

@@ -23,7 +23,8 @@ from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
-from curriculode.theory.describe.study import listed_values
+from curriculode.theory.describe.pruning import PREFIX, Pruning, changed
+from curriculode.theory.describe.study import Study, listed_values
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.registered import observable_names, scalar_names
@@ -36,6 +37,7 @@ class Plan:
     """The points of a sweep: every combination of `over`, of the pairs of `zip`, and of the seeds, in this order.
 
     experiment : the experiment that is varied;  axes : for each axis, the changes of each of its steps
+    pruning : of its networks, which may be varied too, or None
     observables : names of what the table shows, by default all observables of the task
     shard : (i, n), every n-th point from the i-th on, i = 1 ... n
     """
@@ -50,8 +52,9 @@ class Plan:
         settings: Settings | None = None,
         observables: Sequence[str] | str | None = None,
         shard: str | tuple[int, int] | None = None,
+        pruning: Pruning | None = None,
     ) -> None:
-        self.experiment = checked_experiment(experiment)
+        self.experiment, self.pruning = checked_experiment(experiment), pruning
         self.settings = Settings() if settings is None else settings
         self.axes: list[list[dict[str, Any]]] = [
             [{name: _tables(value)} for value in values] for name, values in listed_values("over", over).items()
@@ -65,6 +68,13 @@ class Plan:
         self.shard = _shard(shard)
         self.observables = _chosen(experiment, observables)
         self._checked: set[int] = set()
+
+    @property
+    def text(self) -> str:
+        """What is varied, as TOML."""
+        if self.pruning is None:
+            return self.experiment.to_toml()
+        return Study(experiment=self.experiment, pruning=self.pruning).to_toml()
 
     @property
     def names(self) -> list[str]:
@@ -107,6 +117,8 @@ class Plan:
     def _hashes(self) -> np.ndarray:
         """The keys as numbers, (points, 2)."""
         base = flat(self.experiment)
+        if self.pruning is not None:
+            base |= {f"{PREFIX}{name}": value for name, value in self.pruning.to_dict().items()}
         # The order of the levels, from easy to hard, is part of the experiment too.
         total = _hash("settings", self.settings.text) ^ _hash("levels", [level.name for level in self.experiment.protocol.levels])
         for name, value in base.items():
@@ -129,14 +141,16 @@ class Plan:
         """Raise `InputError` unless each of these points can be computed: every mistake comes before the first of them."""
         for number in dict.fromkeys(index // len(self.seeds) for index in indices):
             if number not in self._checked:
-                self._check(self.experiment.replace(self.combinations[number]), number)
+                self._check(*changed(self.experiment, self.pruning, self.combinations[number]), number)
                 self._checked.add(number)
 
-    def _check(self, experiment: Experiment, number: int) -> None:
+    def _check(self, experiment: Experiment, pruning: Pruning | None, number: int) -> None:
         blocks, K = Blocks.of(experiment.task), experiment.student.width
         blocks.sizes(self.settings.dimension, K)
         numerics = self.settings.numerics
-        if isinstance(experiment.training, BatchSlices):
+        if pruning is not None:
+            pruning.check(experiment.protocol.duration, self.settings.dimension)
+        if isinstance(experiment.training, BatchSlices) and pruning is None:
             from curriculode.theory.batch.slices import Slices
 
             Slices.of(experiment)

@@ -25,10 +25,14 @@ from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.pruning import PREFIX, Pruning, changed
+from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble
+from curriculode.theory.tickets.study import DENSE, TicketStudy
+from curriculode.theory.tickets.treatments import UNTRAINED
 
 # Numbered now, while what was imported is what stands in the files.
 sources.fingerprint()
@@ -81,6 +85,7 @@ class Job:
 
     text : the base experiment as TOML;  changes : what differs from it
     asked : names of what the table shows;  experiment : the base itself, where the point stays in this process
+    pruning : the base's, which the changes may change too;  None where nothing is pruned
     """
 
     text: str
@@ -90,6 +95,7 @@ class Job:
     asked: tuple[str, ...]
     code: Code
     experiment: Experiment | None = None
+    pruning: Pruning | None = None
 
 
 @dataclass(frozen=True)
@@ -133,9 +139,11 @@ def compute(job: Job) -> Result:
         job.code.check()
     layout, numbers, trace, failed = "", b"", "", True
     try:
-        experiment = _changed(job.experiment or _base(job.text), job.changes)
+        experiment, pruning = _changed(job.experiment or _base(job.text), job.pruning, job.changes)
+        treated = (DENSE, *job.settings.treatments) if pruning is not None else ()
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            point = _Point(experiment, job.seed, job.settings, Layout.of(experiment, job.settings.parts, job.asked))
+            layout_here = Layout.of(experiment, job.settings.parts, job.asked, treated)
+            point = _Point(experiment, job.seed, job.settings, layout_here, pruning)
             numbers, status, failed = point.measured()
         layout = point.layout.text
     except MemoryError:
@@ -148,18 +156,19 @@ def compute(job: Job) -> Result:
 
 @lru_cache(maxsize=4)
 def _base(text: str) -> Experiment:
-    return Experiment.from_toml(text)
+    return Study.from_toml(text).experiment
 
 
-def _changed(base: Experiment, changes: dict[str, Any]) -> Experiment:
-    """The experiment of a point, made once for the seeds in a row that share it."""
+def _changed(base: Experiment, pruning: Pruning | None, changes: dict[str, Any]) -> tuple[Experiment, Pruning | None]:
+    """The experiment and the pruning of a point; the experiment is made once for the points in a row that share it."""
     global _last
-    last, text = _last, json.dumps(changes)
+    last, text = _last, json.dumps({name: value for name, value in changes.items() if not name.startswith(PREFIX)})
     if last is not None and last[0] is base and last[1] == text:
-        return last[2]
-    experiment = base.replace(changes)
+        own = {name: value for name, value in changes.items() if name.startswith(PREFIX)}
+        return changed(last[2], pruning, own)
+    experiment, pruning = changed(base, pruning, changes)
     _last = base, text, experiment
-    return experiment
+    return experiment, pruning
 
 
 @dataclass
@@ -180,11 +189,15 @@ class _Point:
     seed: int
     settings: Settings
     layout: Layout
+    pruning: Pruning | None = None
 
     def measured(self) -> tuple[bytes, str, bool]:
         """Numbers, status, and whether it failed."""
         settings, sides = self.settings, []
-        if isinstance(self.experiment.training, BatchSlices):
+        if self.pruning is not None:
+            sides += [self._pruned_theory(self.pruning)] if settings.theory else []
+            sides += [self._pruned_simulation(self.pruning)] if settings.runs else []
+        elif isinstance(self.experiment.training, BatchSlices):
             sides += [self._state_evolution()] if settings.theory else []
             sides += [self._minimisation()] if settings.runs else []
         else:
@@ -192,7 +205,7 @@ class _Point:
             sides += [self._theory(setting)] if settings.theory else []
             sides += [self._simulation(setting)] if settings.runs else []
         values = {part: row for side in sides for part, row in side.values.items()}
-        nothing = np.full(len(self.layout.names), np.nan)
+        nothing = np.full(len(self.layout.names) * max(len(self.layout.treatments), 1), np.nan)
         rows = [values.get(part, nothing) for part in self.layout.parts]
         if settings.runs:
             rows.append(np.array([sides[-1].diverged]))
@@ -222,6 +235,58 @@ class _Point:
         if settings.scramblings > 1:
             found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(len(finals))
         return _Side(status, values=found)
+
+    def _pruned_theory(self, pruning: Pruning) -> _Side:
+        """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""
+        from curriculode.theory.tickets.theory import ticket_theory
+
+        settings, count = self.settings, self.settings.scramblings
+        numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), estimate_error=False)
+        numerics = numerics.set(scrambling=numerics.scrambling + self.seed * count)
+        start = self.experiment.initial(settings.dimension, self.seed)
+        treatments, nodes = settings.treatments, settings.dimension
+        study = ticket_theory(self.experiment, pruning, treatments, start, count, self.seed, nodes, None, False, numerics)
+        values = self._treated(study)
+        if not np.isfinite(values).any():
+            return _Side(f"theory: {study.status}", failed=True)
+        found = {"": values.mean(axis=1)}
+        if count > 1:
+            found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(count)
+        return _Side(f"theory: {study.status}", values=found)
+
+    def _pruned_simulation(self, pruning: Pruning) -> _Side:
+        """Networks with masked weights from the start of the seed."""
+        from curriculode.sims.tickets.simulate import ticket_simulation
+
+        settings, count = self.settings, self.settings.runs
+        start = self.experiment.initial(settings.dimension, self.seed)
+        numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), workers=1)
+        size = (settings.dimension, count, self.seed, None, numerics)
+        study = ticket_simulation(self.experiment, pruning, settings.treatments, start, *size, progress=False)
+        if study.run.size < count:
+            raise KeyboardInterrupt
+        status = f"simulation: {study.status}"
+        values = self._treated(study)
+        courses = [study.arrays[f"{name}.v"][:, -1] for name in self.layout.treatments if study.arrays[f"{name}.t"].size]
+        finite = np.all([np.isfinite(v).all(axis=-1) for v in courses], axis=0)  # treatments are compared network by network
+        diverged, whole = float((~finite).sum()), int(finite.sum())
+        if not whole:
+            return _Side(status, failed=True, diverged=diverged)
+        values = np.ascontiguousarray(values[:, finite])
+        error = values.std(axis=1, ddof=1) / np.sqrt(whole) if whole > 1 else np.full(len(values), np.nan)
+        return _Side(status, values={"_simulation": values.mean(axis=1), "_simulation_standard_error": error}, diverged=diverged)
+
+    def _treated(self, study: TicketStudy) -> np.ndarray:
+        """The values at the end of every treatment, one below the other, (treatments * names, runs); NaN for what came to none."""
+        finals = []
+        for name in self.layout.treatments:
+            course = study.trajectories[name]
+            trained = name not in UNTRAINED
+            if not course.t.size or (trained and course.t[-1] < self.experiment.protocol.duration - 1.0 / self.settings.dimension):
+                finals.append(np.full((len(self.layout.names), study.run.size), np.nan))
+                continue
+            finals.append(self.layout.final(course).reshape(len(self.layout.names), -1))
+        return np.concatenate(finals)
 
     def _state_evolution(self) -> _Side:
         """Final values of the last slice, which are exact."""

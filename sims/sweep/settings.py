@@ -23,6 +23,7 @@ class Settings(Description):
     theory : whether the equations are integrated;  scramblings : independent nets they are averaged over
     runs : simulated runs from each start; 0 for none
     numerics : accuracy of both; a net without `points` grows until its `accuracy` is met
+    treatments : of what a pruning keeps; none where nothing is pruned
 
     >>> Settings(dimension=1e3).text == Settings(numerics=Numerics(points=1024, rtol=1e-6, workers=3)).text
     True
@@ -33,6 +34,7 @@ class Settings(Description):
     runs: Annotated[int, BeforeValidator(lambda value: whole_number("runs", value, 0))] = 0
     scramblings: Annotated[int, BeforeValidator(lambda value: whole_number("scramblings", value, 1, 1024))] = 1
     numerics: Numerics = Numerics(points=DEFAULT_POINTS)
+    treatments: Annotated[tuple[str, ...], BeforeValidator(tuple)] = ()
 
     @cached_property
     def text(self) -> str:
@@ -50,6 +52,8 @@ class Settings(Description):
                 matter |= {"rtol": rtol, "atol": 0.01 * rtol if chosen.atol is None else chosen.atol}
         if self.runs:
             matter["space"] = chosen.space
+        if self.treatments:
+            matter["treatments"] = list(self.treatments)
         return json.dumps(matter, sort_keys=True)
 
     @property
@@ -60,7 +64,7 @@ class Settings(Description):
 
 
 def settings_with(numerics: Numerics | None, given: dict[str, Any]) -> Settings:
-    """The settings of a call: `given` are dimension, theory, runs, scramblings, and shortcuts for settings of the numerics.
+    """The settings of a call: `given` are dimension, theory, runs, scramblings, treatments, and shortcuts of the numerics.
 
     Without an accuracy that is asked for, nets have 1024 points: their error is part of the scatter between seeds.
     """

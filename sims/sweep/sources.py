@@ -14,7 +14,7 @@ from pathlib import Path
 
 from curriculode.theory.core.compiled import cache_folder
 
-_COUNT = ("theory", "sims/spaces", "sims/runs", "sims/sweep/point.py")
+_COUNT = ("theory", "sims/spaces", "sims/runs", "sims/tickets", "sims/sweep/point.py")
 _WORDS = ("theory/printing",)  # equations as text: no number comes from there
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

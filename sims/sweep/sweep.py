@@ -1,6 +1,7 @@
 """The driver of a sweep: points that the store lacks are computed, and all of them become one table."""
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -24,6 +25,9 @@ from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.pruning import Pruning
+from curriculode.theory.tickets.study import DENSE
+from curriculode.theory.tickets.treatments import USUAL, checked_treatments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +37,8 @@ if TYPE_CHECKING:
 @checked(
     **dict.fromkeys(
         ["over", "zip", "seeds", "theory", "runs", "observables", "scramblings", "store", "retry", "shard", "executor"], inside
-    )
+    ),
+    treatments=lambda name, value: checked_treatments(value),
 )
 def sweep(
     experiment: Experiment,
@@ -41,6 +46,8 @@ def sweep(
     *,
     zip: Mapping[str, Sequence[Any]] | None = None,
     seeds: int | Sequence[int] = 1,
+    pruning: Pruning | None = None,
+    treatments: Sequence[str] | None = None,
     theory: bool = True,
     runs: int = 0,
     dimension: int = 1000,
@@ -78,6 +85,11 @@ def sweep(
     seeds : int or sequence of int, default 1
         Number of seeds (0, 1, ...), or a list of them; seed s starts at `experiment.initial(dimension, s)`, for theory and
         simulation alike, so that orders are compared from shared starts and runs.
+    pruning : Pruning, optional
+        Which weights are kept; its settings are parameters too: "pruning.keep". By theory a seed is one draw of D random nodes
+        (with several `scramblings` as many), by simulation a run is one network with masked weights; see `tickets`.
+    treatments : sequence of str, optional
+        With a pruning, what is done with what is kept, by default "ticket", "reinit", "random".
     theory : bool, default True
         Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
         s * scramblings on), so that the averages' error is part of the scatter between seeds.
@@ -131,7 +143,8 @@ def sweep(
         several scramblings `NAME_standard_error`) and simulation (`NAME_simulation`, `NAME_simulation_standard_error`,
         `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged,
         why it failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed.
-        `table.attrs["status"]` says how many points are done.
+        `table.attrs["status"]` says how many points are done. With a pruning there is one row for each treatment, and one for
+        "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences.
 
     Raises
     ------
@@ -168,6 +181,8 @@ def sweep(
         averages=averages,
         accuracy=accuracy,
         noise_terms=noise_terms,
+        pruning=pruning,
+        treatments=treatments,
     )
     with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
         return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))
@@ -182,10 +197,16 @@ def planned(
     observables: Sequence[str] | str | None = None,
     shard: str | tuple[int, int] | None = None,
     numerics: Numerics | None = None,
+    pruning: Pruning | None = None,
+    treatments: Sequence[str] | None = None,
     **settings: Any,
 ) -> Plan:
     """The points of a sweep with these arguments; `settings` are dimension, theory, runs, scramblings and the shortcuts."""
     checked_experiment(experiment)
+    if pruning is not None:
+        settings["treatments"] = checked_treatments(list(USUAL if treatments is None else treatments))
+    elif treatments is not None:
+        raise InputError("treatments are of what a pruning keeps; give pruning = Pruning(keep=0.2) too, or leave them out")
     return Plan(
         experiment,
         over,
@@ -194,6 +215,7 @@ def planned(
         settings=settings_with(numerics, settings),
         observables=observables,
         shard=shard,
+        pruning=pruning,
     )
 
 
@@ -230,11 +252,12 @@ def fill(
     if missing:
         store.check_writable()
         _check_travel(plan, crew)
-    text, asked = plan.experiment.to_toml(), tuple(plan.observables)
+    text, asked = plan.text, tuple(plan.observables)
     code = Code.here(asked)
     base = plan.experiment if crew.here else None
     tasks = (
-        Task(keys[i], Job(text, plan.changes(indices[i]), plan.seed(indices[i]), plan.settings, asked, code, base)) for i in missing
+        Task(keys[i], Job(text, plan.changes(indices[i]), plan.seed(indices[i]), plan.settings, asked, code, base, plan.pruning))
+        for i in missing
     )
     done = len(plan) - len(missing)
     try:
@@ -274,25 +297,34 @@ def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.Data
     columns = result_columns(plan)
     names = plan.names if "protocol.order" in plan.names else [*plan.names, "protocol.order"]
     base = {"protocol.order": plan.experiment.protocol.order}
-    places = {number: layout.places(columns) for number, layout in store.layouts().items()}
+    # Rows of a point: one, or one a treatment.
+    treatments = (DENSE, *plan.settings.treatments) if plan.pruning is not None else ("",)
+    places = {number: [layout.places(columns, name) for name in treatments] for number, layout in store.layouts().items()}
     nothing, missing = [float("nan")] * len(columns), np.array([np.nan], dtype="<f8").tobytes()
     found = {key: (layout, result) for key, layout, result in store.results(plan.keys)}
-    rows = []
+    finals = len(plan.observables) * len(plan.settings.parts)  # of the columns; the number of diverged runs is none
+    rows, points, failures = [], 0, 0
     for index, key in plan:
-        if key in found:
-            layout, result = found[key]
-            labels = base | plan.changes(index)
-            numbers = nothing
-            if result.numbers:
-                numbers = np.frombuffer(result.numbers + missing, dtype="<f8")[places[layout]].tolist()
-            cells = (json.dumps(value) if isinstance(value, list) else value for value in map(labels.__getitem__, names))
-            rows.append((*cells, plan.seed(index), *numbers, result.failed, result.status, result.seconds))
-    table = pd.DataFrame(rows, columns=pd.Index([*names, "seed", *columns, "failed", "status", "seconds"]))
-    failed = int(table["failed"].sum()) if rows else 0
-    status = f"{len(rows) - failed} of {len(plan)} points done, {failed} failed"
+        if key not in found:
+            continue
+        layout, result = found[key]
+        points, failures = points + 1, failures + result.failed
+        labels = base | plan.changes(index)
+        cells = [json.dumps(value) if isinstance(value, list) else value for value in map(labels.__getitem__, names)]
+        numbers = np.frombuffer(result.numbers + missing, dtype="<f8") if result.numbers else None
+        for i, name in enumerate(treatments):
+            values = nothing if numbers is None else numbers[places[layout][i]].tolist()
+            # A treatment may have diverged where others came to their end.
+            failed = result.failed or (bool(name) and not any(map(math.isfinite, values[:finals])))
+            treatment = [name] if name else []
+            rows.append((*cells, *treatment, plan.seed(index), *values, failed, result.status, result.seconds))
+    label = ["treatment"] if plan.pruning is not None else []
+    table = pd.DataFrame(rows, columns=pd.Index([*names, *label, "seed", *columns, "failed", "status", "seconds"]))
+    status = f"{points - failures} of {len(plan)} points done, {failures} failed"
     status += ", then the sweep was interrupted" if filled.interrupted else ""
     table.attrs["status"] = f"{status}; {filled.again.sentence}" if filled.again.sentence else status
     table.attrs["interrupted"] = filled.interrupted
+    table.attrs |= {"done": points - failures, "failed": failures, "missing": len(plan) - points}
     return table
 
 

@@ -28,6 +28,7 @@ class Layout:
     entries : order parameters, or None for all of that shape
     parts : endings of the columns there are of each name: "" and "_standard_error" of the theory, "_simulation" and
         "_simulation_standard_error"; with the latter, the number of diverged runs stands at the end
+    treatments : of a pruning, the dense training first: there are all of these columns of each; else none
     """
 
     task: str
@@ -35,9 +36,10 @@ class Layout:
     shape: tuple[int, int, int]
     entries: tuple[str, ...] | None
     parts: tuple[str, ...]
+    treatments: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, experiment: Experiment, parts: tuple[str, ...], asked: Iterable[str]) -> "Layout":
+    def of(cls, experiment: Experiment, parts: tuple[str, ...], asked: Iterable[str], treatments: tuple[str, ...] = ()) -> "Layout":
         """The layout of a point of this experiment, where those names are `asked` for."""
         blocks = Blocks.of(experiment.task)
         K, P = experiment.student.width, blocks.references
@@ -47,7 +49,7 @@ class Layout:
             known = set(entry_names(blocks.count, K, P))
             entries = tuple(sorted(known & set(asked)))
         names = tuple(scalar_names(experiment.task))
-        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts)
+        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments)
 
     @classmethod
     def from_text(cls, text: str) -> "Layout":
@@ -57,7 +59,10 @@ class Layout:
     @cached_property
     def text(self) -> str:
         """The layout in a line."""
-        return json.dumps(asdict(self), sort_keys=True)
+        content = asdict(self)
+        if not self.treatments:
+            del content["treatments"]  # as it was before there were any: the text is the layout's name
+        return json.dumps(content, sort_keys=True)
 
     @property
     def names(self) -> list[str]:
@@ -65,16 +70,22 @@ class Layout:
         return [*self.observables, *(entry_names(*self.shape) if self.entries is None else self.entries)]
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        names = self.names
-        columns = [name + part for part in self.parts for name in names]
-        if "_simulation" in self.parts:
-            columns.append("diverged_runs")
-        return {name: i for i, name in enumerate(columns)}
+    def _places(self) -> dict[tuple[str, str], int]:
+        names, treatments = self.names, self.treatments or ("",)
+        columns = [(treatment, name + part) for part in self.parts for treatment in treatments for name in names]
+        places = {column: i for i, column in enumerate(columns)}
+        if "_simulation" in self.parts:  # of one network with all that is made of it
+            places |= {(treatment, "diverged_runs"): len(columns) for treatment in treatments}
+        return places
 
-    def places(self, columns: Sequence[str]) -> list[int]:
-        """Where each column stands; one beyond the last number for what is not kept."""
-        return [self._places.get(name, len(self._places)) for name in columns]
+    @cached_property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return max(self._places.values(), default=-1) + 1
+
+    def places(self, columns: Sequence[str], treatment: str = "") -> list[int]:
+        """Where each column of a treatment stands; one beyond the last number for what is not kept."""
+        return [self._places.get((treatment, name), self.size) for name in columns]
 
     def lacks(self, wanted: Sequence[str]) -> list[str]:
         """Those of the wanted names that a point of this layout could have, and that are not kept."""
@@ -111,6 +122,7 @@ def _layout(text: str) -> Layout:
         shape=tuple(given["shape"]),
         entries=None if entries is None else tuple(entries),
         parts=tuple(given["parts"]),
+        treatments=tuple(given.get("treatments", ())),
     )
 
 

@@ -35,6 +35,7 @@ def ticket_simulation(
     mask: Any,
     numerics: Numerics,
     progress: Told = None,
+    signs: bool = False,
 ) -> TicketStudy:
     """The study of `runs` networks in `dimension` inputs."""
     clock, setting = time.perf_counter(), Setting.of(experiment)
@@ -62,6 +63,7 @@ def ticket_simulation(
     def one(i: int, stop: threading.Event) -> Any:
         rng = np.random.default_rng(child_seed(seed, i))
         trainer = trainers[i] = WeightTrainer(model, starts[i], schedule, scale, rng, stop)
+        trainer.signs = signs
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 outcome = treat(trainer, pruning, treatments, rng, given)

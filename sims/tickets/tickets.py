@@ -37,6 +37,7 @@ def checked_start(name: str, value: Any) -> Any:
     nodes=whole(2, _MOST_NODES),
     mask=inside,
     net=truth,
+    signs=truth,
 )
 def tickets(
     experiment: Experiment,
@@ -49,6 +50,7 @@ def tickets(
     nodes: int = NODES,
     net: bool | None = None,
     mask: ArrayLike | None = None,
+    signs: bool = False,
     seed: int | np.random.SeedSequence = 0,
     numerics: Numerics | None = None,
     times: int | ArrayLike | None = None,
@@ -70,7 +72,7 @@ def tickets(
     "reinit" (fresh weights under it), "random" (w(k) under a random mask of as many in each unit), "fine-tune" (w(T) under the
     mask, the schedule rewound to k; with several rounds learning-rate rewinding, with masks of its own), "untrained" and
     "untrained-signs" (w(0), or the signs of it times a constant, under the mask), "signs" and "magnitudes" (what is left of w(k)
-    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's M and diagonal of Q), "supermask" (w(k) and v
+    is that, the rest is drawn anew), "overlaps" (fresh weights with the ticket's Q and M), "supermask" (w(k) and v
     stay; scores of the weights are trained, and each unit keeps those of the largest scores, as many as in the ticket, renewed
     every 0.05 of time).
 
@@ -95,6 +97,9 @@ def tickets(
         Whether nodes are a quasi-Monte Carlo net, or random as the inputs of a network are; by default a net for one run.
     mask : array_like of shape (K, coordinates), optional
         A mask in place of the criterion's; coordinates are D or nodes, in the order of blocks and strata.
+    signs : bool, default False
+        Whether to follow the signs of the weights that are kept: `TicketStudy.sign_changes`. Fine-tuned weights change fewer of
+        them than rewound ones, by theory and simulation: nothing here wins by changing signs early (Gadhikar & Burkholz 2024).
     seed : int or SeedSequence, default 0
         Of starts, nodes, masks and runs.
     numerics : Numerics, optional
@@ -134,9 +139,10 @@ def tickets(
     settings = numerics_with(numerics, times=times, spacing=spacing, averages=averages, points=points, rtol=rtol, workers=workers)
     names = tuple(treatments)
     if dimension is not None:
-        return ticket_simulation(experiment, pruning, names, start, dimension, runs or 32, seed, mask, settings, progress)
+        return ticket_simulation(experiment, pruning, names, start, dimension, runs or 32, seed, mask, settings, progress, signs)
     count = runs or (len(start) if isinstance(start, list) else 1)
     with progress_of(f"pruning {count} draws of nodes", progress) as report:
         return ticket_theory(
-            experiment, pruning, names, start, count, seed, nodes, mask, count == 1 if net is None else net, settings, report
+            *(experiment, pruning, names, start, count, seed, nodes, mask, count == 1 if net is None else net, settings, report),
+            signs=signs,
         )

@@ -69,12 +69,16 @@ class WeightTrainer(Trainer):
         self.steps = 0
         self._alive = np.ones(start.width, bool)
 
-    def _run(self, stages: list[tuple[SettingStage, np.ndarray]], begin: int, end: int) -> Course:
-        """The course of a training through these stages from one step to another, recorded on the way and at both ends."""
+    def _run(self, stages: list[tuple[SettingStage, np.ndarray]], begin: int, end: int, mask: np.ndarray | None = None) -> Course:
+        """The course of a training through these stages from one step to another, recorded on the way and at both ends.
+
+        mask : (K, n), where the signs of what it keeps are to be told
+        """
         space, D = self._space, self._schedule.dimension
         records = self._schedule.records
         inside = records[(records > begin) & (records <= end)] - begin
         states, at = [self._overlaps()], [begin]
+        first, signs = np.sign(space.weights.W), [] if mask is None else [self._changed(mask, np.sign(space.weights.W))]
         remaining = [np.array(count, dtype=np.int64)[None] for _, count in stages]
         done = 0
         for segment in segments([count for _, count in stages], inside, self._longest):
@@ -86,11 +90,20 @@ class WeightTrainer(Trainer):
             if segment.record:
                 states.append(self._overlaps())
                 at.append(begin + done)
+                if mask is not None:
+                    signs.append(self._changed(mask, first))
         Q, M, v = (np.array([state[j] for state in states]) for j in range(3))
         failure = None
         if not np.isfinite(Q).all():
             failure = "a run diverged (a smaller learning_rate or a larger weight_decay may help)"
-        return Course(np.array(at) / D, Q, M, v, failure)
+        return Course(np.array(at) / D, Q, M, v, failure, np.array(signs) if signs else None)
+
+    def _changed(self, mask: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """Of the weights that each unit keeps the share (K,) whose sign is not that of `first`, (alive units, n)."""
+        kept = mask[self._alive]
+        found = np.full(self._alive.size, np.nan)
+        found[self._alive] = (kept & (np.sign(self._space.weights.W) != first)).sum(axis=1) / kept.sum(axis=1)
+        return found
 
     def dense(self) -> Snapshots:
         """The dense training from its start."""
@@ -110,7 +123,7 @@ class WeightTrainer(Trainer):
         plan = self._schedule
         alive: np.ndarray = np.any(mask, axis=1)
         self._put(W, v, None if mask.all() else mask, alive)
-        course = self._run(plan.late, plan.rewind, plan.total)
+        course = self._run(plan.late, plan.rewind, plan.total, mask if self.signs else None)
         after, v_after = np.zeros_like(W), np.zeros_like(v)
         after[alive], v_after[alive] = self._space.weights.W, self._space.units.v[:, 0]
         return course, after, v_after

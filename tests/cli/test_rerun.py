@@ -77,7 +77,7 @@ VALUES: dict[str, Any] = {
     "workers": 2,
 }
 OWN: dict[str, dict[str, Any]] = {
-    "compare": {"quantity": "Q[0,0]"},
+    "compare": {"quantity": "Q[0,0]", "treatments": ["ticket"]},
     "integrate": {},
     "simulate": {},
     "fluctuations": {"quantity": "Q[0,0]", "weights": "random", "way": "expansion"},
@@ -98,6 +98,7 @@ OWN: dict[str, dict[str, Any]] = {
         "runs": 2,
         "theory": False,
         "observables": ["classification_error", "Q[0,1]"],
+        "treatments": ["ticket"],
         "scramblings": 2,
     },
     "refine": {
@@ -114,6 +115,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 SET, OVER = "student.width=3", "levels.hard.noise=0.4:0.6:2"
 # What an option needs beside it: in the file (in place of the fixed nets, in the command's section), on the command line.
+PRUNED = (POINTS, "[pruning]\nkeep = 0.5")
 IN_FILE = {"accuracy": ("", ""), "theory": (POINTS, "[sweep]\nruns = 2"), "seeds": (POINTS, "")}
 BESIDE = {
     ("sweep", "zip"): ["--over", "student.width=1,2", "--over", "training.learning_rate=1.0,0.5"],
@@ -188,7 +190,7 @@ def test_every_option_has_a_value_here(command_name: str) -> None:
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(("command_name", "name"), cases())
 def test_rerun_from_the_file_gives_the_same_numbers(command_name: str, name: str, command: Command, tmp_path: Path) -> None:
-    points, more = IN_FILE.get(name, (POINTS, ""))
+    points, more = PRUNED if name == "treatments" else IN_FILE.get(name, (POINTS, ""))
     beside = BESIDE.get((command_name, name), [])
     (tmp_path / "tiny.toml").write_text(TINY.format(points=points, more=more))
     command(command_name, "tiny.toml", *beside, *as_typed(command_name, name), "--out", "first", status=None)

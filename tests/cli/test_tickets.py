@@ -30,9 +30,40 @@ def test_tickets_by_theory_and_simulation(command: Command, tmp_path: Path) -> N
 @pytest.mark.usefixtures("no_pictures")
 def test_tickets_as_json(command: Command) -> None:
     content = json.loads(command("tickets", *QUICK, "--theory", "--json").out)
-    assert content["simulation"] is None
-    assert [row["treatment"] for row in content["theory"]] == ["dense", "ticket", "reinit", "random"]
+    assert content["by"] == "theory"
+    assert [row["treatment"] for row in content["treatments"]] == ["dense", "ticket", "reinit", "random"]
     assert content["pruning"]["keep"] == 0.2
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_file_with_a_pruning_is_compared_and_swept_pruned(command: Command, tmp_path: Path) -> None:
+    """[pruning] in a file: the same verdict by `compare`, rows of treatments by `sweep`, and their prizes by `diagram`."""
+    study = cu.Study.load("xor-curriculum").set(pruning=cu.Pruning(keep=0.3), over={})
+    (tmp_path / "pruned.toml").write_text(study.to_toml())
+    said = json.loads(command("compare", "pruned.toml", *QUICK, "--treatments", "ticket", "--json").out)
+    assert [row["treatment"] for row in said["cells"]] == ["dense", "ticket"]
+    assert said["agrees"]
+    grid = ["--over", "pruning.keep=0.1,0.4", "--over", "student.width=3,4"]
+    command(
+        "sweep",
+        "pruned.toml",
+        "-D",
+        "150",
+        "-s",
+        "protocol.duration=1.0",
+        "--points",
+        "64",
+        *grid,
+        "--seeds",
+        "3",
+        "--workers",
+        "1",
+    )
+    table = pd.read_csv(tmp_path / "curriculode-out" / "pruned-sweep.csv")
+    assert len(table) == 2 * 2 * 3 * 4
+    axes = ["--x", "student.width", "--y", "pruning.keep", "--gap", "reinit,ticket"]
+    content = json.loads(command("diagram", "curriculode-out/pruned-sweep.csv", *axes, "--json").out)
+    assert len(content["table"]["p_value"]) == 4
 
 
 @pytest.mark.parametrize(

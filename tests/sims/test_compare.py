@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.sims.compare import compare as module
+from curriculode.sims.compare import jobs
 from curriculode.sims.compare.compare import compare
 from curriculode.sims.compare.verdict import Sample, covariances, divided_by_covariance, error_of_rate, judge
 from curriculode.sims.runs.simulate import simulate
@@ -173,12 +173,12 @@ def test_a_theory_without_one_term_is_found_out(xor: cu.Experiment, term: str, m
 
 def wrong_theory(monkeypatch: pytest.MonkeyPatch, rate: str, factor: float) -> None:
     """From now on the theory of a comparison has one rate multiplied by a factor."""
-    right = module.integrate_setting
+    right = jobs.integrate_setting
 
     def wrong(experiment, setting, *arguments):  # type: ignore[no-untyped-def]
         return right(experiment, setting.with_rate(rate, factor), *arguments)
 
-    monkeypatch.setattr(module, "integrate_setting", wrong)
+    monkeypatch.setattr(jobs, "integrate_setting", wrong)
 
 
 @pytest.mark.parametrize("starts", [1, 3, 4, 7, 8])

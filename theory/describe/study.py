@@ -27,7 +27,7 @@ from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import COMMANDS, Experiment, experiment_text, parse_toml
 from curriculode.theory.describe.numerics import Numerics, numerics_with
-from curriculode.theory.describe.pruning import Pruning
+from curriculode.theory.describe.pruning import Pruning, changed
 
 _MOVED = ("times", "points")  # settings of the numerics that files of version 0.1 have in [study]
 
@@ -52,7 +52,7 @@ class Study(Description):
     numerics : Numerics, optional
         How it is computed.
     pruning : Pruning, optional
-        Which weights are kept, where tickets are studied: the section [pruning].
+        Which weights are kept, where tickets are studied: the section [pruning]. Its settings may be varied: "pruning.keep".
     commands : dict of str to dict, optional
         Command -> its own settings, the sections [sweep], [refine], ... of a file.
 
@@ -82,7 +82,7 @@ class Study(Description):
     def _check(self) -> "Study":
         for name, values in listed_values("over", self.over).items():
             for value in values:
-                self.experiment.replace({name: value})
+                changed(self.experiment, self.pruning, {name: value})
         for command, settings in self.commands.items():
             if command not in COMMANDS:
                 raise InputError(unknown("Study: command", command, COMMANDS))
@@ -203,7 +203,7 @@ class Study(Description):
         list of (dict, Experiment)
             Dotted parameter -> value, and the experiment with them.
         """
-        return cells(self.experiment, self.over)
+        return [(labels, experiment) for labels, experiment, _ in cells(self.experiment, self.over, self.pruning)]
 
 
 def _can_be_written(value: Any) -> bool:
@@ -217,11 +217,13 @@ def _can_be_written(value: Any) -> bool:
     return isinstance(value, (bool, int, float, date, datetime, time)) and abs(getattr(value, "real", 0)) < 1e300
 
 
-def cells(experiment: Experiment, over: Mapping[str, Sequence[Any]] | None) -> list[tuple[dict[str, Any], Experiment]]:
-    """Every combination of the values of `over` with the experiment it gives."""
+def cells(
+    experiment: Experiment, over: Mapping[str, Sequence[Any]] | None, pruning: Pruning | None = None
+) -> list[tuple[dict[str, Any], Experiment, Pruning | None]]:
+    """Every combination of the values of `over` with the experiment, and the pruning, that it gives."""
     listed = listed_values("over", over)
     combinations = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
-    return [(labels, experiment.replace(labels)) for labels in combinations]
+    return [(labels, *changed(experiment, pruning, labels)) for labels in combinations]
 
 
 def listed_values(what: str, given: Mapping[str, Sequence[Any]] | None, distinct: bool = True) -> dict[str, list[Any]]:

@@ -18,7 +18,8 @@ class GroupSolution:
 
     times : (times,) the output times that were reached;  Q, M, v, riders : at them, summed over the groups of each block
     groups, v_end : at the end (of the last state where it failed)
-    transports : R (G, K, K), S (G, K, P), Xi (G, K, K), from the start;  failure : why it ended early, or None
+    transports : R (G, K, K), S (G, K, P), Xi (G, K, K), from the start;  transports_at : the same at each output time
+    failure : why it ended early, or None
     """
 
     times: np.ndarray
@@ -29,6 +30,7 @@ class GroupSolution:
     groups: Groups
     v_end: np.ndarray
     transports: dict[str, np.ndarray] = field(default_factory=dict)
+    transports_at: list[dict[str, np.ndarray]] = field(default_factory=list)
     failure: str | None = None
     method: str = ""
     steps: int = 0
@@ -75,7 +77,9 @@ def train_groups(
         states, failure, steps, evaluations = solution.states, solution.failure, solution.steps, solution.evaluations
         reached = asked[: len(states)]
     kept = np.isin(reached, inside)
-    sums = first.sums(np.array([state for state, wanted in zip(states, kept, strict=True) if wanted]).reshape(-1, first.size))
+    told = [state for state, wanted in zip(states, kept, strict=True) if wanted]
+    sums = first.sums(np.array(told).reshape(-1, first.size))
     after, v_end, found = first.unpacked(states[-1] if states else y, groups)
-    return GroupSolution(reached[kept], **sums, groups=after, v_end=v_end, transports=found, failure=failure,
+    each = [first.unpacked(state, groups)[2] for state in told] if transports else []
+    return GroupSolution(reached[kept], **sums, groups=after, v_end=v_end, transports=found, transports_at=each, failure=failure,
                          method=method, steps=steps, evaluations=evaluations)  # fmt: skip

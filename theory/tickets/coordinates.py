@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.dynamics.groups import Groups
@@ -138,3 +138,23 @@ def transported(
         noise = semidefinite_factor(0.5 * (Xi + Xi.T)) @ z[:, here]
         after[:, here] = transports["R"][g] @ W[:, here] + transports["S"][g] @ coordinates.u[:, here] + noise
     return after
+
+
+def sign_changes(
+    coordinates: Coordinates, W: np.ndarray, mask: np.ndarray, where: np.ndarray, transports: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Of the weights (K, n) that each unit keeps the share (K,) whose sign a training changes; NaN for a unit that keeps none.
+
+    P(w' w < 0) = Phi(- sgn(w) (R w + S u)_k / Xi_kk^(1/2)) of a weight w_k, in the groups `where` (n,).
+    """
+    changed = np.zeros(W.shape)
+    for g in range(transports["R"].shape[0]):
+        here = np.flatnonzero(where == g)
+        mean = transports["R"][g] @ W[:, here] + transports["S"][g] @ coordinates.u[:, here]
+        scatter = np.sqrt(np.maximum(np.diagonal(transports["Xi"][g]), 0.0))[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # Before anything has moved there is no noise, and no sign has changed.
+            changed[:, here] = np.where(scatter > 0.0, ndtr(-np.sign(W[:, here]) * mean / scatter), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share: np.ndarray = ((changed * mask) @ coordinates.share) / (mask @ coordinates.share)
+    return share

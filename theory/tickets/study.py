@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import text
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
@@ -25,6 +27,7 @@ _PARTS = {
     "Q": ("run", "time", "block", "unit", "other_unit"),
     "M": ("run", "time", "block", "unit", "reference"),
     "v": ("run", "time", "unit"),
+    "signs": ("run", "time", "unit"),
     "kept": ("run", "unit"),
     "signal": ("run", "unit", "reference"),
 }
@@ -35,7 +38,8 @@ class TicketStudy(Record):
 
     Made by `tickets` and `load_record`; its constructor is that of `Record`. Arrays are called TREATMENT.NAME, with "dense" for the
     training before the pruning: `t` (times of that treatment), `Q`, `M`, `v` over all coordinates that are kept, `kept` the share
-    of its weights that each unit keeps, `signal` the share of |u_p|^2 on the coordinates that it keeps.
+    of its weights that each unit keeps, `signal` the share of |u_p|^2 on the coordinates that it keeps; with `signs` also that, the
+    share of the weights kept whose sign is not that of the treatment's beginning.
 
     Attributes
     ----------
@@ -107,6 +111,32 @@ class TicketStudy(Record):
         """
         signal = self.arrays[f"{self.treatments[0]}.signal"]
         return signal[0] if self._single() else signal
+
+    @checked(treatment=text)
+    def sign_changes(self, treatment: str = "ticket") -> np.ndarray:
+        """Return the share of the weights kept whose sign is not that of the treatment's beginning, of a study with `signs`.
+
+        Parameters
+        ----------
+        treatment : str, default "ticket"
+            One that is trained under a mask.
+
+        Returns
+        -------
+        ndarray of shape ([runs,] times)
+            At the times of the treatment, mean over units by the weights that they keep.
+
+        Raises
+        ------
+        InputError
+            For what the study has not.
+        """
+        if f"{treatment}.signs" not in self.arrays:
+            raise InputError(f"the study knows no signs of treatment {treatment!r}; make it with tickets(..., signs=True)")
+        kept = np.nan_to_num(self.arrays[f"{treatment}.kept"])[:, None]
+        found = (np.nan_to_num(self.arrays[f"{treatment}.signs"]) * kept).sum(axis=-1) / kept.sum(axis=-1)
+        changes: np.ndarray = found[0] if self._single() else found
+        return changes
 
     def final(self, name: str = "generalization_error") -> "pd.DataFrame":
         """Return an observable at the end of each treatment.
@@ -221,16 +251,16 @@ def study_of(
             dense = found[0][0].dense
             longest = Course(dense.t[:0], dense.Q[:0], dense.M[:0], dense.v[:0])
         arrays[f"{name}.t"] = longest.t
-        for part in ("Q", "M", "v"):
+        for part in ("Q", "M", "v", *(() if longest.signs is None else ("signs",))):
             shape = getattr(longest, part).shape
             values = np.full((len(found), *shape), np.nan)
             for i, course in enumerate(courses):
                 if course is not None:
                     back = np.argsort(order[i])
                     value = getattr(course, part)
-                    value = value[..., back, :] if part != "v" else value[..., back]
+                    value = value[..., back, :] if part in "QM" else value[..., back]
                     values[i, : len(value)] = value[..., back] if part == "Q" else value
-            blocked = part != "v" and values.shape[2] == 1
+            blocked = part in "QM" and values.shape[2] == 1
             arrays[f"{name}.{part}"] = values[:, :, 0] if blocked else values
         failures += [course.failure for course in courses if course is not None and course.failure is not None]
         if name == DENSE:
@@ -242,7 +272,7 @@ def study_of(
                 mask, back = outcome.treated[name].mask, np.argsort(order[i])
                 kept[i] = (mask @ coordinates.share)[back]
                 with np.errstate(divide="ignore", invalid="ignore"):
-                    signal[i] = ((mask * coordinates.share) @ (coordinates.u**2).T / T)[back]
+                    signal[i] = (outcome.treated[name].signal / T)[back]
         arrays[f"{name}.kept"], arrays[f"{name}.signal"] = kept, signal
     status = fields.pop("status")
     if failures:

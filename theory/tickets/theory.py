@@ -19,6 +19,7 @@ from curriculode.theory.tickets.trainer import NodeTrainer
 from curriculode.theory.tickets.treatments import treat
 
 TIMES = 51
+BY_LAST = ("large-final", "small-final")  # criteria that look at w(T) alone
 NODES = 2**14
 
 
@@ -53,9 +54,14 @@ def ticket_theory(
     net: bool,
     numerics: Numerics,
     progress: Callable[[float], None] | None = None,
+    setting: Setting | None = None,
+    signs: bool = False,
 ) -> TicketStudy:
-    """The study by theory, with `runs` draws of `nodes` coordinates."""
-    clock, setting = time.perf_counter(), Setting.of(experiment)
+    """The study by theory, with `runs` draws of `nodes` coordinates, each with a net of its own for the averages.
+
+    setting : in place of the experiment's own, as it is carried out at finite D
+    """
+    clock, setting = time.perf_counter(), Setting.of(experiment) if setting is None else setting
     nodes = nodes if mask is None else int(np.asarray(mask).shape[-1]) if np.ndim(mask) else 0
     pruning.check(experiment.protocol.duration, nodes)
     given = None if mask is None else checked_mask(mask, setting.width, nodes)
@@ -64,9 +70,10 @@ def ticket_theory(
         raise InputError(f"nodes = {nodes} are too few for {setting.width} units and their references; use at least {least}")
     starts = starts_of(experiment, setting, start, runs, nodes, seed)
     times = np.union1d(numerics.output_times(experiment.protocol.duration, TIMES), [pruning.rewind])
-    way = Way.of(setting, numerics)
-    found, orders = [], []
+    found, orders, ways = [], [], []
     for i, state in enumerate(starts):
+        way = Way.of(setting, numerics.set(scrambling=numerics.scrambling + i))
+        ways.append(way)
         rng = np.random.default_rng(child_seed(seed, 2, i))
         order = state.canonical_order()
         trainer = NodeTrainer(
@@ -80,7 +87,9 @@ def ticket_theory(
             rng,
             net,
             net and mask is None,
+            mask is None and pruning.rounds == 1 and pruning.criterion in BY_LAST,
         )
+        trainer.signs = signs
         outcome = treat(trainer, pruning, treatments, rng, None if given is None else given[order])
         found.append((outcome, trainer.coordinates))
         orders.append(order)
@@ -92,9 +101,9 @@ def ticket_theory(
         treatments,
         found,
         range(runs),
-        way.numerics,
+        ways[0].numerics,
         orders,
         status=f"{runs} draw{'s' if runs > 1 else ''} of {nodes} coordinates by theory",
         seed=seed,
-        statistics={"nodes": nodes, "seconds": time.perf_counter() - clock, "averages": {"ways": way.engine.ways}},
+        statistics={"nodes": nodes, "seconds": time.perf_counter() - clock, "averages": {"ways": ways[0].engine.ways}},
     )

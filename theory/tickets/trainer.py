@@ -11,7 +11,8 @@ from curriculode.theory.dynamics.coefficients import CoefficientLaw
 from curriculode.theory.dynamics.groups import Groups
 from curriculode.theory.solve.groups import GroupSolution, train_groups
 from curriculode.theory.solve.way import Way
-from curriculode.theory.tickets.coordinates import group, nodes, transported
+from curriculode.theory.tickets.coordinates import group, nodes, sign_changes, transported
+from curriculode.theory.tickets.one_shot import OneShotNodes, one_shot_nodes
 from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
 
 
@@ -19,6 +20,7 @@ class NodeTrainer(Trainer):
     """Trains `count` nodes from the overlaps of `start`; nodes are a net, or random numbers as the inputs of one network are.
 
     times : (times,) of the whole protocol;  rewind : k;  trainings : how many may have to go on from where they end
+    by_last : whether masks are functions of w(T) alone, for which a net is ordered (`one_shot.py`)
     """
 
     def __init__(
@@ -33,13 +35,17 @@ class NodeTrainer(Trainer):
         rng: np.random.Generator,
         net: bool,
         even: bool,
+        by_last: bool = False,
     ) -> None:
         self.way, self.start, self.times, self.rewind, self.weight_scale = way, start, times, rewind, weight_scale
         self.end = way.setting.stages[-1].end
         Q, M, _ = start.blocked()
         K = start.width
-        self.coordinates, self._w0, self._spare = nodes(way.setting, Q, M, count, K * (2 + trainings), rng, net, even)
-        self._used, self._rng = 0, rng
+        self._used, self._rng, self._even, self._count = 0, rng, even, count
+        self._by_last = by_last and net
+        self._one_shot: OneShotNodes | None = None
+        if not self._by_last:
+            self.coordinates, self._w0, self._spare = nodes(way.setting, Q, M, count, K * (2 + trainings), rng, net, even)
 
     def _fresh(self) -> np.ndarray:
         """K rows of normals that nobody has used."""
@@ -49,23 +55,57 @@ class NodeTrainer(Trainer):
 
     def dense(self) -> Snapshots:
         """The dense training from its start."""
-        groups, v0 = Groups.whole(self.way.setting, self.start), self.start.v
-        k, block = self.rewind, self.coordinates.block
+        groups, v0, k = Groups.whole(self.way.setting, self.start), self.start.v, self.rewind
         early = train_groups(self.way, groups, v0, 0.0, k, self.times[self.times < k], transports=True)
-        wk = transported(self.coordinates, self._w0, block, early.transports, self._fresh()) if k > 0 else self._w0
         late = train_groups(self.way, early.groups, early.v_end, k, self.end, self.times[self.times >= k], transports=True)
-        wT = transported(self.coordinates, wk, block, late.transports, self._fresh())
         t, Q, M, v = (np.concatenate([a, b]) for a, b in zip(_states(early), _states(late), strict=True))
         course = Course(t, Q, M, v, early.failure or late.failure)
-        return Snapshots((self._w0, wk, wT), (v0, early.v_end, late.v_end), course)
+        return Snapshots(self._weights(early, late), (v0, early.v_end, late.v_end), course)
+
+    def _weights(self, early: GroupSolution, late: GroupSolution) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nodes at 0, k and T."""
+        if not self._by_last:
+            block = self.coordinates.block
+            wk = transported(self.coordinates, self._w0, block, early.transports, self._fresh()) if self.rewind > 0 else self._w0
+            return self._w0, wk, transported(self.coordinates, wk, block, late.transports, self._fresh())
+        Q, M, _ = self.start.blocked()
+        nothing = {"R": np.broadcast_to(np.eye(Q.shape[1]), Q.shape), "S": np.zeros_like(M), "Xi": np.zeros_like(Q)}
+        parts = (early.transports if self.rewind > 0 else nothing), late.transports
+        self._one_shot = one_shot_nodes(self.way.setting, Q, M, parts, self._count, self._rng, self._even)
+        self.coordinates = self._one_shot.coordinates
+        return self._one_shot.weights
+
+    def train_kept(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, final: bool) -> Course:
+        """Train what is kept of w(k), or with `final` of w(T), from time k to the end; of one shot by its exact groups."""
+        if self._one_shot is None:
+            return super().train_kept(W, mask, v, final)
+        return self._course(self._trained(self._one_shot.groups(mask, final), v, self.signs), mask * W, mask)
+
+    def signal(self, mask: np.ndarray, pruned: bool) -> np.ndarray:
+        """sum_i mu_i m_ki u_pi^2, (K, P); of a mask of one shot without the scatter of the nodes' u."""
+        if self._one_shot is None or not pruned:
+            return super().signal(mask, pruned)
+        groups = self._one_shot.groups(mask, False)
+        found: np.ndarray = groups.pattern.T @ np.diagonal(groups.T, axis1=1, axis2=2)
+        return found
 
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train masked weights from time k to the end."""
         groups, where = group(self.coordinates, W, mask)
-        times = np.unique(np.concatenate([[self.rewind], self.times[self.times >= self.rewind]]))
-        found = train_groups(self.way, groups, v, self.rewind, self.end, times, transports=go_on)
+        found = self._trained(groups, v, go_on or self.signs)
         after = transported(self.coordinates, W, where, found.transports, self._fresh()) if go_on else W
-        return Course(found.times, found.Q, found.M, found.v, found.failure), after, found.v_end
+        return self._course(found, W, mask), after, found.v_end
+
+    def _course(self, found: GroupSolution, W: np.ndarray, mask: np.ndarray) -> Course:
+        signs = None
+        if self.signs:
+            where = group(self.coordinates, W, mask)[1]
+            signs = np.array([sign_changes(self.coordinates, W, mask, where, each) for each in found.transports_at])
+        return Course(found.times, found.Q, found.M, found.v, found.failure, signs)
+
+    def _trained(self, groups: Groups, v: np.ndarray, transports: bool) -> GroupSolution:
+        times = np.unique(np.concatenate([[self.rewind], self.times[self.times >= self.rewind]]))
+        return train_groups(self.way, groups, v, self.rewind, self.end, times, transports=transports)
 
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
         """Train the scores of weights that do not move.

@@ -6,6 +6,7 @@ The same plan serves theory and simulation: a `Trainer` trains masked weights, b
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,21 +26,27 @@ TREATMENTS = {
     "signs": "the signs of w(k) with the sizes of fresh weights under the mask, trained",
     "magnitudes": "the sizes of w(k) with random signs under the mask, trained",
     "supermask": "the weights w(k), which stay; a mask learnt by training their scores",
-    "overlaps": "fresh weights under the mask with the ticket's M and diagonal of Q, trained",
+    "overlaps": "fresh weights under the mask with the ticket's Q and M, trained",
 }
+USUAL = ("ticket", "reinit", "random")
 UNTRAINED = ("untrained", "untrained-signs")
+_NEWTON, _CLOSE = 20, 1e-12  # steps, and what is close enough, for weights of given overlaps
 RENEWAL = 0.05  # examples per input dimension between two masks of learnt scores
 
 
 @dataclass(frozen=True)
 class Course:
-    """A training as it is recorded: times (n,), Q (n, blocks, K, K), M (n, blocks, K, P), v (n, K), and why it failed, or None."""
+    """A training as it is recorded: times (n,), Q (n, blocks, K, K), M (n, blocks, K, P), v (n, K), and why it failed, or None.
+
+    signs : (n, K) share of the weights that each unit keeps whose sign is not that of the beginning, where that was asked for
+    """
 
     t: np.ndarray
     Q: np.ndarray
     M: np.ndarray
     v: np.ndarray
     failure: str | None = None
+    signs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,12 @@ class Snapshots:
 class Trainer(ABC):
     """Who trains: theory or simulation.
 
-    coordinates : of the weights;  weight_scale : of fresh weights
+    coordinates : of the weights;  weight_scale : of fresh weights;  signs : whether courses of masked weights tell their signs
     """
 
     coordinates: Coordinates
     weight_scale: float
+    signs: bool = False
 
     @abstractmethod
     def dense(self) -> Snapshots:
@@ -67,6 +75,15 @@ class Trainer(ABC):
     @abstractmethod
     def train(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, go_on: bool) -> tuple[Course, np.ndarray, np.ndarray]:
         """Train the weights W (K, n) under a mask from time k to the end; with `go_on` also the weights it ends with."""
+
+    def train_kept(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray, final: bool) -> Course:
+        """Train what a mask keeps of the weights W (K, n) of time k, or with `final` of the end, from time k to the end."""
+        return self.train(mask * W, mask, v, False)[0]
+
+    def signal(self, mask: np.ndarray, pruned: bool) -> np.ndarray:
+        """sum_i mu_i m_ki u_pi^2, (K, P), over what a mask (K, n) keeps; whether that is the one of the `pruned` network."""
+        found: np.ndarray = (mask * self.coordinates.share) @ (self.coordinates.u**2).T
+        return found
 
     @abstractmethod
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
@@ -82,10 +99,11 @@ class Trainer(ABC):
 
 @dataclass
 class Treated:
-    """A treatment: its course, and its mask (K, n)."""
+    """A treatment: its course, its mask (K, n), and sum_i mu_i m_ki u_pi^2 (K, P) over what it keeps."""
 
     course: Course
     mask: np.ndarray
+    signal: np.ndarray
 
 
 @dataclass
@@ -142,22 +160,29 @@ def treat(
             def choose(found: np.ndarray, everything: np.ndarray = everything, keep: np.ndarray = keep) -> np.ndarray:
                 return best(found, everything, share, keep, "unit")
 
-            outcome.treated[name] = Treated(*trainer.learn_mask(wk, v, choose))
+            course, kept = trainer.learn_mask(wk, v, choose)
+            outcome.treated[name] = Treated(course, kept, trainer.signal(kept, False))
             continue
         kept = _random_mask(mask, share, rng) if name == "random" else mask
+        if name == "ticket":
+            outcome.treated[name] = Treated(trainer.train_kept(wk, mask, v, False), mask, trainer.signal(mask, True))
+            continue
         W = _weights(name, trainer, w0, wk, kept, rng)
         course = trainer.look(W, v0) if name in UNTRAINED else trainer.train(W, kept, v, False)[0]
-        outcome.treated[name] = Treated(course, kept)
+        outcome.treated[name] = Treated(course, kept, trainer.signal(kept, name != "random"))
     return outcome
 
 
 def _fine_tuned(trainer: Trainer, pruning: Pruning, mask_after: Callable, W: np.ndarray, v: np.ndarray) -> Treated:
     """Prune and go on training, in every round: learning-rate rewinding (Renda, Frankle & Carbin 2020)."""
     mask = np.ones(W.shape, bool)
+    if pruning.rounds == 1:
+        mask = mask_after(1, mask, W)
+        return Treated(trainer.train_kept(W, mask, v, True), mask, trainer.signal(mask, True))
     for number in range(1, pruning.rounds + 1):
         mask = mask_after(number, mask, W)
         course, W, v = trainer.train(mask * W, mask, v, number < pruning.rounds)
-    return Treated(course, mask)
+    return Treated(course, mask, trainer.signal(mask, False))
 
 
 def _random_mask(mask: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -184,20 +209,59 @@ def _weights(name: str, trainer: Trainer, w0: np.ndarray, wk: np.ndarray, mask: 
 
 
 def _alike(coordinates: Coordinates, W: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Fresh weights under the mask with the M (in every block) and the diagonal of Q of W (K, n)."""
+    """Fresh weights under the mask with the Q and M, in every block, of W (K, n).
+
+    w_k = along u + f_k on the weights that unit k keeps, f_k random with nothing of u left in it: that is M and, by the size of
+    f_k, the diagonal of Q. The rest of Q is met by f_k + sum_l Lambda_kl f_l, Lambda symmetric, the f_l seen by unit k's mask.
+    """
     result = np.zeros_like(W)
-    u, share = coordinates.u, coordinates.share
     for b in np.unique(coordinates.block):
-        for k in range(W.shape[0]):
-            here = np.flatnonzero(mask[k] & (coordinates.block == b))
-            if not here.size:
-                continue
-            x, mu, w = u[:, here], share[here], W[k, here]
-            inverse = np.linalg.pinv((x * mu) @ x.T, hermitian=True)
-            along = inverse @ ((x * mu) @ w)
-            fresh = rng.standard_normal(here.size)
-            fresh -= (inverse @ ((x * mu) @ fresh)) @ x  # nothing of the references is left in it
-            rest = max((mu * w * w).sum() - (mu * (along @ x) ** 2).sum(), 0.0)
-            size = (mu * fresh * fresh).sum()
-            result[k, here] = along @ x + (np.sqrt(rest / size) * fresh if size > 0 else 0.0)
+        here = np.flatnonzero(coordinates.block == b)
+        u, mu, kept, w = coordinates.u[:, here], coordinates.share[here], mask[:, here], W[:, here]
+        inverse = [np.linalg.pinv((u * mu * m) @ u.T, hermitian=True) for m in kept]
+
+        def seen(k: int, f: np.ndarray, u: Any = u, mu: Any = mu, kept: Any = kept, inverse: Any = inverse) -> np.ndarray:
+            """Rows f (..., n) under the mask of unit k, with nothing of u left in them."""
+            f = f * kept[k]
+            left: np.ndarray = f - kept[k] * ((f * mu) @ u.T @ inverse[k] @ u)
+            return left
+
+        fresh = np.array([seen(k, rng.standard_normal(here.size)) for k in range(len(w))])
+        along = np.array([w[k] * kept[k] - seen(k, w[k]) for k in range(len(w))])
+        rest = np.maximum(((w - along) ** 2 * kept) @ mu, 0.0)
+        size = fresh**2 @ mu
+        fresh *= np.sqrt(np.divide(rest, size, out=np.zeros_like(rest), where=size > 0.0))[:, None]
+        result[:, here] = along + _with_overlaps(along, fresh, (w * mu) @ w.T, mu, seen)
     return result
+
+
+def _with_overlaps(
+    along: np.ndarray, fresh: np.ndarray, Q: np.ndarray, mu: np.ndarray, seen: Callable[[int, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Change f (K, n) little, by Newton's method, so that along + f has the overlaps Q; left alone where that is not possible."""
+    K = len(Q)
+    upper = np.triu_indices(K)
+    best, f = fresh, fresh
+    error = np.inf
+    for _ in range(_NEWTON):
+        w = along + f
+        missing = (Q - (w * mu) @ w.T)[upper]
+        if not np.abs(missing).max() < error:
+            break
+        best, error = f, float(np.abs(missing).max())
+        if error < _CLOSE * max(1.0, float(np.abs(Q).max())):
+            break
+        moves = np.array([seen(k, f) for k in range(K)])  # (K, K, n): f_l as unit k sees it
+        slope = np.einsum("kmi,li->kml", moves * mu, w)  # of Q_kl with Lambda_km
+        J = np.zeros((K, K, len(missing)))
+        for j, (m, n) in enumerate(zip(*upper, strict=True)):
+            J[m, :, j] += slope[m, n]
+            if m != n:
+                J[n, :, j] += slope[n, m]
+        J = (J + J.transpose(1, 0, 2))[upper]
+        step = np.linalg.lstsq(J, missing, rcond=None)[0]
+        Lambda = np.zeros((K, K))
+        Lambda[upper] = step
+        Lambda = Lambda + np.triu(Lambda, 1).T
+        f = f + np.einsum("km,kmi->ki", Lambda, moves)
+    return best

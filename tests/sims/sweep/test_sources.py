@@ -17,7 +17,7 @@ def number(root: Path) -> str:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for folder in ("theory/averages", "theory/printing", "sims/spaces", "sims/runs", "sims/sweep"):
+    for folder in ("theory/averages", "theory/printing", "sims/spaces", "sims/runs", "sims/tickets", "sims/sweep"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 

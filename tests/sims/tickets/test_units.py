@@ -96,17 +96,18 @@ def test_winners_follow_clusters_and_teachers() -> None:
 @pytest.mark.slow
 def test_winners_are_sufficient_and_not_necessary(seed: int) -> None:
     """K = 16, D = 1000, t = 60, noise .3: 2 to 4 disjoint tickets; fresh units in the winners' place learn, later."""
-    deleted = cu.unit_tickets(XOR, dimension=1000, networks=10, seed=seed)
+    options = {"dimension": 1000, "networks": 8, "seed": seed, "numerics": cu.Numerics(points=256, times=61)}
+    deleted = cu.unit_tickets(XOR, **options)
     held = disjoint_tickets(deleted)
     assert held.between(1, 5).all()
     assert 2 <= held.median() <= 4
-    again = cu.unit_tickets(XOR, dimension=1000, networks=10, seed=seed, test="reinitialise", rounds=4)
+    again = cu.unit_tickets(XOR, **options, test="reinitialise", rounds=4)
     assert again["learnt"].mean() > 0.9
     median = again.groupby("round")["time"].median()
     assert median[4] > median[0] + 3.0
-    alone = cu.unit_tickets(XOR, dimension=1000, networks=10, seed=seed, test="alone").groupby("kind")["learnt"].mean()
-    assert alone["winners alone"] >= 0.9
-    assert alone["winners planted"] >= 0.9
+    alone = cu.unit_tickets(XOR, **options, test="alone").groupby("kind")["learnt"].mean()
+    assert alone["winners alone"] >= 0.85  # one of the eight may be late
+    assert alone["winners planted"] >= 0.85
     assert alone["random units alone"] <= alone["winners alone"]
 
 

@@ -8,6 +8,7 @@ from scipy.special import ndtr
 import curriculode as cu
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.magnitudes import in_strata, threshold
+from curriculode.theory.tickets import theory
 from curriculode.theory.tickets.coordinates import group, nodes, stratum_sizes
 from curriculode.theory.tickets.masks import best, kept_share, scores
 
@@ -85,7 +86,7 @@ def test_closed_form_of_what_is_kept_against_nodes(keep: float, rewind: float) -
     exact = cu.integrate(experiment, START, points=256, estimate_error=False, remember=[rewind], times=4, rtol=1e-8)
     pruning = cu.Pruning(keep=keep, rewind=rewind)
     study = cu.tickets(
-        experiment, pruning, start=START, treatments=["ticket", "fine-tune"], nodes=2**16, points=256, times=2, rtol=1e-8
+        experiment, pruning, start=START, treatments=["ticket", "fine-tune"], nodes=2**14, points=256, times=2, rtol=1e-8
     )
     h, q, a = kept_share(keep), np.diag(exact.Q[-1]), exact.M[-1]
     c, past = np.diag(exact.two_time(rewind)[-1]), exact.state(rewind)
@@ -104,7 +105,7 @@ def test_strata_in_closed_form_against_nodes() -> None:
     keep = 0.2
     experiment = cu.load("xor-curriculum").replace({**COURSE, "task.support": 0.1})
     exact = cu.integrate(experiment, START, points=256, estimate_error=False, remember=[0.0], times=2, rtol=1e-8)
-    study = cu.tickets(experiment, cu.Pruning(keep=keep), start=START, treatments=["ticket"], nodes=2**17, points=256, times=2)
+    study = cu.tickets(experiment, cu.Pruning(keep=keep), start=START, treatments=["ticket"], nodes=2**16, points=256, times=2)
     shares, overlaps = experiment.task.strata()
     blocked = [part[None] for part in (exact.Q[-1], exact.M[-1], START.Q, START.M, exact.two_time(0.0)[-1])]
     Q, M, Q0, M0, C = blocked
@@ -124,3 +125,25 @@ def test_strata_in_closed_form_against_nodes() -> None:
     signal = p[:, :1] + h[:, :1] * M[0] ** 2 / (phi[0] * variance[:, :1])
     np.testing.assert_allclose(study.signal_kept, signal, **close)
     assert study.signal_kept.mean() > 0.6  # one weight in five keeps most of what there is to know
+
+
+def test_nodes_over_the_last_weights_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One shot by |w(T)| with all else integrated out has the limit of full nodes, and less than half their error."""
+    experiment = cu.load("xor-fading").replace({"protocol.duration": 2.0, "task.support": 0.3, "student.activation": "gelu"})
+    start, names = experiment.initial(300, 1), ["ticket", "fine-tune"]
+    options = {"start": start, "treatments": names, "points": 64, "times": 2}
+    pruning = cu.Pruning(keep=0.2, rewind=0.5)
+
+    def kept(nodes: int, seed: int) -> np.ndarray:
+        begins = cu.tickets(experiment, pruning, nodes=nodes, seed=seed, **options).begins
+        return np.concatenate([part.ravel() for name in names for part in (begins[name].Q, begins[name].M)])
+
+    exact = kept(2**17, 0)
+    few = np.array([kept(2**10, seed) - exact for seed in range(6)])
+    monkeypatch.setattr(theory, "BY_LAST", ())
+    full = np.array([kept(2**10, seed) - exact for seed in range(6)])
+    np.testing.assert_allclose(kept(2**17, 0), exact, atol=4e-3)
+    assert np.sqrt((few**2).mean()) < 0.5 * np.sqrt((full**2).mean())
+    # Seeds scatter about the limit: it is the same by both.
+    error = np.hypot(few.std(axis=0, ddof=1), full.std(axis=0, ddof=1)) / np.sqrt(6)
+    assert (np.abs(few.mean(axis=0) - full.mean(axis=0)) < 6 * error + 1e-3).all()
