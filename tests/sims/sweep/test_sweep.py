@@ -42,7 +42,7 @@ def test_one_row_a_point_order_and_seed(small: cu.Experiment) -> None:
     assert not table.duplicated([*GRID, "seed"]).any()
     assert not table["failed"].any()
     assert (table["seconds"] > 0).all()
-    assert table.attrs == {"status": "24 of 24 points done, 0 failed", "interrupted": False}
+    assert table.attrs == {"status": "24 of 24 points done, 0 failed", "interrupted": False, "done": 24, "failed": 0, "missing": 0}
 
 
 def test_a_row_is_what_single_calls_give(small: cu.Experiment, seed: int) -> None:
