@@ -71,6 +71,7 @@ def refine(
         runs=request.option("runs", 0),
         store=store,
         dimension=study.dimension,
+        pruning=study.pruning,
         numerics=study.numerics,
         executor=None if dask is None else dask_executor(dask),
         progress=request.progress,

@@ -137,6 +137,11 @@ def refine(
     >>> 25 <= len(table) <= 40
     True
     """
+    if settings.get("pruning") is not None or "treatments" in settings:
+        raise InputError(
+            "refine follows one boundary, and a pruning has one for each treatment; sweep a grid of it, and see prizes and phase_diagram"
+        )
+    settings.pop("pruning", None)
     finest = whole_number("finest", finest, 0, 30)
     budget = whole_number("budget", budget, (_COARSE + 1) ** 2)
     level = 0.5 if level is None and isinstance(value, str) and value == "failed" else level

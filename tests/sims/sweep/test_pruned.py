@@ -98,3 +98,6 @@ def test_mistakes_are_told(brief: cu.Experiment) -> None:
         cu.prizes(table, "pruning.keep", "tickets", "reinit")
     with pytest.raises(cu.InputError, match=r"^gap = .* one of them is an order and one a treatment"):
         cu.prizes(table, "pruning.keep", "curriculum", "reinit")
+    ranges = ("levels.hard.noise", 0.2, 0.8), ("training.learning_rate", 0.5, 2.0)
+    with pytest.raises(cu.InputError, match=r"^refine follows one boundary, and a pruning has one for each treatment"):
+        cu.refine(brief, *ranges, level=0.2, pruning=QUICK["pruning"])
