@@ -139,7 +139,7 @@ def refine(
     """
     if settings.get("pruning") is not None or "treatments" in settings:
         raise InputError(
-            "refine follows one boundary, and a pruning has one for each treatment; sweep a grid of it, and see prizes and phase_diagram"
+            "refine follows one boundary, and a pruning has one for each treatment; sweep a grid of it, and see `prizes`"
         )
     settings.pop("pruning", None)
     finest = whole_number("finest", finest, 0, 30)
