@@ -52,6 +52,8 @@ _HOMES = {
     "ticket_gaps": "sims.tickets.sweep",
     "compare_tickets": "sims.tickets.verdict",
     "TicketComparison": "sims.tickets.verdict",
+    "Pair": "theory.pairs.record",
+    "branch": "sims.pairs.branch",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -72,6 +74,7 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked up
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
+    from .sims.pairs.branch import branch
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate
@@ -92,6 +95,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
+    from .theory.pairs.record import Pair
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record
     from .theory.solve.integrate import integrate

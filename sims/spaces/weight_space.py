@@ -154,7 +154,7 @@ def _advance(rngs, remaining, count, examples, student, steps, weights, units, a
         if mask.size > 0:
             _move_masked(W, x, push, keep, mask)
         else:
-            _move(W, x, push, keep)
+            move(W, x, push, keep)
 
 
 @part
@@ -170,11 +170,11 @@ def meet(rng, level, examples, activation, root, weights, units, answers, refere
     c, _ = draw_component(rng, cumulative)
     y[0] = label[c]
     _draw(rng, gain, scale, level, c, root, edges, U, x)
-    _project(W, x, root, field)
+    project(W, x, root, field)
     evaluate(activation, field.ravel(), flat_g, dg.ravel())
-    f[0] = _output(v.ravel(), flat_g)
+    f[0] = output(v.ravel(), flat_g)
     if teacher != NO_TEACHER:
-        _project(U, x, root, nu)
+        project(U, x, root, nu)
         teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
         if noise > 0.0:
             y[0] += noise * rng.standard_normal()
@@ -194,7 +194,7 @@ def _draw(rng, gain, scale, level, c, root, edges, U, x):
 
 
 @inner
-def _project(W, x, root, field):
+def project(W, x, root, field):
     """The fields w . x / sqrt(D) of the rows of W, (rows, 1)."""
     for k in range(W.shape[0]):
         total = 0.0
@@ -204,7 +204,7 @@ def _project(W, x, root, field):
 
 
 @inner
-def _output(v, g):
+def output(v, g):
     """The output of the student, v . g."""
     total = 0.0
     for k in range(v.size):
@@ -213,7 +213,7 @@ def _output(v, g):
 
 
 @inner
-def _move(W, x, push, keep):
+def move(W, x, push, keep):
     """W <- keep W - push x'."""
     for k in range(W.shape[0]):
         step = push[k, 0]
