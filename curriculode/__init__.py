@@ -54,6 +54,8 @@ _HOMES = {
     "TicketComparison": "sims.tickets.verdict",
     "Pair": "theory.pairs.record",
     "branch": "sims.pairs.branch",
+    "Instability": "sims.pairs.instability",
+    "instability": "sims.pairs.instability",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -75,6 +77,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
+    from .sims.pairs.instability import Instability, instability
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate

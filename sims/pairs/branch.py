@@ -26,7 +26,9 @@ def one_or_more(name: str, value: Any) -> Any:
     if isinstance(value, OrderParameters):
         return value
     if not isinstance(value, Sequence) or not value or not all(isinstance(state, OrderParameters) for state in value):
-        raise InputError(f"{name} = {shown(value)} is not allowed; give OrderParameters, or a list of them, one for each pair of runs")
+        raise InputError(
+            f"{name} = {shown(value)} is not allowed; give OrderParameters, or a list of them, one for each pair of runs"
+        )
     return list(value)
 
 
@@ -162,9 +164,7 @@ def branch(
     )
 
 
-def _each(
-    setting: Setting, given: OrderParameters | Sequence[OrderParameters] | None, runs: int
-) -> list[OrderParameters] | None:
+def _each(setting: Setting, given: OrderParameters | Sequence[OrderParameters] | None, runs: int) -> list[OrderParameters] | None:
     """A start for each pair."""
     if given is None:
         return None

@@ -51,7 +51,7 @@ def pair_simulation(
     dimension = model.dimension
     if space == "weight" and 16.0 * dimension * (K + 8) > 2e10:
         raise InputError(
-            f"pairs in weight space at D = {dimension:g} need more than 20 GB; use space = 'overlap', whose cost does not depend on D"
+            f"pairs in weight space at D = {dimension:g} need more than 20 GB; use space = 'overlap', whose cost knows no D"
         )
     parting = int(np.rint(at * dimension))
     records = record_steps(pair_times(numerics, at, protocol.duration), protocol, dimension)

@@ -1,4 +1,4 @@
-"""Pairs of runs at finite D on the weights themselves: the independent witness, and the only way to meet examples in another order."""
+"""Pairs of runs at finite D on the weights themselves: the independent witness, and the way to reorder examples."""
 
 import copy
 from itertools import pairwise

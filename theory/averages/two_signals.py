@@ -5,8 +5,8 @@ With F1_k = e1 v1_k g'(lambda1_k), e1 = dl/df(f1, y), and F2 likewise, for the j
     square = E[(F1; F2)(F1; F2)'],     a noise on the label adding  label_noise^2 E[(h1; h2)(h1; h2)'],  h_k = v_k g'_k.
 
 Two ways. A net over the joint fields serves any loss and unit. Where the noise term of a single student of 2K units has a closed
-form, and the loss is squared, E[F1 F2'] is a combination of that student's, by polarisation: with readout (a v1, b v2) its signal is
-a f1 + b f2 - y, so that H(a, b) = square[1k, 2l] / (a b) = E[(a f1 + b f2 - y)^2 h1_k h2_l] and
+form, and the loss is squared, E[F1 F2'] is a combination of that student's, by polarisation: with readout (a v1, b v2) its signal
+is a f1 + b f2 - y, so that H(a, b) = square[1k, 2l] / (a b) = E[(a f1 + b f2 - y)^2 h1_k h2_l] and
 
     E[F1_k F2_l] = 4/3 H(1/2, 1/2) - 1/8 [H(1, 1) + H(1, -1) + H(-1, 1)] + 1/24 H(-1, -1).
 

@@ -120,7 +120,7 @@ class PairLearning(Dynamics):
                 K = first.v.size
                 Q, M = joint_overlaps(np.array([first.Q, second.Q]), np.array([first.M, second.M]), self._X)
                 whole = self._cross.at(Q, M, np.concatenate([first.v, second.v]))
-                noises = tuple(np.ascontiguousarray(part) for part in (whole[:, :K, :K], whole[:, K:, K:], whole[:, :K, K:]))
+                noises = whole[:, :K, :K].copy(), whole[:, K:, K:].copy(), whole[:, :K, K:].copy()
         dy = np.empty(self.size)
         for copy, (state, found) in enumerate(zip(self._states, (ours, theirs), strict=True)):
             self._own(state, found, noises[copy], dy[copy * n : (copy + 1) * n])

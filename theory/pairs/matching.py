@@ -1,7 +1,7 @@
 """Which units of one copy are those of the other: a permutation of copy 2, and flips where g has a parity.
 
-The assignment with the largest sum of overlaps, sum_k sum_b X^b_{k, order(k)} (scipy's linear_sum_assignment). Where g is odd a unit
-(-w, -v) is the same as (w, v), where it is even (-w, v): then the sizes |X| are summed, and a sign says which units are flipped.
+The assignment with the largest sum of overlaps, sum_k sum_b X^b_{k, order(k)} (scipy's linear_sum_assignment). Where g is odd a
+unit (-w, -v) is the same as (w, v), where it is even (-w, v): then the sizes |X| are summed, and a sign says which are flipped.
 """
 
 from itertools import permutations, product

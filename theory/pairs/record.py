@@ -33,7 +33,8 @@ _STATE = {
 }
 
 
-def _error(name: str, value: Any) -> str:
+def one_error(name: str, value: Any) -> str:
+    """The name of one of the errors."""
     if not isinstance(value, str) or value not in ERRORS:
         raise InputError(unknown(name, value, ERRORS))
     return value
@@ -101,11 +102,11 @@ class Pair(Record):
     def blocked(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Q, M, v and X, always with the block axis."""
         one = self.Q.ndim == self.v.ndim + 1
-        return (*((part[..., None, :, :] if one else part) for part in (self.Q, self.M)), self.v,
-                self.X[..., None, :, :] if one else self.X)  # fmt: skip
+        Q, M, X = ((part[..., None, :, :] if one else part) for part in (self.Q, self.M, self.X))
+        return Q, M, self.v, X
 
     @cached_property
-    def copies(self) -> tuple[StateRecord, StateRecord]:
+    def copies(self) -> tuple[Any, Any]:
         """Each copy as a `Trajectory`, or of several pairs of runs as an `Ensemble` that starts at the branching."""
         first, second = (self._copy(copy) for copy in range(2))
         return first, second
@@ -125,7 +126,7 @@ class Pair(Record):
         if self.by_theory:
             return np.ones(1, bool)
         first, second = self.copies
-        return first.finite & second.finite  # type: ignore[attr-defined]
+        return np.asarray(first.finite & second.finite)
 
     @property
     def has_classes(self) -> bool:
@@ -138,8 +139,10 @@ class Pair(Record):
     def _quantity(self, error: str | None) -> str:
         return error or ERRORS[self.has_classes]
 
-    @checked(alphas=inside, beyond=truth)
-    def interpolate(self, alphas: ArrayLike | None = None, level: str | None = None, beyond: bool = False) -> Line:
+    @checked(alphas=inside, beyond=truth, t=inside)
+    def interpolate(
+        self, alphas: ArrayLike | None = None, level: str | None = None, beyond: bool = False, t: float | None = None
+    ) -> Line:
         """Return the errors along the straight line w = alpha w1 + (1 - alpha) w2 between the copies, v likewise.
 
         Parameters
@@ -150,6 +153,8 @@ class Pair(Record):
             Of the errors, by default the hardest.
         beyond : bool, default False
             Whether alphas outside [0, 1] are allowed.
+        t : float, optional
+            One of the recorded times, by default all of them.
 
         Returns
         -------
@@ -159,13 +164,18 @@ class Pair(Record):
         Raises
         ------
         InputError
-            For alphas beyond the copies that were not asked for, and a level that there is not.
+            For alphas beyond the copies that were not asked for, a level that there is not, and a time that was not recorded.
         """
         places = checked_alphas(np.linspace(0.0, 1.0, ALPHAS) if alphas is None else alphas, beyond)
-        found = errors(self.experiment, level, *states_along(*self.blocked, places), self.numerics, self._net)
-        return Line(self.t, places, *found, level=self.experiment.protocol.level(level).name)
+        states, times = self.blocked, self.t
+        if t is not None:
+            index = self.copies[0]._time(t)
+            lead = 0 if self.by_theory else 1
+            states, times = tuple(np.take(part, [index], axis=lead) for part in states), self.t[[index]]  # type: ignore[assignment]
+        found = errors(self.experiment, level, *states_along(*states, places), self.numerics, self._net)
+        return Line(times, places, *found, level=self.experiment.protocol.level(level).name)
 
-    @checked(error=_error)
+    @checked(error=one_error)
     def barrier(self, error: str | None = None, level: str | None = None) -> np.ndarray:
         """Return the barrier: the highest error along the line over the mean of its ends (Frankle et al. 2020).
 
@@ -186,7 +196,7 @@ class Pair(Record):
         values = getattr(self.interpolate(level=level), self._quantity(error))
         return values.max(axis=-1) - 0.5 * (values[..., 0] + values[..., -1])
 
-    @checked(error=_error)
+    @checked(error=one_error)
     def midpoint(self, error: str | None = None, level: str | None = None) -> np.ndarray:
         """Return the error in the middle of the line over the mean of its ends.
 
@@ -259,9 +269,7 @@ class Pair(Record):
         X = self.blocked[3]
         blocks, K = X.shape[-3:-1]
         prefix = [""] if blocks == 1 else [f"{b}," for b in range(blocks)]
-        cross = {
-            f"X[{prefix[b]}{k},{m}]": X[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(K)
-        }
+        cross = {f"X[{prefix[b]}{k},{m}]": X[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(K)}
         return {**first, **{f"copy-2 {name}": value for name, value in second.items()}, **cross}
 
     @checked(name=text)

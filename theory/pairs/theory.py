@@ -97,7 +97,8 @@ def pair_theory(
                 statistics |= told
             else:
                 solution = solver.solve(stretches, y, times)
-                arrays = {"t": times[: len(solution.states)].copy(), **dynamics.observe(np.array(solution.states).reshape(-1, y.size))}
+                found_at = np.array(solution.states).reshape(-1, y.size)
+                arrays = {"t": times[: len(found_at)].copy(), **dynamics.observe(found_at)}
                 failure = solution.failure
                 statistics |= {"steps": solution.steps, "evaluations": solution.evaluations}
     own_order(arrays, *orders)
