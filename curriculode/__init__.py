@@ -53,7 +53,12 @@ _HOMES = {
     "compare_tickets": "sims.tickets.verdict",
     "TicketComparison": "sims.tickets.verdict",
     "Pair": "theory.pairs.record",
+    "Line": "theory.pairs.line",
+    "PlateauLaw": "theory.pairs.plateau",
+    "plateau_law": "theory.pairs.plateau",
     "branch": "sims.pairs.branch",
+    "compare_pairs": "sims.pairs.verdict",
+    "PairComparison": "sims.pairs.verdict",
     "Instability": "sims.pairs.instability",
     "instability": "sims.pairs.instability",
     "state_evolution": "theory.solve.state_evolution",
@@ -78,6 +83,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
+    from .sims.pairs.verdict import PairComparison, compare_pairs
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate
@@ -98,6 +104,8 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
+    from .theory.pairs.line import Line
+    from .theory.pairs.plateau import PlateauLaw, plateau_law
     from .theory.pairs.record import Pair
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record

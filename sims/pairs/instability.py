@@ -150,8 +150,8 @@ def instability(
 
     Frankle, Dziugaite, Roy & Carbin 2020 (1912.05671) call a network stable from the k on at which the barrier between the copies
     is below 2 %. With a dimension it is a simulation, one pair for every start, and the same network is branched at every k. Theory
-    has no noise on plateaus that begin at random weights, where that of SGD is as large as what is learnt (see `plateau_law`): there
-    it calls networks stable that are not.
+    has no noise on plateaus that begin at random weights, where that of SGD is as large as what is learnt (see `plateau_law`):
+    there it calls networks stable that are not.
 
     Parameters
     ----------

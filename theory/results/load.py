@@ -18,6 +18,7 @@ _ROOMS = (
     "curriculode.theory.results.observations",
     "curriculode.theory.finite_d.record",
     "curriculode.theory.pairs.record",
+    "curriculode.theory.pairs.plateau",
 )
 
 
