@@ -56,6 +56,9 @@ _HOMES = {
     "Line": "theory.pairs.line",
     "PlateauLaw": "theory.pairs.plateau",
     "plateau_law": "theory.pairs.plateau",
+    "Perturbation": "theory.describe.perturbation",
+    "perturb": "theory.pairs.perturb",
+    "effective_size": "theory.pairs.perturb",
     "branch": "sims.pairs.branch",
     "compare_pairs": "sims.pairs.verdict",
     "PairComparison": "sims.pairs.verdict",
@@ -98,6 +101,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
+    from .theory.describe.perturbation import Perturbation
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
@@ -105,6 +109,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
     from .theory.pairs.line import Line
+    from .theory.pairs.perturb import effective_size, perturb
     from .theory.pairs.plateau import PlateauLaw, plateau_law
     from .theory.pairs.record import Pair
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable

@@ -9,9 +9,11 @@ from curriculode.sims.spaces.arithmetic import part
 from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
 from curriculode.sims.spaces.learning import Answers, References, Units, learn
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.perturb import perturb_weights
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 from curriculode.theory.units.activations import evaluate
@@ -66,6 +68,11 @@ class WeightSpace:
             self._references,
             self.mask,
         )
+
+    def perturb(self, perturbation: Perturbation) -> None:
+        """Change the weights by a perturbation, with random numbers of the run."""
+        W, edges, scale = self.weights.W, self.weights.edges, self.model.setting.weight_scale
+        self.weights = self.weights._replace(W=perturb_weights(W, edges, scale, perturbation, self.rng))
 
     @property
     def work(self) -> tuple[Answers, References]:
