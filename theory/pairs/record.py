@@ -16,6 +16,7 @@ from curriculode.theory.pairs.matching import MOST_ENUMERATED, assigned, every_m
 from curriculode.theory.results.errors import errors
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory
+from curriculode.theory.units.activations import SIGN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,10 +129,11 @@ class Pair(Record):
         first, second = self.copies
         return np.asarray(first.finite & second.finite)
 
-    @property
+    @cached_property
     def has_classes(self) -> bool:
-        """Whether labels are classes, so that there is a classification error to look at."""
-        return "classification_error" in self.experiment.task.observable_names
+        """Whether labels are classes: whose error a barrier is of by default."""
+        teacher = self.experiment.task.example_law(self.experiment.protocol.level()).teacher
+        return not teacher.exists or teacher.sign or teacher.activation == SIGN
 
     def _net(self, index: tuple[int, ...]) -> int:
         return self.numerics.scrambling if self.by_theory else 2**30 + int(self.arrays["run"][index[0]])
