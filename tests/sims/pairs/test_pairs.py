@@ -28,7 +28,7 @@ def case(name: str) -> cu.Experiment:
 @pytest.mark.parametrize("space", ["overlap", "weight"])
 @pytest.mark.parametrize("name", CASES)
 def test_theory_and_pairs_agree(name: str, space: str, seed: int) -> None:
-    """Examples of their own from a branching on: the verdict, and X near one standard error r.m.s., the shift of order 1/D in it."""
+    """Examples of their own from a branching on: the verdict, and X near one standard error r.m.s., its shift of 1/D in it."""
     experiment = case(name)
     found = cu.compare_pairs(
         experiment, at=0.25 * experiment.protocol.duration, dimension=600, runs=32, times=3, points=512, space=space, seed=seed + 1

@@ -190,7 +190,7 @@ def test_the_line_is_that_of_vectors(xor: cu.Experiment, rng: np.random.Generato
 
 @pytest.mark.parametrize("activation", ["erf", "gelu", "quadratic"])
 def test_matching_undoes_a_permutation_with_flips(activation: str, seed: int) -> None:
-    """Copy 2 permuted, and where g has a parity turned, is found again; no permutation has a lower middle than enumeration finds."""
+    """Copy 2 permuted, and where g has a parity turned, is found again; none has a lower middle than enumeration finds."""
     experiment = cu.load("committee-plateau").replace(
         {"student.width": 3, "student.activation": activation, "protocol.duration": 2.0, "student.readout": "trained"}
     )
@@ -285,8 +285,9 @@ def test_mistakes_are_told(xor: cu.Experiment) -> None:
     ):
         pair.interpolate([-0.5, 1.0])
     assert pair.interpolate([-0.5, 1.0], beyond=True).alphas[0] == -0.5
+    wide = xor.replace({"student.width": 5})
+    five = cu.branch(wide, wide.initial(200), at=7.9, numerics=TIGHT)
     with pytest.raises(cu.InputError, match=r'^way = "enumeration" is for at most 4 units, not 5'):
-        wide = xor.replace({"student.width": 5})
-        cu.branch(wide, wide.initial(200), at=7.9, numerics=TIGHT).match("enumeration")
+        five.match("enumeration")
     with pytest.raises(cu.InputError, match=r"^the law of the plateau is known for the XOR mixture"):
         cu.plateau_law(cu.load("committee-plateau"), start, at=[0.0], until=1.0)
