@@ -59,6 +59,7 @@ _HOMES = {
     "Perturbation": "theory.describe.perturbation",
     "perturb": "theory.pairs.perturb",
     "effective_size": "theory.pairs.perturb",
+    "recombine": "theory.pairs.recombine",
     "branch": "sims.pairs.branch",
     "compare_pairs": "sims.pairs.verdict",
     "PairComparison": "sims.pairs.verdict",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.pairs.line import Line
     from .theory.pairs.perturb import effective_size, perturb
     from .theory.pairs.plateau import PlateauLaw, plateau_law
+    from .theory.pairs.recombine import recombine
     from .theory.pairs.record import Pair
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record

@@ -46,19 +46,17 @@ def branch(
 
     if request.is_batch:
         raise InputError("batch learning has no copies that part; give an experiment that learns online")
-    times = None if at is None else _times(at)
-    request = request.with_options(at=times, examples=examples, quantity=quantity, match=match, theory=theory)
-    found = request.option("at", [0.0], (list, float, int))
-    branchings = [float(each) for each in found] if isinstance(found, list) else [float(found)]
+    request = request.with_options(at=at, examples=examples, quantity=quantity, match=match, theory=theory)
+    branchings = _times(request.option("at", "0"))
     return _curve(request, branchings) if len(branchings) > 1 else _one(request, branchings[0])
 
 
-def _times(text: str) -> Any:
-    values = parse.values(text, text)
-    from curriculode.theory.core.checks import numbers
+def _times(given: Any) -> list[float]:
+    """The times of branching, as they are typed or as a file lists them."""
+    from curriculode.sims.pairs.instability import branching_times
 
-    numbers("--at", values)
-    return [float(each) for each in values]
+    values = parse.values(given, given) if isinstance(given, str) else given
+    return [float(each) for each in branching_times("at", values)]
 
 
 def _curve(request: Request, at: list[float]) -> int:

@@ -24,7 +24,7 @@ _RUNS, _POINTS = 192, 1024
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Mean error along the line, over its ends' own mean, of every order and time of branching."""
     runs, duration = max(8, round(scale * _RUNS)), _STUDY.experiment.protocol.duration
-    numerics = Numerics(averages="quasi-Monte Carlo", points=_POINTS, times=[duration])
+    numerics = Numerics(averages="quasi-Monte Carlo", points=_POINTS, times=(duration,))
     parts, total = [], len(_ORDERS) * len(_AT)
     for i, (order, at) in enumerate((order, at) for order in _ORDERS for at in _AT):
         experiment = _STUDY.experiment.replace({"protocol.order": order})
@@ -56,7 +56,7 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_title(f"{order} order")
             axis.set_xlabel("place on the line between the copies")
         axes[0, 0].set_ylabel(quantity_label("classification_error", _STUDY.experiment))
-        axes[0, 1].legend(loc="upper right", ncols=2)
+        axes[0, 0].legend(loc="upper right", ncols=2)
     return figure
 
 

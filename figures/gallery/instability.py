@@ -19,7 +19,7 @@ _EXPERIMENT = "xor-curriculum"
 _STUDY = Study.load(_EXPERIMENT)
 _ORDERS = ("curriculum", "random")
 _AT = (0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0)
-_WIDTHS = {4: 240, 8: 160, 32: 40}  # width -> pairs
+_WIDTHS = {4: 192, 8: 128, 32: 32}  # width -> pairs
 _POINTS = 256
 _DISCOVERED = 0.05  # by which the mean accuracy has left one half
 
@@ -46,7 +46,13 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         accuracy = 1.0 - seen.mean("classification_error")
         left = accuracy > 0.5 + _DISCOVERED
         discovery = float(seen.t[left.argmax()]) if left.any() else np.nan
-        labels = {"width": width, "order": order, "pairs": pairs, "discovery": discovery, "stable_from": found.stable_from}
+        labels: dict[str, Any] = {
+            "width": width,
+            "order": order,
+            "pairs": pairs,
+            "discovery": discovery,
+            "stable_from": found.stable_from,
+        }
         parts.append(found.summary().assign(**labels))
     return pd.concat(parts, ignore_index=True)
 

@@ -23,7 +23,7 @@ _POINTS = 256
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """The error along the line of every width, with units as they are and matched."""
-    numerics = Numerics(averages="quasi-Monte Carlo", points=_POINTS, times=[_STUDY.experiment.protocol.duration])
+    numerics = Numerics(averages="quasi-Monte Carlo", points=_POINTS, times=(_STUDY.experiment.protocol.duration,))
     costs, parts = [pairs * (K**2 + 30 * K) for K, pairs in _WIDTHS.items()], []
     for i, (width, pairs) in enumerate(_WIDTHS.items()):
         experiment, runs = _STUDY.experiment.replace({"student.width": width}), max(4, round(scale * pairs))

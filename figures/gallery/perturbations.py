@@ -37,7 +37,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         for j, (kind, size) in enumerate((("none", 0.0), *_MADE)):
             found, sizes = plain, np.zeros(runs)
             if kind != "none":
-                perturbation = Perturbation(kind=kind, size=size)
+                perturbation = Perturbation.of(kind).model_copy(update={"size": size})
                 protocol = base.protocol.perturbed(perturbation, at=at)
                 experiment = Experiment(task=base.task, student=base.student, training=base.training, protocol=protocol)
                 found = simulate(experiment, times=[at, duration], **options)

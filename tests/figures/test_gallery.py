@@ -309,6 +309,38 @@ def test_a_wide_network_is_sped_up_and_ends_the_same() -> None:
     assert abs(lead.iloc[-1]) < 0.25 * lead.max()
 
 
+@pytest.mark.slow
+def test_networks_grow_stable_and_wide_ones_are_at_once() -> None:
+    data = table("instability").set_index(["width", "order", "at"])
+    for order in ("curriculum", "random"):
+        early, late = data.loc[(4, order, 0.0)], data.loc[(4, order, 20.0)]
+        assert early["barrier"] - late["barrier"] > 3 * early["standard_error"] > 0
+        assert late["barrier"] < 0.03
+        assert data.loc[(8, order, 0.0), "barrier"] < early["barrier"]
+    line = table("branch-line")
+    middle = line[np.isclose(line["alpha"], 0.5)].groupby("at")["over_ends"].mean()
+    assert middle[0.0] > 0.01 > middle[20.0]
+
+
+@pytest.mark.slow
+def test_networks_of_two_starts_meet_after_matching() -> None:
+    data = table("matching").groupby(["width", "units"]).first()
+    for width in (4, 16):
+        apart, matched = data.loc[(width, "as they are")], data.loc[(width, "matched")]
+        assert apart["barrier"] > 0.05
+        assert apart["barrier"] - matched["barrier"] > 3 * apart["standard_error"]
+        assert matched["midpoint"] < 0.02
+
+
+@pytest.mark.slow
+def test_larger_perturbations_cost_more() -> None:
+    data = table("perturbations").set_index("kind")
+    assert data["r"].iloc[0] < 0
+    assert data["effective_size"]["none"] == 0.0
+    assert data["effective_size"]["noise"] == pytest.approx(2.0)
+    assert data["accuracy"]["signs"] > data["accuracy"]["reinitialise"]
+
+
 def test_paired_difference_by_hand() -> None:
     mean, error = paired_difference(np.array([3.0, 5.0]), np.array([1.0, 1.0]))
     assert (mean, error) == (3.0, 1.0)

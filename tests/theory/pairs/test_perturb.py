@@ -131,3 +131,26 @@ def test_mistakes_are_told(xor: cu.Experiment) -> None:
         cu.branch(changed, state, at=3.0)
     with pytest.raises(cu.InputError, match=r"^the map 'signs' needs references on all inputs"):
         cu.perturb(state, "signs", experiment=xor.replace({"task.support": 0.5}))
+
+
+def test_signs_of_one_time_with_magnitudes_of_another(seed: int) -> None:
+    """Against Gaussian coordinates of the joint law of both times, 2 million of them; the same time twice changes nothing."""
+    experiment = cu.load("xor-curriculum").replace({"protocol.duration": 6.0, "student.width": 2, "training.learning_rate": 3.0})
+    start = cu.OrderParameters(0.9 * np.eye(2) + 0.1, [[0.5, 0.1], [-0.2, 0.3]], [1.0, -0.8])
+    numerics = cu.Numerics(points=256, times=(0.0, 3.0, 6.0), estimate_error=False)
+    trajectory = cu.integrate(experiment, start, numerics=numerics, remember=[0.0, 3.0])
+    law = cu.weight_law(experiment, start, times=[0.0, 3.0, 6.0], points=256)
+    n = 2_000_000
+    u, w = law.sample(n, seed=seed)
+    for signs, magnitudes in ((0, 2), (2, 1)):
+        t = trajectory.t
+        found = cu.recombine(trajectory, signs=t[signs], magnitudes=t[magnitudes])
+        h = np.sign(w[:, signs]) * np.abs(w[:, magnitudes])
+        np.testing.assert_allclose(found.Q, h.T @ h / n, atol=5 * np.abs(found.Q).max() * (2 / n) ** 0.5 + 2e-3)
+        np.testing.assert_allclose(found.M, h.T @ u / n, atol=5 * np.sqrt(np.abs(found.Q).max() / n) + 1e-4)
+        assert np.abs(found.M - trajectory.M[magnitudes]).max() > 0.01
+    same = cu.recombine(trajectory, signs=3.0, magnitudes=3.0)
+    np.testing.assert_allclose(same.Q, trajectory.Q[1], atol=2e-3)
+    np.testing.assert_allclose(same.M, trajectory.M[1], atol=1e-9)
+    with pytest.raises(cu.InputError, match=r"^trajectory = .* is not allowed; give a trajectory with memory"):
+        cu.recombine(cu.integrate(experiment, start, numerics=numerics), signs=0.0, magnitudes=6.0)
