@@ -65,6 +65,7 @@ _HOMES = {
     "PairComparison": "sims.pairs.verdict",
     "Instability": "sims.pairs.instability",
     "instability": "sims.pairs.instability",
+    "sweep_instability": "sims.pairs.sweep",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -87,6 +88,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
+    from .sims.pairs.sweep import sweep_instability
     from .sims.pairs.verdict import PairComparison, compare_pairs
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe

@@ -42,6 +42,7 @@ for _name in (
     "perturbations",
     "phase-diagrams",
     "plateau-escape",
+    "plateau-length",
     "signal-to-noise",
     "ticket-indicators",
     "ticket-orders",

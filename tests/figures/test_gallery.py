@@ -12,6 +12,7 @@ from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
 from curriculode.figures.gallery.plateau_escape import summary
+from curriculode.figures.gallery.plateau_length import exponent
 from curriculode.figures.gallery.width_gap import largest_and_final
 from curriculode.figures.gallery.words import settings_in_words
 from curriculode.sims.sweep.average import average
@@ -37,6 +38,7 @@ BUILT_IN = [
     "perturbations",
     "phase-diagrams",
     "plateau-escape",
+    "plateau-length",
     "signal-to-noise",
     "ticket-indicators",
     "ticket-orders",
@@ -339,6 +341,15 @@ def test_larger_perturbations_cost_more() -> None:
     assert data["effective_size"]["none"] == 0.0
     assert data["effective_size"]["noise"] == pytest.approx(2.0)
     assert data["accuracy"]["signs"] > data["accuracy"]["reinitialise"]
+
+
+@pytest.mark.slow
+def test_the_plateau_grows_like_d_by_the_equations_and_less_by_sgd() -> None:
+    data = table("plateau-length")
+    assert exponent(data, "equations", 1e4) == pytest.approx(1.0, abs=0.1)
+    assert exponent(data, "simulation") < 0.7
+    medians = data.set_index(["by", "dimension"])["discovery"]
+    assert medians["simulation", 1000] < medians["equations", 1000]
 
 
 def test_paired_difference_by_hand() -> None:

@@ -152,3 +152,21 @@ def test_mistakes_are_told(xor: cu.Experiment) -> None:
         cu.branch(xor, dimension=20_000, runs=1, examples="reordered", times=2)
     with pytest.raises(cu.InputError, match=r"^batch learning has no copies"):
         cu.instability(cu.load("batch-perceptron"), at=[0.0])
+
+
+def test_sweeps_go_on_where_they_ended(tmp_path, xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"at": [0.0, 4.0], "starts": 4, "dimension": 60, "store": tmp_path / "store"}
+    grid = {"student.width": [2, 3], "protocol.order": ["curriculum", "random"]}
+    table = cu.sweep_instability(xor, grid, **options)
+    assert len(table) == 8
+    assert {"student.width", "protocol.order", "at", "barrier", "stable_from"} <= set(table.columns)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("curriculode.sims.pairs.sweep.instability", never)
+    assert cu.sweep_instability(xor, grid, **options).equals(table)
+    monkeypatch.undo()
+    wrong = cu.sweep_instability(xor, {"protocol.duration": [2.0, 8.0]}, **options)
+    assert wrong["failed"].tolist() == [True, True, False, False]
+    assert wrong["status"][0].startswith("at = 4.0 is not allowed")
