@@ -66,6 +66,7 @@ _HOMES = {
     "Instability": "sims.pairs.instability",
     "instability": "sims.pairs.instability",
     "sweep_instability": "sims.pairs.sweep",
+    "ticket_instability": "sims.pairs.pruned",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
+    from .sims.pairs.pruned import ticket_instability
     from .sims.pairs.sweep import sweep_instability
     from .sims.pairs.verdict import PairComparison, compare_pairs
     from .sims.runs.minimize import minimize

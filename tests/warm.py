@@ -30,6 +30,7 @@ def sims() -> None:
         case = cu.load(name).replace({"protocol.duration": 0.2})
         for space, runs in (("overlap", 1), ("overlap", 16), ("weight", 1)):
             cu.simulate(case, dimension=60, runs=runs, times=2, space=space)
+        cu.branch(case, dimension=60, runs=2, times=2)
     cu.minimize(cu.load("batch-perceptron"), dimension=40, runs=1)
 
 

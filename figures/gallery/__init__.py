@@ -51,6 +51,7 @@ for _name in (
     "ticket-rewinding",
     "ticket-sparse",
     "ticket-sparsity",
+    "ticket-stability",
     "unit-tickets",
     "verdict-power",
     "width-gap",

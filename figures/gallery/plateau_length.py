@@ -19,7 +19,7 @@ _EXPERIMENT = "xor-curriculum"
 _STUDY = Study.load(_EXPERIMENT)
 _BASE = _STUDY.experiment.replace({"protocol.order": "hard-only"})
 _EQUATIONS = (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
-_SIMULATED = {100: 150.0, 300: 200.0, 1000: 400.0, 3000: 600.0}  # D -> duration
+_SIMULATED = {100: 150.0, 300: 200.0, 1000: 400.0, 3000: 600.0, 10**4: 600.0}  # D -> duration
 _STARTS, _RUNS, _POINTS = 8, 32, 512
 _COSINE = 0.5  # of a unit with a centroid, by which the plateau is left
 

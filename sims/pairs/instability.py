@@ -235,7 +235,7 @@ def instability(
                 )  # fmt: skip
                 if not pairs[0].success:
                     raise KeyboardInterrupt
-            found = [_last(pair.match() if match else pair, error, level) for pair in pairs]
+            found = [last_of_pair(pair.match() if match else pair, error, level) for pair in pairs]
             for name, value in values.items():
                 value.append(np.concatenate([each[name] for each in found]))
             failed += int(np.isnan(values["barrier"][-1]).sum())
@@ -253,7 +253,7 @@ def instability(
     )
 
 
-def _last(pair: Any, error: str | None, level: str | None) -> dict[str, np.ndarray]:
+def last_of_pair(pair: Any, error: str | None, level: str | None) -> dict[str, np.ndarray]:
     """Of the end of a pair, or of several: the numbers of each, NaN where one did not come there."""
     line = pair.interpolate(level=level, t=pair.t[-1])
     values = np.atleast_2d(getattr(line, error or ERRORS[pair.has_classes])[..., -1, :])

@@ -88,7 +88,7 @@ def pair_simulation(
                 step += segment.steps
                 done[group] += segment.steps
             if step == parting and pair is None:
-                begin = [_parted(setting, *_states(one, starts, others, i, lane)) for lane, i in enumerate(group)]
+                begin = [parted(setting, *_states(one, starts, others, i, lane)) for lane, i in enumerate(group)]
                 pair = (
                     PairOverlap(model, begin, rngs, examples == "same")
                     if space == "overlap"
@@ -152,7 +152,7 @@ def _states(
         yield others[i].blocked()
 
 
-def _parted(
+def parted(
     setting: Setting,
     first: tuple[np.ndarray, np.ndarray, np.ndarray],
     second: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,

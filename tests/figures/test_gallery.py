@@ -47,6 +47,7 @@ BUILT_IN = [
     "ticket-rewinding",
     "ticket-sparse",
     "ticket-sparsity",
+    "ticket-stability",
     "unit-tickets",
     "verdict-power",
     "width-gap",
@@ -332,6 +333,13 @@ def test_networks_of_two_starts_meet_after_matching() -> None:
         assert apart["barrier"] > 0.05
         assert apart["barrier"] - matched["barrier"] > 3 * apart["standard_error"]
         assert matched["midpoint"] < 0.02
+
+
+@pytest.mark.slow
+def test_tickets_err_less_than_random_masks_wherever_they_part() -> None:
+    error = table("ticket-stability").groupby(["treatment", "at"])["error"].mean()
+    for at in (0.0, 10.0):
+        assert error["dense", at] < error["ticket", at] < error["random", at] - 0.05
 
 
 @pytest.mark.slow

@@ -170,3 +170,18 @@ def test_sweeps_go_on_where_they_ended(tmp_path, xor: cu.Experiment, monkeypatch
     wrong = cu.sweep_instability(xor, {"protocol.duration": [2.0, 8.0]}, **options)
     assert wrong["failed"].tolist() == [True, True, False, False]
     assert wrong["status"][0].startswith("at = 4.0 is not allowed")
+
+
+def test_copies_of_a_pruned_network_keep_its_mask(xor: cu.Experiment) -> None:
+    options: dict[str, Any] = {"starts": 3, "dimension": 80, "points": 64}
+    table = cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0, 4.0], **options)
+    assert len(table) == 18
+    assert table.equals(cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0, 4.0], workers=1, **options))
+    assert (table["barrier"] >= 0.5 * table["difference"] - 1e-12).all()
+    # Where everything is kept a ticket is the dense network, but for the examples of its copies.
+    whole = cu.ticket_instability(xor, cu.Pruning(keep=1.0), at=[4.0], treatments=["dense", "ticket"], **options)
+    assert np.isfinite(whole["error"]).all()
+    with pytest.raises(cu.InputError, match=r"^rounds = 2 is not allowed"):
+        cu.ticket_instability(xor, cu.Pruning(keep=0.3, rounds=2), at=[0.0], **options)
+    with pytest.raises(cu.InputError, match=r"^treatment 'tickets' is unknown"):
+        cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0], treatments=["tickets"], **options)
