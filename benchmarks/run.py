@@ -10,25 +10,8 @@ from simulation_tables import diffusion, lanes, moments, pairs, steps, workers
 from sweep_tables import command, records, sweeps
 from theory_tables import averages, batch, committees, theory, wide
 
-TABLES = {
-    table.__name__: table
-    for table in (
-        averages,
-        theory,
-        committees,
-        wide,
-        batch,
-        steps,
-        lanes,
-        pairs,
-        diffusion,
-        moments,
-        workers,
-        sweeps,
-        records,
-        command,
-    )
-}
+LISTED = (averages, theory, committees, wide, batch, steps, lanes, pairs, diffusion, moments, workers, sweeps, records, command)
+TABLES = {table.__name__: table for table in LISTED}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(TABLES)
