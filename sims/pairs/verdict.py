@@ -129,7 +129,8 @@ class PairComparison:
             )
         return (
             f"theory and simulation of pairs disagree at D = {D}: {where} deviates by {worst['deviation']:.3g}, and "
-            f"{worst['allowed']:.3g} is allowed"
+            f"{worst['allowed']:.3g} is allowed; on a plateau that begins at random weights the equations of endless D are biased "
+            "at every D: begin from a state beyond it, or see plateau_law and instability"
         )
 
 
@@ -154,7 +155,8 @@ def compare_pairs(
     """Compare two copies of a network by theory with pairs of runs, from one start.
 
     The mean of the runs may deviate as `compare` allows where finite D is not predicted: by chance, or by what finite D does to a
-    mean, of order 1/D.
+    mean, of order 1/D. On plateaus that begin at random weights, such as that of the XOR mixture, it does more: there the equations
+    of endless D, of one network as of two, are biased at every D.
 
     Parameters
     ----------
