@@ -1,35 +1,18 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes]
+Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes] [pairs]
 [diffusion] [moments] [tickets] [workers] [sweeps] [records] [command]
 """
 
 import sys
 
-from simulation_tables import diffusion, lanes, moments, steps, workers
+from simulation_tables import diffusion, lanes, moments, pairs, steps, workers
 from sweep_tables import command, records, sweeps
 from theory_tables import averages, batch, committees, theory, wide
 from ticket_tables import tickets
 
-TABLES = {
-    table.__name__: table
-    for table in (
-        averages,
-        theory,
-        committees,
-        wide,
-        batch,
-        steps,
-        lanes,
-        diffusion,
-        moments,
-        tickets,
-        workers,
-        sweeps,
-        records,
-        command,
-    )
-}
+LISTED = (averages, theory, committees, wide, batch, steps, lanes, pairs, diffusion, moments, tickets)
+TABLES = {table.__name__: table for table in (*LISTED, workers, sweeps, records, command)}
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(TABLES)

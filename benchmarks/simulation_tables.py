@@ -7,8 +7,10 @@ import numpy as np
 from timing import best, experiment, head, row
 
 import curriculode as cu
+from curriculode.sims.pairs.simulate import parted
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
+from curriculode.sims.spaces.pair_overlap import PairOverlap
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.compiled import kernel
@@ -40,6 +42,34 @@ def limit(K: int, D: int | None) -> float:
     draws = D if D else K + 2 + (3 * K // 4 + 3) / 2 + 2
     normals = draws * best(lambda: draw(rng, x)) / x.size
     return 1e6 * (normals + best(lambda: evaluate(GELU, fields[0], fields[1], fields[2])) / 1000)
+
+
+def pairs(widths: tuple[int, ...] = (1, 4, 8, 16, 32)) -> None:
+    """Pairs of runs: a step of both copies, and theory of a pair beside that of one."""
+    head(
+        "Microseconds a step of both copies of a pair in overlap space, XOR mixture, GELU, 32 pairs side by side, one core; two "
+        "runs: twice the time of one. Seconds of theory to t = 50 from k = 0, 2^10 points",
+        *("K", "examples of their own, D = 1000", "D = 10^8", "the same examples", "two runs", "theory of a pair", "of one"),
+    )
+    for K in widths:
+        case = experiment(K, protocol__order="hard-only")
+        setting = Setting.of(case)
+        cells = []
+        for D, same in ((1000, False), (10**8, False), (1000, True)):
+            start = case.initial(dimension=D, seed=1)
+            joint = parted(setting, start.blocked())
+            space = PairOverlap(Model.of(setting, D), [joint] * 32, [np.random.default_rng(i) for i in range(32)], same)
+            count, rates = max(20, int(4e7 / (64 * (4 * K * K + 30 * K + 60)))), setting.stages[-1].rates
+            left = np.tile([0, count], (32, 2, 1))
+            with one_blas_thread():
+                cells.append(1e6 * best(lambda: space.advance(left.copy(), count, rates)) / count / 32)  # noqa: B023
+        start = case.initial(dimension=1000, seed=1)
+        two = 2 * step_time(OverlapSpace, K, 1000, 32)
+        theory = [
+            best(lambda: cu.branch(case, start, times=2), 2),  # noqa: B023
+            best(lambda: cu.integrate(case, start, times=2, points=1024, estimate_error=False), 2),  # noqa: B023
+        ]
+        row(K, *(f"{each:.3f}" for each in (*cells, two, *theory)))
 
 
 def steps(widths: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> None:

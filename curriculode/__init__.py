@@ -49,6 +49,21 @@ _HOMES = {
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
     "prizes": "sims.sweep.prizes",
+    "Pair": "theory.pairs.record",
+    "Line": "theory.pairs.line",
+    "PlateauLaw": "theory.pairs.plateau",
+    "plateau_law": "theory.pairs.plateau",
+    "Perturbation": "theory.describe.perturbation",
+    "perturb": "theory.pairs.perturb",
+    "effective_size": "theory.pairs.perturb",
+    "recombine": "theory.pairs.recombine",
+    "branch": "sims.pairs.branch",
+    "compare_pairs": "sims.pairs.verdict",
+    "PairComparison": "sims.pairs.verdict",
+    "Instability": "sims.pairs.instability",
+    "instability": "sims.pairs.instability",
+    "sweep_instability": "sims.pairs.sweep",
+    "ticket_instability": "sims.pairs.pruned",
     "state_evolution": "theory.solve.state_evolution",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
@@ -69,6 +84,11 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked up
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
+    from .sims.pairs.branch import branch
+    from .sims.pairs.instability import Instability, instability
+    from .sims.pairs.pruned import ticket_instability
+    from .sims.pairs.sweep import sweep_instability
+    from .sims.pairs.verdict import PairComparison, compare_pairs
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate
@@ -81,12 +101,18 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
+    from .theory.describe.perturbation import Perturbation
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
+    from .theory.pairs.line import Line
+    from .theory.pairs.perturb import effective_size, perturb
+    from .theory.pairs.plateau import PlateauLaw, plateau_law
+    from .theory.pairs.recombine import recombine
+    from .theory.pairs.record import Pair
     from .theory.results import Ensemble, Observations, Trajectory, load_record, register_observable
     from .theory.results.record import Record
     from .theory.solve.integrate import integrate

@@ -32,6 +32,7 @@ def sims() -> None:
         case = cu.load(name).replace({"protocol.duration": 0.2})
         for space, runs in (("overlap", 1), ("overlap", 16), ("weight", 1)):
             cu.simulate(case, dimension=60, runs=runs, times=2, space=space)
+        cu.branch(case, dimension=60, runs=2, times=2)
     xor = cu.load("xor-curriculum").replace({"protocol.duration": 0.2})
     cu.tickets(xor, cu.Pruning(keep=0.5), dimension=60, runs=1, points=64, times=2, treatments=["ticket", "supermask"])
     cu.compare(xor, dimension=60, runs=4, points=64, times=2)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from .branch import branch
 from .compare import compare
 from .diagram import diagram
 from .equations import equations
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(compare, integrate, simulate, fluctuations, tickets, sweep, merge, refine, diagram, figure, equations, experiments),
+    *(compare, integrate, simulate, fluctuations, tickets, branch, sweep, merge, refine, diagram, figure, equations, experiments),
 ):
     app.command()(command)
 

@@ -106,7 +106,7 @@ def observe(
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
     settings = settings if settings.times is not None else settings.set(times=2)
-    setting = Setting.of(experiment)
+    setting = Setting.of(experiment, perturbed=True)
     names = observable_names(experiment.task) if observables is None else list(observables)
     blocks, K, P = setting.shape
     known = [*scalar_names(experiment.task), *entry_names(blocks, K, P)]

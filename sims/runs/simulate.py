@@ -118,7 +118,7 @@ def simulate(
     (4, 3, 4)
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
-    setting, memories = Setting.of(experiment), remembered_times(remember, experiment.protocol.duration)
+    setting, memories = Setting.of(experiment, perturbed=True), remembered_times(remember, experiment.protocol.duration)
     members = range(first, first + runs)
     return simulate_setting(experiment, setting, dimension, members, seed, start, settings, progress, memories)
 
@@ -228,6 +228,8 @@ def simulate_setting(
         )
     if remember is not None and numerics.space != "weight":
         raise InputError(f"{numerics.space} space has no weights to remember; use space = 'weight', or leave `remember` out")
+    if numerics.space != "weight" and any(stage.perturbation is not None for stage in setting.stages):
+        raise InputError(f"{numerics.space} space has no weights to perturb; use space = 'weight'")
     runs, workers = len(members), worker_count(numerics.workers)
     starts = _starts(experiment, setting, dimension, members, seed, start)
     records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, dimension)
@@ -256,11 +258,23 @@ def simulate_setting(
                 if memory is not None:
                     memory.record()
 
+        step, stage = 0, -1
+
+        def begin(until: int) -> None:
+            """Perturb the weights as the next stages begin, up to this one."""
+            nonlocal stage
+            while stage < until:
+                stage += 1
+                event = setting.stages[stage].perturbation
+                if event is not None and isinstance(space, WeightSpace):
+                    space.perturb(event)
+
+        begin(0)
         look(0)
-        step = 0
         for segment in segments(counts, np.union1d(records, kept), longest):
             if stop.is_set():
                 return None
+            begin(segment.stage)
             space.advance(remaining[segment.stage], segment.steps, setting.stages[segment.stage].rates)
             done[group] += segment.steps
             step += segment.steps

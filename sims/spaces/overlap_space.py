@@ -184,19 +184,19 @@ def _advance(only_rng, states, remaining, count, examples, student, steps, basis
                     xi[b, j, run] = rng.standard_normal()
             if rows > known:
                 d, c = gamma[b, known, 0], gamma[b, known, 1]
-                _norm_of_rest(sizes[b] - known, d, c, xi, b, known, ticket, norm, lanes)
+                norm_of_rest(sizes[b] - known, d, c, xi, b, known, ticket, norm, lanes)
                 for run in range(runs):
                     if norm[run] < 0.0:
                         rng = only_rng if states is None else in_state(only_rng, states[run])
-                        norm[run] = _norm_of_rest_slowly(rng, d, c, xi[b, known, run], ticket[run])
+                        norm[run] = norm_of_rest_slowly(rng, d, c, xi[b, known, run], ticket[run])
                 for run in range(lanes):
                     xi[b, known, run] = norm[run]
-            _shape(xi, b, rows, s, mean, level, component, runs, lanes)
-        _project(A, xi, directions, field, lanes)
+            shape_example(xi, b, rows, s, mean, level, component, runs, lanes)
+        project(A, xi, directions, field, lanes)
         evaluate(activation, flat_field, flat_g, flat_dg)
         respond(v, g, f, lanes)
         if teacher != NO_TEACHER:
-            _project_references(U, xi, nu, lanes)
+            project_references(U, xi, nu, lanes)
             teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
             if noise > 0.0:
                 for run in range(runs):
@@ -206,16 +206,16 @@ def _advance(only_rng, states, remaining, count, examples, student, steps, basis
         for b in range(blocks):
             grows = directions[b] < sizes[b]
             # Rows not yet known are zero, so the new direction is moved like the others.
-            _move(A, xi, b, directions[b] + 1 if grows else directions[b], push, keep, lanes)
+            move(A, xi, b, directions[b] + 1 if grows else directions[b], push, keep, lanes)
             if grows:
                 directions[b] += 1
                 if directions[b] == capacity:
-                    _rotate(A[b], P, work, lanes)
+                    rotate(A[b], P, work, lanes)
                     directions[b] = P + K
 
 
 @part
-def _shape(xi, b, rows, s, mean, level, component, runs, lanes):
+def shape_example(xi, b, rows, s, mean, level, component, runs, lanes):
     """From standard normals to an example: its scale, and its mean along the references."""
     for j in range(rows):
         for run in range(lanes):
@@ -226,7 +226,7 @@ def _shape(xi, b, rows, s, mean, level, component, runs, lanes):
 
 
 @part
-def _project(A, xi, directions, field, lanes):
+def project(A, xi, directions, field, lanes):
     """The fields lambda = A xi, (K, lanes)."""
     blocks, _, K, _ = A.shape
     for k in range(K):
@@ -240,7 +240,7 @@ def _project(A, xi, directions, field, lanes):
 
 
 @part
-def _project_references(U, xi, nu, lanes):
+def project_references(U, xi, nu, lanes):
     """The fields of the references, nu = U xi, (P, lanes)."""
     blocks, P, _ = U.shape
     for p in range(P):
@@ -254,7 +254,7 @@ def _project_references(U, xi, nu, lanes):
 
 
 @part
-def _move(A, xi, b, rows, push, keep, lanes):
+def move(A, xi, b, rows, push, keep, lanes):
     """A <- keep A - push xi', in so many rows of block b."""
     for j in range(rows):
         for k in range(A.shape[2]):
@@ -263,7 +263,7 @@ def _move(A, xi, b, rows, push, keep, lanes):
 
 
 @part
-def _norm_of_rest(degrees, d, c, xi, b, j, ticket, norm, lanes):
+def norm_of_rest(degrees, d, c, xi, b, j, ticket, norm, lanes):
     """Turn one standard normal a run, xi[b, j] (lanes,), into the norm of `degrees` of them, exactly in law; -1 where that fails.
 
     Marsaglia and Tsang (2000): with d = degrees/2 - 1/3, c = 1/sqrt(9 d) and t = (1 + c x)^3, 2 d t is a chi-squared variate
@@ -281,7 +281,7 @@ def _norm_of_rest(degrees, d, c, xi, b, j, ticket, norm, lanes):
 
 
 @kernel
-def _norm_of_rest_slowly(rng, d, c, x, u):
+def norm_of_rest_slowly(rng, d, c, x, u):
     """The same for one run by the exact bound, beginning with the trial (x, u) that the quick one did not accept."""
     while True:
         root = 1.0 + c * x
@@ -293,7 +293,7 @@ def _norm_of_rest_slowly(rng, d, c, x, u):
 
 
 @kernel
-def _rotate(A, P, work, lanes):
+def rotate(A, P, work, lanes):
     """Rotate the rows P.. of A (rows, K, runs) so that only the first K of them are non-zero.
 
     One Householder reflection a unit, which leaves the unit no coordinate beyond its own: orthogonal to rounding, whether or

@@ -9,9 +9,11 @@ from curriculode.sims.spaces.arithmetic import part
 from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
 from curriculode.sims.spaces.learning import Answers, References, Units, learn
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.perturb import perturb_weights
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 from curriculode.theory.units.activations import evaluate
@@ -66,6 +68,11 @@ class WeightSpace:
             self._references,
             self.mask,
         )
+
+    def perturb(self, perturbation: Perturbation) -> None:
+        """Change the weights by a perturbation, with random numbers of the run."""
+        W, edges, scale = self.weights.W, self.weights.edges, self.model.setting.weight_scale
+        self.weights = self.weights._replace(W=perturb_weights(W, edges, scale, perturbation, self.rng))
 
     @property
     def work(self) -> tuple[Answers, References]:
@@ -154,7 +161,7 @@ def _advance(rngs, remaining, count, examples, student, steps, weights, units, a
         if mask.size > 0:
             _move_masked(W, x, push, keep, mask)
         else:
-            _move(W, x, push, keep)
+            move(W, x, push, keep)
 
 
 @part
@@ -170,11 +177,11 @@ def meet(rng, level, examples, activation, root, weights, units, answers, refere
     c, _ = draw_component(rng, cumulative)
     y[0] = label[c]
     _draw(rng, gain, scale, level, c, root, edges, U, x)
-    _project(W, x, root, field)
+    project(W, x, root, field)
     evaluate(activation, field.ravel(), flat_g, dg.ravel())
-    f[0] = _output(v.ravel(), flat_g)
+    f[0] = output(v.ravel(), flat_g)
     if teacher != NO_TEACHER:
-        _project(U, x, root, nu)
+        project(U, x, root, nu)
         teacher_labels(teacher, readout, sign, nu, teacher_g, teacher_dg, y)
         if noise > 0.0:
             y[0] += noise * rng.standard_normal()
@@ -194,7 +201,7 @@ def _draw(rng, gain, scale, level, c, root, edges, U, x):
 
 
 @inner
-def _project(W, x, root, field):
+def project(W, x, root, field):
     """The fields w . x / sqrt(D) of the rows of W, (rows, 1)."""
     for k in range(W.shape[0]):
         total = 0.0
@@ -204,7 +211,7 @@ def _project(W, x, root, field):
 
 
 @inner
-def _output(v, g):
+def output(v, g):
     """The output of the student, v . g."""
     total = 0.0
     for k in range(v.size):
@@ -213,7 +220,7 @@ def _output(v, g):
 
 
 @inner
-def _move(W, x, push, keep):
+def move(W, x, push, keep):
     """W <- keep W - push x'."""
     for k in range(W.shape[0]):
         step = push[k, 0]

@@ -157,7 +157,7 @@ class Plan:
         else:
             from curriculode.theory.dynamics.setting import Setting
 
-            setting = Setting.of(experiment)
+            setting = Setting.of(experiment, perturbed=True)
             points = numerics.points or DEFAULT_POINTS
             if numerics.points is not None:
                 check_points(points, setting.fields)

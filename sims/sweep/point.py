@@ -201,7 +201,7 @@ class _Point:
             sides += [self._state_evolution()] if settings.theory else []
             sides += [self._minimisation()] if settings.runs else []
         else:
-            setting = Setting.of(self.experiment)
+            setting = Setting.of(self.experiment, perturbed=True)
             sides += [self._theory(setting)] if settings.theory else []
             sides += [self._simulation(setting)] if settings.runs else []
         values = {part: row for side in sides for part, row in side.values.items()}

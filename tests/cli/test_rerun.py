@@ -92,6 +92,7 @@ OWN: dict[str, dict[str, Any]] = {
         "quantity": "Q[0,0]",
         "theory": True,
     },
+    "branch": {"at": "0.5", "examples": "same", "quantity": "X[0,0]", "match": True, "theory": True},
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -124,9 +125,14 @@ BESIDE = {
     ("refine", "gap"): ["--seeds", "2"],
 }
 # Options that leave the numbers of the table as they are.
-SAME_NUMBERS = {("compare", "quantity"), ("tickets", "quantity"), ("fluctuations", "quantity"), ("integrate", "estimate_error")} | {
-    (command, "workers") for command in OWN
-}
+SAME_NUMBERS = {
+    ("compare", "quantity"),
+    ("tickets", "quantity"),
+    ("fluctuations", "quantity"),
+    ("branch", "quantity"),
+    ("branch", "match"),
+    ("integrate", "estimate_error"),
+} | {(command, "workers") for command in OWN}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 

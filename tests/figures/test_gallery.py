@@ -14,6 +14,7 @@ from curriculode.figures.gallery.finite_size import exponents
 from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.paired_orders import paired_difference
 from curriculode.figures.gallery.plateau_escape import summary
+from curriculode.figures.gallery.plateau_length import exponent
 from curriculode.figures.gallery.ticket_prize import of_condition
 from curriculode.figures.gallery.width_gap import largest_and_final
 from curriculode.figures.gallery.words import settings_in_words
@@ -26,17 +27,22 @@ BUILT_IN = [
     "batch-coupling",
     "batch-gain",
     "batch-online",
+    "branch-line",
     "committee",
     "difficulty",
     "finite-d-bands",
     "finite-d-odds",
     "finite-d-shift",
     "finite-size",
+    "instability",
     "lottery",
+    "matching",
     "perceptron-orders",
     "perceptron-speedup",
+    "perturbations",
     "phase-diagrams",
     "plateau-escape",
+    "plateau-length",
     "signal-to-noise",
     "ticket-indicators",
     "ticket-orders",
@@ -45,6 +51,7 @@ BUILT_IN = [
     "ticket-rewinding",
     "ticket-sparse",
     "ticket-sparsity",
+    "ticket-stability",
     "unit-tickets",
     "verdict-power",
     "width-gap",
@@ -325,6 +332,54 @@ def test_a_wide_network_is_sped_up_and_ends_the_same() -> None:
     lead = wide["random"] - wide["curriculum"]  # of classification errors
     assert lead.max() > 0.03
     assert abs(lead.iloc[-1]) < 0.25 * lead.max()
+
+
+@pytest.mark.slow
+def test_networks_grow_stable_and_wide_ones_are_at_once() -> None:
+    data = table("instability").set_index(["width", "order", "at"])
+    for order in ("curriculum", "random"):
+        early, late = data.loc[(4, order, 0.0)], data.loc[(4, order, 20.0)]
+        assert early["barrier"] - late["barrier"] > 3 * early["standard_error"] > 0
+        assert late["barrier"] < 0.03
+        assert data.loc[(8, order, 0.0), "barrier"] < early["barrier"]
+    line = table("branch-line")
+    middle = line[np.isclose(line["alpha"], 0.5)].groupby("at")["over_ends"].mean()
+    assert middle[0.0] > 0.01 > middle[20.0]
+
+
+@pytest.mark.slow
+def test_networks_of_two_starts_meet_after_matching() -> None:
+    data = table("matching").groupby(["width", "units"]).first()
+    for width in (4, 16):
+        apart, matched = data.loc[(width, "as they are")], data.loc[(width, "matched")]
+        assert apart["barrier"] > 0.05
+        assert apart["barrier"] - matched["barrier"] > 3 * apart["standard_error"]
+        assert matched["midpoint"] < 0.02
+
+
+@pytest.mark.slow
+def test_tickets_err_less_than_random_masks_wherever_they_part() -> None:
+    error = table("ticket-stability").groupby(["treatment", "at"])["error"].mean()
+    for at in (0.0, 10.0):
+        assert error["dense", at] < error["ticket", at] < error["random", at] - 0.05
+
+
+@pytest.mark.slow
+def test_larger_perturbations_cost_more() -> None:
+    data = table("perturbations").set_index("kind")
+    assert data["r"].iloc[0] < 0
+    assert data["effective_size"]["none"] == 0.0
+    assert data["effective_size"]["noise"] == pytest.approx(2.0)
+    assert data["accuracy"]["signs"] > data["accuracy"]["reinitialise"]
+
+
+@pytest.mark.slow
+def test_the_plateau_grows_like_d_by_the_equations_and_less_by_sgd() -> None:
+    data = table("plateau-length")
+    assert exponent(data, "equations", 1e4) == pytest.approx(1.0, abs=0.1)
+    assert exponent(data, "simulation") < 0.7
+    medians = data.set_index(["by", "dimension"])["discovery"]
+    assert medians["simulation", 1000] < medians["equations", 1000]
 
 
 def test_paired_difference_by_hand() -> None:

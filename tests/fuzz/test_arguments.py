@@ -38,6 +38,7 @@ ENSEMBLE = cu.simulate(PLATEAU, dimension=40, runs=2, times=2, progress=False)
 OBSERVED = cu.observe(PLATEAU, ["specialization", "v[0]"], dimension=40, runs=3, progress=False)
 COMPARED = cu.compare(PLATEAU, dimension=40, runs=4, times=2, progress=False)
 STUDY = cu.Study(experiment=PLATEAU, dimension=40, runs=2, over={"student.width": [1, 2]})
+PAIR = cu.branch(PLATEAU, START, at=0.2, times=2, progress=False)
 LAW = XOR.task.example_law(XOR.protocol.levels[0])
 
 
@@ -106,7 +107,7 @@ GOOD: dict[str, list[Any]] = {
     "plan": [(), [cu.Stage(share=1.0, probability={"only": 1.0})]],
     "share": [0.5, 1.0],
     "settings": [{"noise": 0.1}],
-    "other": [LAW],
+    "other": [LAW, START],
     "cells": [COMPARED.cells],
     "tolerance": [1e-4],
     "duration": [0.5],
@@ -124,13 +125,22 @@ GOOD: dict[str, list[Any]] = {
     "commands": [{}, {"sweep": {"runs": 2}}],
     "width": [1, 2],
     "teacher_width": [1, 2],
-    "kind": ["teacher-student", "online-sgd"],
+    "kind": ["teacher-student", "online-sgd", "noise", "shuffle-unit"],
     "function": [lambda state: 1.0],
     "tasks": ["xor-mixture"],
     "status": ["done"],
     "spacing": ["linear", "logarithmic"],
     "space": ["overlap", "weight", "diffusion"],
     "weights": ["fixed", "random"],
+    "at": [0.1, [0.0, 0.3]],
+    "until": [0.3],
+    "examples": ["independent", "same", "reordered"],
+    "error": [None, "generalization_error"],
+    "alphas": [None, [0.0, 0.5]],
+    "way": ["overlaps", "enumeration", "auto"],
+    "state": [START],
+    "size": [0.5],
+    "perturbation": ["signs", cu.Perturbation(kind="noise")],
     "quantity": ["accuracy", "v[0]", "specialization"],
 }
 # Thousands of runs or times are allowed, and take long: whole numbers are small ones, or beyond what anything may be.
@@ -144,6 +154,7 @@ ANY = (
 )
 INSTANCES = [PLATEAU, XOR, PLATEAU.task, XOR.task, PLATEAU.student, PLATEAU.training, BATCH.training, PLATEAU.protocol]
 INSTANCES += [XOR.protocol.levels[0], cu.Numerics(), STUDY, START, TRAJECTORY, SLICES, ENSEMBLE, OBSERVED, COMPARED, LAW]
+INSTANCES += [PAIR, cu.Perturbation(kind="noise")]
 INSTANCES += [cu.Stage(share=1.0, probability={"only": 1.0}), cu.Teacher(), PLATEAU.student.g]
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 import curriculode as cu
 from curriculode.sims.spaces.draws import level_counts, plan_counts, segments, stage_counts
 from curriculode.sims.spaces.model import Model
-from curriculode.sims.spaces.overlap_space import OverlapSpace, _norm_of_rest, _norm_of_rest_slowly, _rotate
+from curriculode.sims.spaces.overlap_space import OverlapSpace, norm_of_rest, norm_of_rest_slowly, rotate
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.describe.protocol import Stage
 from curriculode.theory.describe.training import Rates
@@ -198,7 +198,7 @@ def test_rotation_keeps_overlaps(lanes: int, rng: np.random.Generator) -> None:
     A[:, 3] = A[:, 1]
     A[:, 2, lanes // 2] = 0.0
     before, along = np.einsum("jkr,jmr->rkm", A, A), A[:2].copy()
-    _rotate(A, 2, np.empty((15 + 5 + 1, lanes)), lanes)
+    rotate(A, 2, np.empty((15 + 5 + 1, lanes)), lanes)
     assert np.abs(np.einsum("jkr,jmr->rkm", A, A) - before).max() < 1e-13
     assert np.array_equal(A[:2], along)
     assert np.array_equal(A[7:], np.zeros((8, 5, lanes)))
@@ -211,9 +211,9 @@ def norms(rng: np.random.Generator, degrees: int, count: int) -> np.ndarray:
     xi, ticket, norm, result = np.empty((1, 1, 1)), np.empty(1), np.empty(1), np.empty(count)
     for i in range(count):
         xi[0, 0, 0], ticket[0] = rng.standard_normal(), rng.random()
-        _norm_of_rest(degrees, d, c, xi, 0, 0, ticket, norm, 1)
+        norm_of_rest(degrees, d, c, xi, 0, 0, ticket, norm, 1)
         if norm[0] < 0.0:
-            norm[0] = _norm_of_rest_slowly(rng, d, c, xi[0, 0, 0], ticket[0])
+            norm[0] = norm_of_rest_slowly(rng, d, c, xi[0, 0, 0], ticket[0])
         result[i] = norm[0]
     return result
 

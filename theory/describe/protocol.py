@@ -1,14 +1,17 @@
 """Which examples are seen, how many, and in which order: levels, shares, orders -> stages."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from curriculode.theory.core.arguments import checked
+from curriculode.theory.core.checks import number
 from curriculode.theory.core.description import LARGEST, NOT_TINY, Description, unknown
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.tasks.level import Level
 
 Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only", "stages"]
@@ -26,6 +29,8 @@ class Stage(Description):
         Level -> probability that an example is of it; levels left out have 0, and the rest sum to 1.
     learning_rate : float, optional
         eta of the weights in this stage, >= 0, by default the training's; the readout's keeps its ratio to it.
+    perturbation : Perturbation, optional
+        What is done to the weights as the stage begins.
 
     Examples
     --------
@@ -36,6 +41,15 @@ class Stage(Description):
     share: Annotated[float, Field(gt=0, le=1)]
     probability: dict[str, Annotated[float, Field(ge=0, le=1)]]
     learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
+    perturbation: Perturbation | None = None
+
+    @field_validator("perturbation", mode="before")
+    @classmethod
+    def _of_kind(cls, value: Any) -> Any:
+        """A perturbation as it stands in a file, as a table or as its kind alone."""
+        if isinstance(value, str):
+            return Perturbation.of(value)
+        return Perturbation(**value) if _is_table(value) else value
 
     @model_validator(mode="after")
     def _check(self) -> "Stage":
@@ -62,12 +76,15 @@ class TimedStage:
         Of each level.
     learning_rate : float, optional
         Its own eta, if it has one.
+    perturbation : Perturbation, optional
+        What is done to the weights as it begins.
     """
 
     start: float
     end: float
     probability: np.ndarray
     learning_rate: float | None = None
+    perturbation: Perturbation | None = None
 
 
 class Protocol(Description):
@@ -206,10 +223,11 @@ class Protocol(Description):
             From t = 0 to the duration.
         """
         shares, pure = np.array(self.shares), np.eye(len(self.levels))
+        events: list[Perturbation | None] | None = None
         if self.order == "stages":
             lengths = [stage.share for stage in self.plan]
             mixtures = [np.array([stage.probability.get(level.name, 0.0) for level in self.levels]) for stage in self.plan]
-            rates = [stage.learning_rate for stage in self.plan]
+            rates, events = [stage.learning_rate for stage in self.plan], [stage.perturbation for stage in self.plan]
         elif self.order == "random":
             lengths, mixtures, rates = [1.0], [shares], [None]
         elif self.order in ("hard-only", "easy-only"):
@@ -220,4 +238,53 @@ class Protocol(Description):
             lengths, mixtures, rates = [float(shares[k]) for k in used], [pure[k] for k in used], [None] * len(used)
         edges = self.duration * np.concatenate([[0.0], np.cumsum(lengths)])
         edges[-1] = self.duration
-        return [TimedStage(float(edges[i]), float(edges[i + 1]), mixture, rates[i]) for i, mixture in enumerate(mixtures)]
+        events = [None] * len(mixtures) if events is None else events
+        return [
+            TimedStage(float(edges[i]), float(edges[i + 1]), mixture, rates[i], events[i]) for i, mixture in enumerate(mixtures)
+        ]
+
+    @checked(at=number, perturbation=lambda name, value: Perturbation.of(value))
+    def perturbed(self, perturbation: Perturbation, at: float) -> "Protocol":
+        """Return the same protocol written out in stages, with a perturbation of the weights at a time.
+
+        Parameters
+        ----------
+        perturbation : Perturbation or str
+            What is done, or its kind.
+        at : float
+            When, from 0 to below the duration.
+
+        Returns
+        -------
+        Protocol
+            Of the order "stages".
+
+        Raises
+        ------
+        InputError
+            For a time outside the protocol, or at which it has a perturbation already.
+
+        Examples
+        --------
+        >>> protocol = Protocol.single(duration=8.0, noise=0.4).perturbed("signs", at=2.0)
+        >>> [(stage.share, stage.perturbation is not None) for stage in protocol.plan]
+        [(0.25, False), (0.75, True)]
+        """
+        if not 0.0 <= at < self.duration:
+            raise InputError(
+                f"at = {at:g} is not allowed; weights are perturbed within the protocol, from 0 to below its duration "
+                f"{self.duration:g}"
+            )
+        names, plan = [level.name for level in self.levels], []
+        for stage in self.stages():
+            mixture = {name: float(p) for name, p in zip(names, stage.probability, strict=True) if p > 0}
+            cuts = [stage.start, *([at] if stage.start < at < stage.end else []), stage.end]
+            for begin, end in pairwise(cuts):
+                event = stage.perturbation if begin == stage.start else None
+                if begin == at:
+                    if event is not None:
+                        raise InputError(f"at = {at:g} has a perturbation already; choose another time")
+                    event = perturbation
+                share = (end - begin) / self.duration
+                plan.append(Stage(share=share, probability=mixture, learning_rate=stage.learning_rate, perturbation=event))
+        return self.model_copy(update={"order": "stages", "plan": tuple(plan)})

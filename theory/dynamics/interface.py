@@ -5,6 +5,7 @@ Online learning, two copies of a student, a student in its tangent space or a wi
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +53,12 @@ class Dynamics(ABC):
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stage as the integrator sees it: from time `start` to `end` under one dynamics."""
+    """A stage as the integrator sees it: from time `start` to `end` under one dynamics.
+
+    event : what happens to the state as it begins, if anything: the state after it
+    """
 
     start: float
     end: float
     dynamics: Dynamics
+    event: Callable[[np.ndarray], np.ndarray] | None = None

@@ -15,6 +15,7 @@ with Cov(lambda^b_l, lambda_i) = s_b^2 Q^b_li and so on; the last sum is there w
 (Saad & Solla 1995, PRE 52, 4225; with means: Refinetti et al. 2021, arXiv 2102.11742.)
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +26,11 @@ from curriculode.theory.averages.field_averages import field_law
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import gram_spectrum, surely_physical
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.interface import Dynamics, Stretch
 from curriculode.theory.dynamics.packing import pack, state_names, state_size, unpack, unpack_all
+from curriculode.theory.dynamics.perturbing import perturbed_overlaps
 from curriculode.theory.dynamics.setting import Setting
 
 # An integrator may leave the physical states by what its errors add up to, and rounding by more where they are singular.
@@ -133,6 +136,15 @@ class OnlineLearning(Dynamics):
         """The order parameters of states (times, n): "Q", "M", "v", times first, always with the block axis."""
         return self.unpacked(states)._asdict()
 
+    def perturbed(self, y: np.ndarray, perturbation: Perturbation) -> np.ndarray:
+        """The state after a perturbation of the weights."""
+        Q, M, v = (part[0] for part in self.unpacked(y[None]))
+        blocks = self.setting.blocks
+        Q, M, _ = perturbed_overlaps(Q, M, blocks.T, blocks.fractions, self.setting.weight_scale, perturbation)
+        after = np.empty(self.size)
+        pack(Q, M, v, after)
+        return after
+
     def unphysical(self, states: np.ndarray, tolerance: float) -> tuple[int, str] | None:
         """The first state whose overlaps [[T, M'], [M, Q]] are no covariance in some block."""
         Q, M, _ = self.unpacked(states)
@@ -167,10 +179,12 @@ def packed(setting: Setting, start: OrderParameters) -> np.ndarray:
 
 def online_stretches(setting: Setting, averages: Engine, start: OrderParameters, units: Any = None) -> list[Stretch]:
     """The stages of a setting as the integrator takes them."""
-    return [
-        Stretch(stage.start, stage.end, OnlineLearning(setting, averages, stage.probability, stage.rates, start.v, units))
-        for stage in setting.stages
-    ]
+    stretches = []
+    for stage in setting.stages:
+        dynamics = OnlineLearning(setting, averages, stage.probability, stage.rates, start.v, units)
+        event = None if stage.perturbation is None else partial(dynamics.perturbed, perturbation=stage.perturbation)
+        stretches.append(Stretch(stage.start, stage.end, dynamics, event))
+    return stretches
 
 
 @kernel

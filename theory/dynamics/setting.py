@@ -9,6 +9,7 @@ import numpy as np
 
 from curriculode.theory.averages import Engine, FieldLaw, choose
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import OnlineSGD, Rates
 from curriculode.theory.tasks import ExampleLaw
 from curriculode.theory.tasks.blocks import Blocks
@@ -26,12 +27,16 @@ _last: "tuple[weakref.ref[Experiment], Setting] | None" = None
 
 @dataclass(frozen=True)
 class SettingStage:
-    """A stage in numbers: from time `start` to `end`, levels met with `probability` (levels,), at these rates."""
+    """A stage in numbers: from time `start` to `end`, levels met with `probability` (levels,), at these rates.
+
+    perturbation : of the weights as it begins, if there is one
+    """
 
     start: float
     end: float
     probability: np.ndarray
     rates: Rates
+    perturbation: Perturbation | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Setting:
     width : K;  activation, loss : of the student;  readout_trained : whether v moves
     rates : of the training;  stages : in time, each with its own rates
     strata : shares (blocks, strata) of the coordinates, and overlaps (blocks, strata, P, P) of the references over them
+    weight_scale : standard deviation of the initial weights
     """
 
     blocks: Blocks
@@ -53,10 +59,24 @@ class Setting:
     rates: Rates
     stages: tuple[SettingStage, ...]
     strata: tuple[np.ndarray, np.ndarray]
+    weight_scale: float = 1.0
 
     @classmethod
-    def of(cls, experiment: "Experiment") -> "Setting":
-        """The setting of an experiment; raises `InputError` unless it learns online. That of the last experiment is remembered."""
+    def of(cls, experiment: "Experiment", perturbed: bool = False) -> "Setting":
+        """The setting of an experiment; raises `InputError` unless it learns online. That of the last experiment is remembered.
+
+        perturbed : whether stages may perturb the weights: of those who ask so, and know what to do
+        """
+        found = cls._remembered(experiment)
+        if not perturbed and any(stage.perturbation is not None for stage in found.stages):
+            raise InputError(
+                "a protocol that perturbs weights is for integrate, simulate (in weight space), observe and sweep; leave "
+                "`perturbation` out of its stages"
+            )
+        return found
+
+    @classmethod
+    def _remembered(cls, experiment: "Experiment") -> "Setting":
         global _last
         last = _last
         if last is None or last[0]() is not experiment:
@@ -82,10 +102,13 @@ class Setting:
             readout_trained=trained,
             rates=training.rates(trained),
             stages=tuple(
-                SettingStage(stage.start, stage.end, stage.probability, training.rates(trained, stage.learning_rate))
+                SettingStage(
+                    stage.start, stage.end, stage.probability, training.rates(trained, stage.learning_rate), stage.perturbation
+                )
                 for stage in experiment.protocol.stages()
             ),
             strata=checked_strata(experiment.task),
+            weight_scale=student.weight_scale,
         )
 
     @property

@@ -69,7 +69,7 @@ def closed_forms(experiment: Experiment) -> tuple[list[Equation], list[str]]:
     """
     if not isinstance(experiment.training, OnlineSGD):
         return [], []
-    engine = Setting.of(experiment).engine("auto", 2**14, 0)
+    engine = Setting.of(experiment, perturbed=True).engine("auto", 2**14, 0)
     lines = [f"{term}: {way}" for term, way in engine.ways.items()]
     way = engine.ways["first order"]
     if way == "bivariate normal cdf":

@@ -40,7 +40,7 @@ def errors(
     number = [each.name for each in experiment.protocol.levels].index(experiment.protocol.level(level).name)
     if isinstance(experiment.training, BatchSlices):
         return _slice_errors(Slices.of(experiment), number, Q, M)
-    setting = Setting.of(experiment)
+    setting = Setting.of(experiment, perturbed=True)
     lead: list[tuple[int, ...]] = list(np.ndindex(v.shape[:-2]))
     result = np.full((2, *v.shape[:-1]), np.nan)
 

@@ -153,7 +153,7 @@ def integrate(
             experiment, start, dimension=dimension, numerics=settings, progress=progress
         )
         return finite
-    setting = Setting.of(experiment)
+    setting = Setting.of(experiment, perturbed=remember is None)
     setting.check(start)
     memories = remembered_times(remember, experiment.protocol.duration)
     return integrate_setting(experiment, setting, start, settings, progress, memories)

@@ -83,6 +83,10 @@ class Solver:
         """The states at `times` (increasing) from y (n,) at the start of the first stage; ends early, and says why, if it fails."""
         solution = Solution([y.copy()] if times.size and times[0] == stages[0].start else [], end=stages[-1].end)
         for stage in stages:
+            if stage.event is not None:
+                y = stage.event(y)
+                if len(solution.states) == 1 and stage.start == times[0]:
+                    solution.states[0] = y.copy()  # what happens at the very start is the start
             if stage.end <= stage.start:
                 continue
             since, before = len(solution.states), stage.dynamics.evaluations

@@ -53,6 +53,9 @@ class XorMixture(Task):
     support : float, default 1.0
         Share of the inputs, in (0, 1], on which the centroids are non-zero (of each block as many, for both centroids the same).
         Dense training does not see it; masks do.
+    labels : {"clusters", "random", "one"}, default "clusters"
+        Those of the clusters; or +1 and -1 as often in each cluster; or +1 for all. To begin with other labels and go on with the
+        task, train with them first, and take the state for the start (Frankle, Schwab & Morcos 2020, 2002.10365).
 
     Examples
     --------
@@ -66,6 +69,7 @@ class XorMixture(Task):
     faded_fraction: Annotated[float, Field(ge=0, le=1), PART] = 0.0
 
     support: Annotated[float, Field(gt=0, le=1), PART] = 1.0
+    labels: Literal["clusters", "random", "one"] = "clusters"
 
     level_type: ClassVar[type[Level]] = XorLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "covered_clusters")
@@ -109,7 +113,7 @@ class XorMixture(Task):
         return on_support(self.support, self.block_fractions(), self.reference_overlap())
 
     def example_law(self, level: Any) -> ExampleLaw:
-        """Return the law of the examples of a level; components are +a, -a, +b, -b.
+        """Return the law of the examples of a level; components are +a, -a, +b, -b, with random labels each of them twice.
 
         Parameters
         ----------
@@ -139,11 +143,14 @@ class XorMixture(Task):
             )
         gain_on_block = gain_on_block[np.array([self.faded_fraction > 0, self.faded_fraction < 1])]
         signs = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        label = np.array([1.0, 1.0, -1.0, -1.0]) if self.labels == "clusters" else np.ones(4)
+        if self.labels == "random":
+            signs, label = np.concatenate([signs, signs]), np.repeat([1.0, -1.0], 4)
         return ExampleLaw(
-            probability=np.full(4, 0.25),
+            probability=np.full(label.size, 1.0 / label.size),
             gain=signs[:, :, None] * gain_on_block,
             scale=np.full(gain_on_block.size, level.noise),
-            label=np.array([1.0, 1.0, -1.0, -1.0]),
+            label=label,
         )
 
     def definitions(self) -> list[str]:
@@ -154,8 +161,13 @@ class XorMixture(Task):
         list of str
             A line each.
         """
+        told = {
+            "clusters": "±a (y = 1) and ±b (y = -1)",
+            "random": "±a and ±b (y = 1 or -1, each as often)",
+            "one": "±a and ±b (y = 1)",
+        }
         lines = [
-            f"fields of the components ±a (y = 1) and ±b (y = -1): E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
+            f"fields of the components {told[self.labels]}: E λ_k = ±M_kp, Cov(λ_k, λ_l) = s² Q_kl, "
             f"|u_p|²/D = {self.separation:g}; s is the level's noise"
         ]
         if self.block_fractions().size > 1:

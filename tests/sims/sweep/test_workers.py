@@ -159,4 +159,5 @@ def test_ctrl_c_keeps_what_is_finished(xor: cu.Experiment) -> None:
 
     table = cu.sweep(long, seeds=9, executor=Interrupted(), **QUICK)
     assert len(table) == 3
-    assert table.attrs == {"status": "3 of 9 points done, 0 failed, then the sweep was interrupted", "interrupted": True}
+    told = "3 of 9 points done, 0 failed, then the sweep was interrupted"
+    assert table.attrs == {"status": told, "interrupted": True, "done": 3, "failed": 0, "missing": 6}

@@ -1,0 +1,1 @@
+"""Pairs of runs at finite D: branching, stability, perturbations of weights."""

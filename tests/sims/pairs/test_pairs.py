@@ -1,0 +1,196 @@
+"""Pairs of runs: both spaces against theory, seeds, instability, the verdict."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import curriculode as cu
+from curriculode.sims.pairs.verdict import PairComparison
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "xor, two levels, curriculum": ("xor-curriculum", {"protocol.duration": 4.0}),
+    "xor, logistic, decay": (
+        "xor-curriculum",
+        {"protocol.duration": 2.0, "training.loss": "logistic", "student.activation": "relu", "training.weight_decay": 0.1},
+    ),
+    "fading, two blocks": ("xor-fading", {"protocol.duration": 2.0, "task.faded_fraction": 0.5, "protocol.order": "random"}),
+    "perceptron, two blocks": ("perceptron-curriculum", {"protocol.duration": 3.0}),
+    "committee, label noise": ("committee-plateau", {"protocol.duration": 5.0, "task.label_noise": 0.3}),
+}
+
+
+def case(name: str) -> cu.Experiment:
+    known, changes = CASES[name]
+    return cu.load(known).replace(changes)
+
+
+def begun(experiment: cu.Experiment, seed: int) -> cu.OrderParameters:
+    """A random start that knows something of the references, w + A u: where M is of order D^(-1/2) noise as large shifts means."""
+    start, rng = experiment.initial(600, seed), np.random.default_rng(seed)
+    Q, M, v = start.blocked()
+    A, T = rng.uniform(-0.4, 0.4, M.shape[1:]), experiment.task.reference_overlap()
+    cross = A @ np.swapaxes(M, 1, 2)
+    return cu.OrderParameters(*(part[0] if len(Q) == 1 else part for part in (
+        Q + cross + np.swapaxes(cross, 1, 2) + A @ T @ A.T, M + A @ T)), v)  # fmt: skip
+
+
+@pytest.mark.parametrize("space", ["overlap", "weight"])
+@pytest.mark.parametrize("name", CASES)
+def test_theory_and_pairs_agree(name: str, space: str, seed: int) -> None:
+    """Examples of their own from a branching on: the verdict, and X near one standard error r.m.s., its shift of 1/D in it."""
+    experiment = case(name)
+    options: dict[str, Any] = {"dimension": 600, "runs": 32, "times": 3, "points": 512, "space": space, "seed": seed + 1}
+    found = cu.compare_pairs(experiment, at=0.25 * experiment.protocol.duration, start=begun(experiment, seed), **options)
+    assert found.agrees, found.verdict()
+    assert found.spread("X") < 1.8
+
+
+@pytest.mark.parametrize("name", ["xor, logistic, decay", "perceptron, two blocks", "committee, label noise"])
+def test_the_same_examples_need_their_noise_term(name: str, seed: int) -> None:
+    """From two starts: theory agrees, and disagrees by many standard errors where the noise that copies share is left out."""
+    experiment = case(name)
+    start, other = begun(experiment, seed), begun(experiment, seed + 100)
+    found = cu.compare_pairs(
+        experiment, examples="same", start=start, other=other, dimension=600, runs=32, times=3, points=512, seed=seed
+    )
+    assert found.agrees, found.verdict()
+    without = PairComparison([cu.branch(experiment, start, other=other, times=3, points=512)], found.simulation)
+    assert not without.agrees
+    assert "X[" in without.verdict()
+    assert without.spread("X") > 3 * found.spread("X")
+
+
+@pytest.mark.parametrize("name", ["xor, two levels, curriculum", "committee, label noise"])
+def test_reordered_examples_are_not_independent_ones(name: str, seed: int) -> None:
+    """Met in another order within each stage: the two-time recursion agrees, the independent case does not."""
+    experiment = case(name)
+    start = experiment.initial(300, seed)
+    found = cu.compare_pairs(experiment, examples="reordered", start=start, at=0.5, dimension=300, runs=32, times=3, points=512)
+    assert found.agrees, found.verdict()
+    assert found.simulation.statistics["space"] == "weight"
+    assert not PairComparison([cu.branch(experiment, start, at=0.5, times=3, points=512)], found.simulation).agrees
+
+
+def test_the_same_examples_keep_one_network_one(xor: cu.Experiment) -> None:
+    for space in ("overlap", "weight"):
+        pair = cu.branch(xor, at=1.0, examples="same", dimension=60, runs=5, times=[8.0], space=space, points=64)
+        np.testing.assert_allclose(pair.X, pair.Q[:, :, 0], atol=1e-9)
+        np.testing.assert_allclose(pair.X, pair.Q[:, :, 1], atol=1e-9)
+
+
+def test_a_pair_is_fixed_by_its_number(xor: cu.Experiment) -> None:
+    options: dict[str, Any] = {"at": 1.0, "dimension": 60, "times": [4.0], "points": 64, "seed": 5}
+    whole = cu.branch(xor, runs=12, workers=1, **options)
+    for name, value in cu.branch(xor, runs=12, workers=2, **options).arrays.items():
+        np.testing.assert_array_equal(value, whole.arrays[name])
+    part = cu.branch(xor, runs=4, first=8, **options)
+    np.testing.assert_array_equal(part.X, whole.X[8:])
+    np.testing.assert_array_equal(part.arrays["run"], [8, 9, 10, 11])
+    # Until they part the copies are the run of that number, and one.
+    np.testing.assert_allclose(whole.X[:, 0], whole.Q[:, 0, 0], atol=1e-12)
+    assert np.abs(whole.X[:, -1] - whole.Q[:, -1, 0]).max() > 1e-2
+
+
+def test_dimensions_beyond_any_vector_cost_the_same(xor: cu.Experiment) -> None:
+    """Rotations of 2K units side by side: Q, M and X stay a covariance at D = 10^8, where scatter is gone."""
+    short = xor.replace({"protocol.duration": 1e-5})
+    pair = cu.branch(short, dimension=10**8, runs=4, times=2, points=64)
+    Q, M, _ = pair.joint()
+    T = xor.task.reference_overlap()[0]
+    for run in range(4):
+        gram = np.block([[T, M[run, -1, 0].T], [M[run, -1, 0], Q[run, -1, 0]]])
+        assert np.linalg.eigvalsh(gram).min() > -1e-12
+
+
+def test_runs_on_the_plateau_follow_its_law(seed: int) -> None:
+    """Of 400 pairs at D = 10^4 the correlation of single units' M, within 4 standard errors of a correlation."""
+    experiment = cu.Experiment(
+        task=cu.XorMixture(),
+        student=cu.Committee(width=2, activation="gelu"),
+        training=cu.OnlineSGD(learning_rate=2.0),
+        protocol=cu.Protocol.single(duration=3.0, noise=0.5),
+    )
+    state = cu.OrderParameters(np.eye(2), np.zeros((2, 2)), [0.6, -0.7])
+    law = cu.plateau_law(experiment, state, at=[0.0, 1.0], until=3.0)
+    D, runs = 3000, 400
+    rng = np.random.default_rng(seed)
+    starts = [cu.OrderParameters(np.eye(2), rng.standard_normal((2, 2)) / np.sqrt(D), state.v) for _ in range(runs)]
+    for i, at in enumerate((0.0, 1.0)):
+        pair = cu.branch(experiment, starts, at=at, dimension=D, runs=runs, times=[3.0], points=64, seed=seed)
+        m1, m2 = pair.M[:, -1, 0], pair.M[:, -1, 1]
+        r = (m1 * m2).sum(axis=0) / np.sqrt((m1**2).sum(axis=0) * (m2**2).sum(axis=0))
+        expected = law.r_units[i].T
+        assert (np.abs(r - expected) <= 4 * (1 - expected**2) / np.sqrt(runs) + 5 / np.sqrt(runs) / 20).all()
+
+
+def test_instability_falls_with_the_time_of_branching(tmp_path, seed: int) -> None:
+    experiment = cu.load("xor-curriculum").replace({"protocol.duration": 30.0, "protocol.order": "random"})
+    found = cu.instability(experiment, at=[0.0, 20.0], starts=24, dimension=200, points=256, seed=seed)
+    assert found.barrier.shape == (2, 24)
+    table = found.summary()
+    assert table["barrier"][0] > table["barrier"][1] + 2 * table["standard_error"][0]
+    assert (found.barrier >= 0.5 * found.difference - 1e-12).all()
+    assert (found.midpoint <= found.barrier + 1e-12).all()
+    assert cu.load_record(found.save(tmp_path / "curve.npz")) == found
+    assert len(found.to_frame()) == 48
+    single = cu.branch(experiment, at=20.0, dimension=200, runs=24, times=[30.0], points=256, seed=seed)
+    np.testing.assert_allclose(single.barrier()[:, -1], found.barrier[1])
+
+
+def test_stable_from_is_the_first_time_of_the_rest(xor: cu.Experiment) -> None:
+    arrays = {name: np.zeros((4, 2)) for name in ("midpoint", "error", "difference")}
+    barrier = np.array([[0.01, 0.0], [0.05, 0.01], [0.01, 0.02], [0.0, 0.0]])
+    record = cu.Instability(
+        xor, cu.Numerics(), {"at": np.array([0.0, 1.0, 2.0, 5.0]), "run": np.arange(2), "barrier": barrier, **arrays}, "done"
+    )
+    assert record.stable_from == 2.0
+    assert np.isnan(record.replace(arrays={"barrier": barrier + 1}).stable_from)
+
+
+def test_mistakes_are_told(xor: cu.Experiment) -> None:
+    with pytest.raises(cu.InputError, match=r'^space = "diffusion" knows no second copy'):
+        cu.branch(xor, dimension=100, runs=2, space="diffusion")
+    with pytest.raises(cu.InputError, match=r"^2 starts were given for 3 pairs"):
+        cu.branch(xor, [xor.initial(100)] * 2, dimension=100, runs=3)
+    with pytest.raises(cu.InputError, match=r"^dimension D = 9 is too small"):
+        cu.branch(xor, dimension=9, runs=2)
+    with pytest.raises(cu.InputError, match=r"^at = 8.0 is not allowed"):
+        cu.instability(xor, at=[0.0, 8.0], starts=2)
+    with pytest.raises(cu.InputError, match=r"^the .* examples of a stage at D = 20000 need .* GB to be met in another order"):
+        cu.branch(xor, dimension=20_000, runs=1, examples="reordered", times=2)
+    with pytest.raises(cu.InputError, match=r"^batch learning has no copies"):
+        cu.instability(cu.load("batch-perceptron"), at=[0.0])
+
+
+def test_sweeps_go_on_where_they_ended(tmp_path, xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, Any] = {"at": [0.0, 4.0], "starts": 4, "dimension": 60, "store": tmp_path / "store"}
+    grid = {"student.width": [2, 3], "protocol.order": ["curriculum", "random"]}
+    table = cu.sweep_instability(xor, grid, **options)
+    assert len(table) == 8
+    assert {"student.width", "protocol.order", "at", "barrier", "stable_from"} <= set(table.columns)
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("curriculode.sims.pairs.sweep.instability", never)
+    assert cu.sweep_instability(xor, grid, **options).equals(table)
+    monkeypatch.undo()
+    wrong = cu.sweep_instability(xor, {"protocol.duration": [2.0, 8.0]}, **options)
+    assert wrong["failed"].tolist() == [True, True, False, False]
+    assert wrong["status"][0].startswith("at = 4.0 is not allowed")
+
+
+def test_copies_of_a_pruned_network_keep_its_mask(xor: cu.Experiment) -> None:
+    options: dict[str, Any] = {"starts": 3, "dimension": 80, "points": 64}
+    table = cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0, 4.0], **options)
+    assert len(table) == 18
+    assert table.equals(cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0, 4.0], workers=1, **options))
+    assert (table["barrier"] >= 0.5 * table["difference"] - 1e-12).all()
+    # Where everything is kept a ticket is the dense network, but for the examples of its copies.
+    whole = cu.ticket_instability(xor, cu.Pruning(keep=1.0), at=[4.0], treatments=["dense", "ticket"], **options)
+    assert np.isfinite(whole["error"]).all()
+    with pytest.raises(cu.InputError, match=r"^rounds = 2 is not allowed"):
+        cu.ticket_instability(xor, cu.Pruning(keep=0.3, rounds=2), at=[0.0], **options)
+    with pytest.raises(cu.InputError, match=r"^treatment 'tickets' is unknown"):
+        cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0], treatments=["tickets"], **options)

@@ -1,0 +1,1 @@
+"""Two copies of a network: branching, the line between them, perturbations of one."""
