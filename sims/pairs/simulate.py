@@ -108,7 +108,7 @@ def pair_simulation(
     )
     finished = [(i, states) for group, found in zip(groups, results, strict=True) if found
                 for i, states in zip(group, found, strict=True)]  # fmt: skip
-    arrays = _arrays([states for _, states in finished], K)
+    arrays = pair_arrays([states for _, states in finished], K)
     status = f"{len(finished)} of {runs} pairs finished" + (", then the simulation was interrupted" if interrupted else "")
     pair = Pair(
         experiment,
@@ -164,7 +164,7 @@ def parted(
     return Q, M, np.concatenate([first[2], two[2]])
 
 
-def _arrays(states: list[list[Joint]], K: int) -> dict[str, np.ndarray]:
+def pair_arrays(states: list[list[Joint]], K: int) -> dict[str, np.ndarray]:
     """Q, M, v and X of all pairs, without the block axis where there is one block."""
     Q, M, v = (np.array([[state[j] for state in run] for run in states]) for j in range(3))
     Q, X = np.stack([Q[..., :K, :K], Q[..., K:, K:]], axis=2), Q[..., :K, K:].copy()

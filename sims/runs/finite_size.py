@@ -7,7 +7,7 @@ and in the mean of a pair all that is linear in the noise cancels, so that its o
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from curriculode.sims.spaces.stretch import Diffuser
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
+from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import packed
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.states import StateRecord
@@ -54,6 +55,43 @@ def as_carried_out(setting: Setting, experiment: Experiment, dimension: int) -> 
     fractions, (shares, overlaps) = sizes / sizes.sum(), setting.strata
     strata = shares * (fractions / setting.blocks.fractions)[:, None], overlaps
     return replace(setting, blocks=Blocks(fractions, setting.blocks.T), stages=stages, strata=strata)
+
+
+class Three:
+    """The three paths of a pair as they go, through the same stretches and nets.
+
+    copies : as for `Diffuser`;  states : (3, n) where they begin, by default all at `start`
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        start: OrderParameters,
+        rng: np.random.Generator,
+        noise_terms: bool,
+        copies: Literal["independent", "same"] | None = None,
+        states: np.ndarray | None = None,
+    ) -> None:
+        self._diffuser, self._rng = Diffuser(model, start, noise_terms, _POINTS, copies), rng
+        self._networks, self._dimension = 2 if copies == "independent" else 1, model.dimension
+        self._pace = Pace(model.dimension, _LONGEST, _EASE)
+        self._states = np.tile(packed(model.setting, start), (3, 1)) if states is None else states
+        self._shares = np.empty((3, self._networks * len(model.setting.laws)))
+
+    def advance(self, rates: Rates, counts: np.ndarray, remaining: np.ndarray, steps: int) -> None:
+        """Take `steps` steps of a stage with so many examples of each level (levels,), of which some are `remaining`."""
+        share = np.tile(counts / counts.sum(), self._networks)
+        while steps > 0:
+            stretch = self._diffuser.draw(self._rng, remaining, self._pace.steps(steps))
+            remaining -= stretch.counts.reshape(remaining.shape)
+            self._shares[:] = stretch.draws.share, 2.0 * share - stretch.draws.share, share
+            change = self._diffuser.step(self._states, rates, stretch, self._shares, _SIGNS)
+            self._pace.passed(stretch.taken / self._dimension, change)
+            steps -= stretch.taken
+
+    def overlaps(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Q (blocks, K, K), M (blocks, K, P), v (K,) of each of the paths."""
+        return [self._diffuser.overlaps(y) for y in self._states]
 
 
 @dataclass(frozen=True)
@@ -102,29 +140,18 @@ def finite_size(
 
     def paths_of(pair: int, stop: threading.Event) -> list[Any] | None:
         """Q, M, v of the three paths at the recorded steps."""
-        start, rng = starts[start_of_pair[pair]], np.random.default_rng(child_seed(seed, SEEDS + pair))
-        diffuser = Diffuser(model, start, numerics.noise_terms, _POINTS)
-        pace, states, shares = (
-            Pace(dimension, _LONGEST, _EASE),
-            np.tile(packed(setting, start), (3, 1)),
-            np.empty((3, len(setting.laws))),
-        )
-        kept = [[diffuser.overlaps(y) for y in states]] if records[0] == 0 else []
+        rng = np.random.default_rng(child_seed(seed, SEEDS + pair))
+        three = Three(model, starts[start_of_pair[pair]], rng, numerics.noise_terms)
+        kept = [three.overlaps()] if records[0] == 0 else []
         remaining = [count.copy() for count in counts]
         for segment in segments(counts, records, longest):
             if stop.is_set():
                 return None
-            rates, left, share = setting.stages[segment.stage].rates, segment.steps, counts[segment.stage]
-            share = share / share.sum()
-            while left > 0:
-                stretch = diffuser.draw(rng, remaining[segment.stage], pace.steps(left))
-                remaining[segment.stage] -= stretch.counts
-                shares[:] = stretch.draws.share, 2.0 * share - stretch.draws.share, share
-                pace.passed(stretch.taken / dimension, diffuser.step(states, rates, stretch, shares, _SIGNS))
-                left -= stretch.taken
+            stage = segment.stage
+            three.advance(setting.stages[stage].rates, counts[stage], remaining[stage], segment.steps)
             done[pair] += segment.steps
             if segment.record:
-                kept.append([diffuser.overlaps(y) for y in states])
+                kept.append(three.overlaps())
         return kept
 
     found, interrupted = spread(

@@ -19,11 +19,18 @@ of n examples of a level with components of probability pi_c, with N fresh examp
 
 with eps ~ N(0, 1) and multinomial n_c has the covariance n B / D^2 in the mean over examples for any N, and few are enough where
 many stretches add up. Its opposite is as likely.
+
+Two copies of a network are one of 2K units whose Q holds their cross overlaps X, with an error signal each. Where they meet
+examples of their own, each level is two, from which one of them learns, and steps taken at once add
+
+    d2[X^b_kl] = eta^2 E[F1_k xi_b] . E[F2_l xi_b]
+
+with xi_b the coordinates of an example in the span of weights and references.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -32,12 +39,13 @@ from curriculode.sims.spaces.model import Model
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.quasi_monte_carlo import least_points
 from curriculode.theory.core.compiled import inner, kernel, part
+from curriculode.theory.core.linear_algebra import fill
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import OnlineLearning, State, erf_right_hand_side, packed
 from curriculode.theory.dynamics.packing import pack, unpack
 from curriculode.theory.dynamics.setting import Setting
-from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_second, law_of
+from curriculode.theory.finite_d.increments import Bench, Laws, add_increments, add_push, add_second, law_of
 from curriculode.theory.finite_d.step import centre, factors
 from curriculode.theory.units.losses import LOSSES
 
@@ -78,6 +86,7 @@ class Work(NamedTuple):
     drift, noise : benches;  state, total, second : a state, and sums of d and d2
     first, other, ahead, random, mean : state vectors (n,);  uniform (levels, components, rows) : weights of the points of a net
     inverse (blocks, P, P) : T^+;  rest (K, K) : what of Q is not along the references
+    push (copies, blocks, K, coordinates) : means of F xi', of copies that meet examples of their own
     """
 
     drift: Bench
@@ -93,22 +102,24 @@ class Work(NamedTuple):
     uniform: np.ndarray
     inverse: np.ndarray
     rest: np.ndarray
+    push: np.ndarray
 
     @classmethod
-    def empty(cls, setting: Setting, v: np.ndarray, size: int, points: int, rows: int) -> "Work":
+    def empty(cls, setting: Setting, v: np.ndarray, size: int, levels: int, points: int, rows: int) -> "Work":
         """For state vectors of `size`, a net of so many points, and noise of so many examples of a component."""
         blocks, K, P = setting.shape
         states = [State(np.zeros((blocks, K, K)), np.zeros((blocks, K, P)), u) for u in (v.copy(), np.zeros(K), np.zeros(K))]
         vectors = [np.zeros(size) for _ in range(5)]
         inverse = np.array([np.linalg.pinv(T, hermitian=True) for T in setting.blocks.T])
         benches = Bench.empty(blocks, K, P, _ROWS), Bench.empty(blocks, K, P, rows)
-        uniform = np.multiply.outer(np.ones(len(setting.laws)), np.outer(setting.laws[0].probability, np.full(_ROWS, 1.0 / points)))
-        return cls(*benches, *states, *vectors, uniform, inverse, np.empty((K, K)))  # type: ignore[call-arg,arg-type]
+        uniform = np.multiply.outer(np.ones(levels), np.outer(setting.laws[0].probability, np.full(_ROWS, 1.0 / points)))
+        push = np.zeros((levels // len(setting.laws), blocks, K, P + K))
+        return cls(*benches, *states, *vectors, uniform, inverse, np.empty((K, K)), push)  # type: ignore[call-arg,arg-type]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """What a stretch of `taken` examples is drawn to be: so many of each level, (levels,), a net, and the noise."""
+    """What a stretch of `taken` examples is drawn to be: so many of each level, (copies levels,), a net, and the noise."""
 
     taken: int
     counts: np.ndarray
@@ -119,27 +130,38 @@ class Stretch:
 class Diffuser:
     """Steps of the diffusion from one start; not shared by threads."""
 
-    def __init__(self, model: Model, start: OrderParameters, noise_terms: bool = True, points: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        start: OrderParameters,
+        noise_terms: bool = True,
+        points: int | None = None,
+        copies: Literal["independent", "same"] | None = None,
+    ) -> None:
+        """copies : which examples the two halves of the units meet, where these are two networks."""
         setting, examples = model.setting, model.examples
         (blocks, K, P), size = setting.shape, packed(setting, start).size
         self.model, self._v, self._noise_terms = model, np.array(start.v, dtype=float), noise_terms
-        self._laws = Laws(
-            setting.laws[0].probability, examples.gain, examples.scale, examples.labels, setting.blocks.fractions, setting.blocks.T
-        )
+        learns = np.eye(2, dtype=np.int64) if copies == "independent" else np.ones((1, 2 if copies else 1), dtype=np.int64)
+        ends = np.linspace(0, K, learns.shape[1] + 1).astype(np.int64)
+        networks = np.array([np.column_stack([ends[:-1], ends[1:], row]) for row in learns]).repeat(len(setting.laws), axis=0)
+        gain, scale = (np.concatenate([part] * len(learns)) for part in (examples.gain, examples.scale))
+        blocked = setting.blocks
+        self._laws = Laws(setting.laws[0].probability, gain, scale, examples.labels, blocked.fractions, blocked.T, networks)
         coordinates = blocks * (K + P) + any(law.labels.noise > 0 for law in setting.laws)
         # The error of changing nets is noise of its own, which falls with D as that of SGD does.
         wanted = points or min(_MOST_POINTS, max(2 * _ROWS, 4 << int(np.log2(model.dimension) / 2)))
         points = max(wanted, least_points(coordinates))
         self._net_size = coordinates, points
-        levels, components = len(setting.laws), self._laws.probability.size
+        levels, components = len(networks), self._laws.probability.size
         rows = max(_OF_COMPONENT, _EXAMPLES // components)
         shape = (levels, components, 1, coordinates, rows)
         self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
-        self._work = Work.empty(setting, self._v, size, points, rows)
+        self._work = Work.empty(setting, self._v, size, levels, points, rows)
         self._codes = setting.activation.code, LOSSES[setting.loss]
         self._forms: dict[Rates, ClosedForm] = {}
         engine = setting.engine("auto", 1 << 20, 0, noise_terms)
-        self._engine = engine if isinstance(engine.first, ErfClosedForm) and engine.exact else None
+        self._engine = engine if copies is None and isinstance(engine.first, ErfClosedForm) and engine.exact else None
 
     def _form(self, rates: Rates) -> ClosedForm | None:
         """The closed form of the rate, where there is one."""
@@ -154,8 +176,11 @@ class Diffuser:
         return self._forms[rates]
 
     def draw(self, rng: np.random.Generator, remaining: np.ndarray, taken: int) -> Stretch:
-        """A stretch of `taken` examples from the numbers of each level still `remaining` (levels,); until the next is drawn."""
-        counts, draws = drawn_levels(rng, remaining, taken), self._draws
+        """A stretch of `taken` examples from the numbers of each level still `remaining`, until the next is drawn.
+
+        remaining : (levels,), or (2, levels) of copies that meet examples of their own
+        """
+        counts, draws = np.concatenate([drawn_levels(rng, each, taken) for each in np.atleast_2d(remaining)]), self._draws
         draws.share[:] = counts / taken
         _draw_normals(rng, counts, self._laws.probability, draws)
         if self._laws.probability.size > 1:
@@ -338,6 +363,10 @@ def _sum(y, share, rates, z, weights, laws, activation, loss, drifts, all_terms,
             for p in range(P):
                 total.M[b, k, p] = -rates.eta * kappa * state.M[b, k, p]
     factors(state, laws.T, bench.room)
+    apart = work.push.shape[0] > 1 and not drifts
+    for copy in range(work.push.shape[0] if apart else 0):
+        for b in range(blocks):
+            fill(work.push[copy, b], 0.0)
     for level in range(share.size):
         if share[level] == 0.0:
             continue
@@ -350,6 +379,16 @@ def _sum(y, share, rates, z, weights, laws, activation, loss, drifts, all_terms,
                 add_increments(points, c, factor, weights[level, c], law, activation, loss, rates, all_terms, state, bench, total)
                 if not drifts:
                     add_second(share[level] * laws.probability[c], rates, bench, second.Q)
+                if apart:
+                    copy = level * work.push.shape[0] // share.size
+                    add_push(share[level] * laws.probability[c], points, c, law, bench.room, work.push[copy])
+    if apart:
+        for b in range(blocks):
+            for k in range(K):
+                for m in range(K):
+                    for j in range(work.push.shape[3]):
+                        both = work.push[0, b, k, j] * work.push[1, b, m, j] + work.push[0, b, m, j] * work.push[1, b, k, j]
+                        second.Q[b, k, m] += rates.eta * rates.eta * both
     pack(total.Q, total.M, total.v, into)
 
 

@@ -18,7 +18,7 @@ from curriculode.theory.finite_d.step import Law, Room, answer
 
 
 class Laws(NamedTuple):
-    """The examples of all levels: as `Law`, with gain (levels, components, P, blocks) and scale (levels, blocks)."""
+    """The examples of all levels: as `Law`; gain (levels, components, P, blocks), scale (levels, blocks), copies (levels, ...)."""
 
     probability: np.ndarray
     gain: np.ndarray
@@ -26,6 +26,7 @@ class Laws(NamedTuple):
     labels: tuple
     fractions: np.ndarray
     T: np.ndarray
+    copies: np.ndarray
 
 
 class Bench(NamedTuple):
@@ -47,7 +48,7 @@ class Bench(NamedTuple):
 @part
 def law_of(laws, level):
     """The law of one level."""
-    return Law(laws.probability, laws.gain[level], laws.scale[level], laws.labels, laws.fractions, laws.T)
+    return Law(laws.probability, laws.gain[level], laws.scale[level], laws.labels, laws.fractions, laws.T, laws.copies[level])
 
 
 @part
@@ -59,12 +60,12 @@ def add_increments(z, c, factor, weights, law, activation, loss, rates, noise_te
     room, weighted, square, cross, along = bench.room, bench.weighted, bench.square, bench.cross, bench.along
     blocks, K, P = state.M.shape
     answer(z, c, law, activation, loss, state.v, room)
-    u, F, g, e, eta = room.u, room.F, room.g, room.e, rates.eta
+    u, F, eg, eta = room.u, room.F, room.eg, rates.eta
     for k in range(K):
         read = 0.0
         for i in range(weights.size):
             weighted[k, i] = factor * weights[i] * F[k, i]
-            read += factor * weights[i] * e[i] * g[k, i]
+            read += factor * weights[i] * eg[k, i]
         total.v[k] -= rates.eta_v * read
     if noise_terms:
         outer_product(weighted, F, square)
@@ -79,6 +80,24 @@ def add_increments(z, c, factor, weights, law, activation, loss, rates, noise_te
                     total.Q[b, k, m] += strength * square[k, m]
             for p in range(P):
                 total.M[b, k, p] -= eta * along[k, p]
+
+
+@part
+def add_push(share, z, c, law, room, push):
+    """Add `share` times the mean of F xi' over the examples z of component c to `push` (blocks, K, coordinates)."""
+    F, L = room.F, room.L
+    blocks, K, n = push.shape
+    P = n - K
+    for b in range(blocks):
+        for j in range(n):
+            mean = 0.0
+            for p in range(P):
+                mean += law.gain[c, p, b] * L[b, p, j]
+            for k in range(K):
+                total = 0.0
+                for i in range(F.shape[1]):
+                    total += F[k, i] * (mean + law.scale[b] * z[b * n + j, i])
+                push[b, k, j] += share * total / F.shape[1]
 
 
 @part

@@ -35,7 +35,10 @@ _ROWS = 256  # points that are done together
 
 
 class Law(NamedTuple):
-    """The examples of a level: probability (components,), gain (components, P, blocks), scale (blocks,), labels; phi_b and T_b."""
+    """The examples of a level: probability (components,), gain (components, P, blocks), scale (blocks,), labels; phi_b and T_b.
+
+    copies (copies, 3) : of each network among the units its first, the one after its last, and whether it learns from these
+    """
 
     probability: np.ndarray
     gain: np.ndarray
@@ -43,6 +46,7 @@ class Law(NamedTuple):
     labels: Labels
     fractions: np.ndarray
     T: np.ndarray
+    copies: np.ndarray
 
 
 class Room(NamedTuple):
@@ -51,7 +55,8 @@ class Room(NamedTuple):
     joint (n, n), L (blocks, n, n) : overlaps of the n = P + K references and units, and their factors
     xi (n, rows), u, centred (blocks, n, rows), size (blocks, rows) : coordinates, block fields with and without means,
         |xi_b|^2 - r_b s_b^2
-    x, g, dg, F (K, rows) : of the student;  nu, teacher_g, teacher_dg (P, rows);  f, y, e (rows,);  d (state, rows) : increments
+    x, g, dg, F, eg (K, rows) : of the student, the last e g;  nu, teacher_g, teacher_dg (P, rows);  f, y, e (rows,)
+    d (state, rows) : increments
     """
 
     joint: np.ndarray
@@ -64,6 +69,7 @@ class Room(NamedTuple):
     g: np.ndarray
     dg: np.ndarray
     F: np.ndarray
+    eg: np.ndarray
     nu: np.ndarray
     teacher_g: np.ndarray
     teacher_dg: np.ndarray
@@ -76,7 +82,7 @@ class Room(NamedTuple):
     def empty(cls, blocks: int, K: int, P: int, state: int, rows: int) -> "Room":
         """Room for so many rows."""
         n = P + K
-        shapes = [(n, n), (blocks, n, n), (n, rows), *[(blocks, n, rows)] * 2, (blocks, rows), *[(K, rows)] * 4, *[(P, rows)] * 3]
+        shapes = [(n, n), (blocks, n, n), (n, rows), *[(blocks, n, rows)] * 2, (blocks, rows), *[(K, rows)] * 5, *[(P, rows)] * 3]
         return cls(*(np.empty(shape) for shape in [*shapes, *[(rows,)] * 3, (state, rows)]))
 
 
@@ -110,7 +116,8 @@ class Step:
         self._room, self._product = Room.empty(blocks, K, P, self.size, rows), np.empty((self.size, self.size))
         self._codes = setting.activation.code, LOSSES[setting.loss]
         blocked = setting.blocks
-        self._laws = [Law(law.probability, law.gain, law.scale, law.labels, blocked.fractions, blocked.T) for law in setting.laws]
+        of_all = blocked.fractions, blocked.T, np.array([[0, K, 1]])
+        self._laws = [Law(law.probability, law.gain, law.scale, law.labels, *of_all) for law in setting.laws]
 
     def moments(self, y: np.ndarray, rates: Rates) -> Moments:
         """The moments of a step from the state y (n,), at each level."""
@@ -167,26 +174,30 @@ def factors(state, T, room):
 @inner
 def answer(z, c, law, activation, loss, v, room):
     """Fields, outputs, labels, error signals e and F of the examples z of component c, which `centre` has seen."""
-    x, g, dg, F, f, y, e, labels = room.x, room.g, room.dg, room.F, room.f, room.y, room.e, law.labels
-    K, rows = x.shape
+    x, g, dg, F, eg, f, y, e, labels = room.x, room.g, room.dg, room.F, room.eg, room.f, room.y, room.e, law.labels
+    rows = x.shape[1]
     _fields(z, c, law.gain, law.scale, room)
     evaluate(activation, x.ravel(), g.ravel(), dg.ravel())
     for i in range(rows):
-        f[i] = 0.0
         y[i] = labels.label[c] if labels.teacher == NO_TEACHER else 0.0
-    for k in range(K):
-        for i in range(rows):
-            f[i] += v[k] * g[k, i]
     if labels.teacher != NO_TEACHER:
         teacher_labels(labels.teacher, labels.readout, labels.sign, room.nu, room.teacher_g, room.teacher_dg, y)
         if labels.noise > 0.0:
             for i in range(rows):
                 y[i] += labels.noise * z[z.shape[0] - 1, i]
-    for i in range(rows):
-        e[i] = error_signal(loss, f[i], y[i])
-    for k in range(K):
+    for copy in range(law.copies.shape[0]):
+        first, last, learns = law.copies[copy, 0], law.copies[copy, 1], law.copies[copy, 2]
         for i in range(rows):
-            F[k, i] = e[i] * v[k] * dg[k, i]
+            f[i] = 0.0
+        for k in range(first, last):
+            for i in range(rows):
+                f[i] += v[k] * g[k, i]
+        for i in range(rows):
+            e[i] = error_signal(loss, f[i], y[i]) if learns > 0 else 0.0
+        for k in range(first, last):
+            for i in range(rows):
+                F[k, i] = e[i] * v[k] * dg[k, i]
+                eg[k, i] = e[i] * g[k, i]
 
 
 @inner
@@ -237,9 +248,9 @@ def _fields(z, c, gain, scale, room):
 def _increments(rates, law, state, room, weight, second):
     """The increments d (n, rows) in the order of the state vector; `weight` times the sum of d2 of Q is added to `second`."""
     eta, eta_v, kappa, fractions, scale = rates.eta, rates.eta_v, rates.kappa, law.fractions, law.scale
-    Q, M, v, u, size, F, g, e, d = state.Q, state.M, state.v, room.u, room.size, room.F, room.g, room.e, room.d
+    Q, M, v, u, size, F, eg, d = state.Q, state.M, state.v, room.u, room.size, room.F, room.eg, room.d
     blocks, K, P = M.shape
-    rows, a = e.size, 0
+    rows, a = F.shape[1], 0
     for b in range(blocks):
         noise = eta * eta * fractions[b] * scale[b] * scale[b]
         for k in range(K):
@@ -262,4 +273,4 @@ def _increments(rates, law, state, room, weight, second):
                 a += 1
     for k in range(d.shape[0] - a):
         for i in range(rows):
-            d[a + k, i] = -eta_v * e[i] * g[k, i] - eta_v * kappa * v[k]
+            d[a + k, i] = -eta_v * eg[k, i] - eta_v * kappa * v[k]
