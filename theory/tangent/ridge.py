@@ -30,7 +30,9 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, lstsq
 from curriculode.theory.tangent.frame import Change, Frame
 from curriculode.theory.tangent.rows import Model, Rows, spread_of
 
+_CHUNK = 4096
 _MOST_STEPS = 200
+_ROUGH, _NARROW, _EVERY = 1e-2, 16, 4
 _LONGEST = 8.0  # largest entry of S: V changes by no more than its exponential in one step
 _LEAST = 1e-9  # gamma of the least norm, in units of alpha E[s^2 |c|^2] / K
 
@@ -147,15 +149,16 @@ class Ridge:
         weights = (factor[part, None] * self.rows.variance[part]) * self.fractions
         return np.hstack([self.packing.squares(z_b[part]) * weights[:, b, None] for b, z_b in enumerate(z)])
 
-    def _parts(self) -> list[slice]:
-        n, step = self.rows.weight.size, 4096
-        return [slice(i, min(i + step, n)) for i in range(0, n, step)]
+    def _parts(self) -> list[tuple[int, int]]:
+        n = self.rows.weight.size
+        return [(i, min(i + _CHUNK, n)) for i in range(0, n, _CHUNK)]
 
-    def _squares_matrix(self, z: list[np.ndarray], rho: np.ndarray) -> np.ndarray:
-        """E[rho^2 (phi s^2 z z')(phi s^2 z z')'], (blocks m, blocks m)."""
+    def _squares_matrix(self, z: list[np.ndarray], rho: np.ndarray, every: int = 1) -> np.ndarray:
+        """E[rho^2 (phi s^2 z z')(phi s^2 z z')'], (blocks m, blocks m), over every so manieth row."""
         size = len(z) * self.packing.i.size
-        total, factor = np.zeros((size, size)), np.sqrt(self.rows.weight) * rho
-        for part in self._parts():
+        total, factor = np.zeros((size, size)), np.sqrt(every * self.rows.weight) * rho
+        for start, end in self._parts():
+            part = slice(start, end, every)
             features = self._features_of_squares(z, factor, part)
             total += features.T @ features
         return total
@@ -193,7 +196,9 @@ class Ridge:
             residual = float(np.abs(gradient).max())
             if residual <= tolerance:
                 return L, residual, step
-            hessian = -alpha * self._squares_matrix(z, rho)
+            # Far from the minimum a rough matrix is as good, for wide students most of the cost; it stays a descent by the search.
+            rough = residual > _ROUGH and K > _NARROW
+            hessian = -alpha * self._squares_matrix(z, rho, _EVERY if rough else 1)
             for b in range(blocks):
                 here = slice(b * m, (b + 1) * m)
                 hessian[here, here] += self.fractions[b] * packing.anticommutator(A[b])
