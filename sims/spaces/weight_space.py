@@ -154,7 +154,7 @@ def _advance(rngs, remaining, count, examples, student, steps, weights, units, a
         if mask.size > 0:
             _move_masked(W, x, push, keep, mask)
         else:
-            _move(W, x, push, keep)
+            move_along(W, x, push, keep)
 
 
 @part
@@ -213,7 +213,7 @@ def _output(v, g):
 
 
 @inner
-def _move(W, x, push, keep):
+def move_along(W, x, push, keep):
     """W <- keep W - push x'."""
     for k in range(W.shape[0]):
         step = push[k, 0]

@@ -29,7 +29,9 @@ def moving_layers(layers: str, student: Committee) -> tuple[bool, bool]:
 
 def _check_layers(layers: str, student: Committee) -> None:
     if layers == "readout" and student.readout == "fixed":
-        raise InputError('training.layers = "readout" moves the readout alone, but student.readout = "fixed": nothing could be learnt')
+        raise InputError(
+            'training.layers = "readout" moves the readout alone, but student.readout = "fixed": nothing could be learnt'
+        )
 
 
 class TangentSGD(Stepped):

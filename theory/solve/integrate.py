@@ -149,7 +149,9 @@ def integrate(
         estimate_error=estimate_error,
     )
     if dimension is not None and not isinstance(experiment.training, OnlineSGD):
-        raise InputError(f'training.kind = "{experiment.training.kind}" is known in the limit of endless D alone; leave `dimension` out')
+        raise InputError(
+            f'training.kind = "{experiment.training.kind}" is known in the limit of endless D alone; leave `dimension` out'
+        )
     if dimension is not None:
         if remember is not None:
             raise InputError("weights are remembered in the limit of endless D alone; leave `remember` or `dimension` out")

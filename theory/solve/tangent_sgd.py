@@ -35,7 +35,9 @@ def integrate_tangent(
     if not numerics.estimate_error or not trajectory.success or points < 1024:
         return trajectory
     pilots = [
-        _once(experiment, start, numerics.set(points=points // 4, scrambling=2**31 + _PILOTS * numerics.scrambling + r), None, setting)
+        _once(
+            experiment, start, numerics.set(points=points // 4, scrambling=2**31 + _PILOTS * numerics.scrambling + r), None, setting
+        )
         for r in range(_PILOTS)
     ]
     averages = dict(trajectory.statistics["averages"])
@@ -82,9 +84,18 @@ def _once(
     moved = [Moved(*parts) for parts in zip(found["Q"], found["M"], found["v"], found["C"], strict=True)]
     status = solution.failure or f"reached t = {experiment.protocol.duration:g} in {solution.steps} steps of {method}"
     if space.chance:
-        status += f"; {space.activation.name} units are odd, and labels do not change with the sign of the input: chance for every start"
+        status += (
+            f"; {space.activation.name} units are odd, and labels do not change with the sign of the input: chance for every start"
+        )
     record = tangent_record(
-        experiment, numerics.set(points=points), frame, moved, np.argsort(order), t_out[: len(moved)], status, solution.failure is None
+        experiment,
+        numerics.set(points=points),
+        frame,
+        moved,
+        np.argsort(order),
+        t_out[: len(moved)],
+        status,
+        solution.failure is None,
     )
     return record.replace(
         statistics={

@@ -178,9 +178,7 @@ class Ridge:
         sizes = [gamma * (L_b * L_b).sum() for L_b in L]
         return float(self.fractions @ (np.array(sizes) - logarithms) - alpha * (self.rows.weight @ np.log(rho)))
 
-    def _newton(
-        self, alpha: float, gamma: float, tolerance: float, first: np.ndarray | None
-    ) -> tuple[np.ndarray, float, int]:
+    def _newton(self, alpha: float, gamma: float, tolerance: float, first: np.ndarray | None) -> tuple[np.ndarray, float, int]:
         """Factors L of V with the largest entry of the gradient at them, and the steps taken."""
         K, blocks, packing = self.frame.width, len(self.fractions), self.packing
         m = packing.i.size
@@ -189,9 +187,7 @@ class Ridge:
         for step in range(_MOST_STEPS):
             rho, z = self._response(L)
             seen = alpha * self._squares_sum(z, self.rows.weight * rho).reshape(blocks, m)
-            A = [
-                gamma * L_b.T @ L_b + packing.unpack(s) / phi for L_b, s, phi in zip(L, seen, self.fractions, strict=True)
-            ]
+            A = [gamma * L_b.T @ L_b + packing.unpack(s) / phi for L_b, s, phi in zip(L, seen, self.fractions, strict=True)]
             gradient = np.concatenate([phi * packing.pack(A_b - np.eye(K)) for phi, A_b in zip(self.fractions, A, strict=True)])
             residual = float(np.abs(gradient).max())
             if residual <= tolerance:
