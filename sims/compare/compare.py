@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.compare.cell import Cell, Perturbed, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
+from curriculode.sims.compare.verdict import SHIFT
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.finite_size import as_carried_out, finite_size
 from curriculode.sims.runs.minimize import minimize
 from curriculode.sims.runs.progress import Told
-from curriculode.sims.runs.simulate import simulate_setting
+from curriculode.sims.runs.simulate import simulate, simulate_setting
 from curriculode.sims.spaces.draws import record_steps
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.arguments import MOST_RUNS, checked, inside, whole
@@ -22,12 +23,14 @@ from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study, cells
+from curriculode.theory.describe.tangent import TangentRidge
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import observable_names
 from curriculode.theory.results.states import Trajectory, entry_names
-from curriculode.theory.solve.integrate import integrate_setting
+from curriculode.theory.solve.integrate import integrate, integrate_setting
 from curriculode.theory.solve.state_evolution import state_evolution
+from curriculode.theory.tangent.space import TANGENT, TangentSpace
 from curriculode.theory.tasks.blocks import Blocks
 
 _TIMES = 21
@@ -71,7 +74,7 @@ def compare(
     ----------
     experiment : Experiment
         Batch learning is compared at the end of each slice; it has no starts, spaces, times or tolerances to choose, and
-        leaves them unused.
+        leaves them unused. A ridge in a tangent space is compared at its numbers of examples, from matched starts.
     dimension : int
         D, at least K + P inputs in every block.
     runs : int, default 32
@@ -130,6 +133,11 @@ def compare(
         raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
     jobs = []
     for labels, cell in cells(experiment, over):  # every mistake comes before the first minute of work
+        if isinstance(cell.training, TANGENT):
+            D = int(Blocks.of(cell.task).sizes(dimension, cell.student.width).sum())
+            TangentSpace.of(cell, cell.initial(D, seed)).points(settings)
+            jobs.append(_Job(labels, cell, None, D, runs, starts, seed, settings))
+            continue
         if isinstance(cell.training, BatchSlices):
             state_evolution(cell)
             D = int(Blocks.of(cell.task).sizes(dimension, 1).sum())
@@ -193,6 +201,8 @@ class _Job:
 
     def run(self, report: Callable[[float], None]) -> Cell:
         """Compute both sides."""
+        if isinstance(self.experiment.training, TANGENT):
+            return self._tangent(report)
         if self.setting is None:
             return self._batch(report)
         protocol = self.experiment.protocol
@@ -302,6 +312,43 @@ class _Job:
         if interrupted:
             raise KeyboardInterrupt
         return found
+
+    def _tangent(self, report: Callable[[float], None]) -> Cell:
+        """A cell in a tangent space: ridge or SGD from matched starts; what finite D adds is not predicted, and has room."""
+        experiment, training, moves = self.experiment, self.experiment.training, SHIFT
+        ridge = isinstance(training, TangentRidge)
+        numerics = self.numerics
+        if not ridge:
+            records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, self.dimension)
+            numerics = numerics.set(times=np.minimum(records / self.dimension, experiment.protocol.duration))
+        initial = [experiment.initial(self.dimension, self.seed, j) for j in range(self.starts)]
+        extra = -(-_EXTRA_NETS // self.starts)
+        theory: list[list[Trajectory]] = []
+        for j, start in enumerate(initial):
+            nets = [numerics.set(scrambling=j * (1 + extra) + r) for r in range(1 + extra)]
+            theory.append(
+                [
+                    state_evolution(experiment, start, numerics=each) if ridge else integrate(experiment, start, numerics=each)
+                    for each in nets
+                ]
+            )
+            report(0.4 * (j + 1) / self.starts)
+        start_of_run = np.arange(self.runs) % self.starts
+        simulation: Any = minimize if ridge else simulate
+        ensemble = simulation(
+            experiment,
+            dimension=self.dimension,
+            runs=self.runs,
+            seed=self.seed,
+            start=[initial[j] for j in start_of_run],
+            numerics=self.numerics.set(points=None),
+            progress=lambda fraction: report(0.4 + 0.6 * fraction),
+        )
+        if ensemble.interrupted:
+            raise KeyboardInterrupt
+        if ridge:
+            moves = max(SHIFT, max(theory[0][0].statistics["correction"]))
+        return Cell(self.labels, experiment, theory, ensemble, start_of_run, moves=moves)
 
     def _batch(self, report: Callable[[float], None]) -> Cell:
         """A cell of batch learning: one theory for all runs, as a minimum does not know where it was approached from."""

@@ -2,8 +2,9 @@
 
     (gamma 1 + Phi' Phi) in the weights, or (fewer examples than weights) gamma 1 + Phi Phi' in the examples,
 
-with Phi = c_k x / sqrt(D) for dw and G = g for dv, which the dual form takes out first: (gamma G' A G + gamma_v D) dv = gamma G' A r,
-A = (gamma 1 + Phi Phi')^-1.
+with Phi = c_k x / sqrt(D) for dw and G = g for dv, which the dual form takes out first:
+
+    (gamma G' A G + gamma_v D) dv = gamma G' A r,     A = (gamma 1 + Phi Phi')^-1.
 """
 
 from itertools import pairwise

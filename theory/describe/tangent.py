@@ -5,7 +5,8 @@
 is linear in what is learnt, dw and dv; f0 is the output of the start.
 """
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -39,7 +40,8 @@ class TangentSGD(Stepped):
 
     With c_k = v0_k g'(lambda0_k) and g_k = g(lambda0_k) a step is::
 
-        w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) (f_lin - y) c_k x,   v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) (f_lin - y) g_k
+        w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) (f_lin - y) c_k x
+        v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) (f_lin - y) g_k
 
     Parameters
     ----------
@@ -145,6 +147,7 @@ class TangentRidge(Training):
     """
 
     kind: Literal["tangent-ridge"] = "tangent-ridge"
+    stored: ClassVar[bool] = True
     loss: Literal["squared"] = "squared"
     examples: float | tuple[float, ...] | None = None
     regularization: float | Literal["optimal"]
@@ -160,8 +163,8 @@ class TangentRidge(Training):
             return value
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _STRONGEST:
             raise InputError(
-                f"TangentRidge: regularization = {shown(value)} is not allowed; give a number from 0 (least norm) to {_STRONGEST:g}, "
-                'or "optimal"'
+                f"TangentRidge: regularization = {shown(value)} is not allowed; give a number from 0 (least norm) to "
+                f'{_STRONGEST:g}, or "optimal"'
             )
         return float(value)
 
@@ -175,7 +178,7 @@ class TangentRidge(Training):
         fine = bool(numbers) and all(
             not isinstance(each, bool) and isinstance(each, (int, float)) and _LEAST <= each <= LARGEST for each in numbers
         )
-        if not fine or any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)):
+        if not fine or any(b <= a for a, b in pairwise(numbers)):
             raise InputError(
                 f"TangentRidge: examples = {shown(value)} is not allowed; give a number per input dimension from {_LEAST:g} to "
                 f"{LARGEST:g}, or increasing ones"

@@ -11,7 +11,7 @@
 """
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -58,10 +58,16 @@ class Training(Description):
         Its name in files.
     loss : str
         l(f, y).
+
+    Attributes
+    ----------
+    stored : bool
+        Whether examples are stored and learnt to convergence, so that results are points and no course in time.
     """
 
     kind: str
     loss: str
+    stored: ClassVar[bool] = False
 
     @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
@@ -241,6 +247,7 @@ class BatchSlices(Training):
     """
 
     kind: Literal["batch-slices"] = "batch-slices"
+    stored: ClassVar[bool] = True
     loss: Literal["squared", "logistic", "hinge"] = "logistic"
     regularization: float | tuple[float, ...] | Literal["optimal"]
     coupling: float | tuple[float, ...] | Literal["optimal"] = 0.0

@@ -210,6 +210,8 @@ class StateRecord(TangentReadings, TwoTimes, Record):
         InputError
             For a name that is not known.
         """
+        if name == "train_loss" and name in self.arrays:
+            return self.arrays["train_loss"]
         if name == "accuracy" and "classification_error" in self.experiment.task.observable_names:
             return 1.0 - self.observable("classification_error")
         if name in observable_names(self.experiment.task):
@@ -230,7 +232,8 @@ class StateRecord(TangentReadings, TwoTimes, Record):
         dict of str to ndarray
             Name -> values, leading axes as in `v`.
         """
-        return {name: self.observable(name) for name in observable_names(self.experiment.task)}
+        learnt = {"train_loss": self.arrays["train_loss"]} if "train_loss" in self.arrays else {}
+        return {name: self.observable(name) for name in observable_names(self.experiment.task)} | learnt
 
     @checked
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:

@@ -1,4 +1,7 @@
-"""The state evolution of an experiment: its slices one after the other, or a ridge in its tangent space; strengths given or optimal."""
+"""The state evolution of an experiment: its slices one after the other, or a ridge in its tangent space.
+
+Strengths are given, or those that are optimal.
+"""
 
 import time
 from collections.abc import Callable
@@ -56,8 +59,9 @@ def state_evolution(
     Returns
     -------
     Trajectory
-        One time a slice, or a number of examples; of these with `train_loss`, `threshold`, `laziness()`. `statistics` holds for each slice the passes and the residual at the end, and the change of the
-        equations when the averages are taken with fewer nodes (`quadrature`).
+        One time a slice, or a number of examples; of these with `train_loss`, `threshold`, `laziness()`.
+        `statistics` holds the residuals, and for each slice the passes and the change of the equations when the averages are
+        taken with fewer nodes (`quadrature`).
 
     Raises
     ------
@@ -75,7 +79,8 @@ def state_evolution(
     if isinstance(experiment.training, TangentRidge):
         if start is None:
             raise InputError(
-                "a tangent space is that of a start; give one, as in state_evolution(experiment, experiment.initial(dimension=1000))"
+                "a tangent space is that of a start; give one, as in state_evolution(experiment, "
+                "experiment.initial(dimension=1000))"
             )
         return tangent_state_evolution(experiment, start, tolerance, numerics or Numerics(), progress)
     if start is not None:

@@ -1,4 +1,4 @@
-"""Ridge regression in the tangent space of a start: at every number of examples, at the best strength, and with endless examples."""
+"""Ridge regression in the tangent space of a start: at any numbers of examples, at the best strength, and with endless ones."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -34,12 +34,9 @@ def integrate_tangent(
     points = trajectory.statistics["averages"]["points"]
     if not numerics.estimate_error or not trajectory.success or points < 1024:
         return trajectory
-    pilots = [
-        _once(
-            experiment, start, numerics.set(points=points // 4, scrambling=2**31 + _PILOTS * numerics.scrambling + r), None, setting
-        )
-        for r in range(_PILOTS)
-    ]
+    nets = [2**31 + _PILOTS * numerics.scrambling + r for r in range(_PILOTS)]
+    quarter = numerics.set(points=points // 4)
+    pilots = [_once(experiment, start, quarter.set(scrambling=net), None, setting) for net in nets]
     averages = dict(trajectory.statistics["averages"])
     for name, quantity in (("standard_error", "generalization_error"), ("classification_standard_error", "classification_error")):
         # Nets converge no slower than Monte Carlo, so that those of a quarter scatter at least twice as much.
@@ -84,19 +81,9 @@ def _once(
     moved = [Moved(*parts) for parts in zip(found["Q"], found["M"], found["v"], found["C"], strict=True)]
     status = solution.failure or f"reached t = {experiment.protocol.duration:g} in {solution.steps} steps of {method}"
     if space.chance:
-        status += (
-            f"; {space.activation.name} units are odd, and labels do not change with the sign of the input: chance for every start"
-        )
-    record = tangent_record(
-        experiment,
-        numerics.set(points=points),
-        frame,
-        moved,
-        np.argsort(order),
-        t_out[: len(moved)],
-        status,
-        solution.failure is None,
-    )
+        status += f"; {space.activation.name} units are odd, and labels are not: chance for every start"
+    numerics, back = numerics.set(points=points), np.argsort(order)
+    record = tangent_record(experiment, numerics, frame, moved, back, t_out[: len(moved)], status, solution.failure is None)
     return record.replace(
         statistics={
             "method": method,

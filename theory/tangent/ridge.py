@@ -13,11 +13,12 @@ and is the minimum of
 Along V(t) = L exp(t S) L' every term of it is convex, so that Newton's steps in the symmetric S with a search along them lead there
 from anywhere. With z_b = L_b' c, its second derivative is, on S,
 
-    sum_b phi_b tr(A_b S_b^2) - alpha E[rho^2 (sum_b phi_b s_b^2 z_b' S_b z_b)^2],   A_b = gamma L_b' L_b + alpha E[s_b^2 rho z_b z_b'],
+    sum_b phi_b tr(A_b S_b^2) - alpha E[rho^2 (sum_b phi_b s_b^2 z_b' S_b z_b)^2],
+    A_b = gamma L_b' L_b + alpha E[s_b^2 rho z_b z_b'],
 
 where A_b = 1 at the minimum: the same matrix gives Q_perp = phi_b L_b Y_b L_b',
 
-    phi_b Y_b - alpha E[phi_b s_b^2 z_b z_b' rho^2 sum phi s^2 z' Y z] = alpha E[phi_b s_b^2 z_b z_b' rho^2 ((r - beta . psi)^2 + noise)]
+    phi_b Y_b - alpha E[h_b sum phi s^2 z' Y z] = alpha E[h_b ((r - beta . psi)^2 + noise)],    h_b = phi_b s_b^2 rho^2 z_b z_b',
 
 and in an orthonormal basis of the span (alpha E[rho psi psi'] + N) beta = alpha E[rho psi r], N = diag(gamma, gamma_v).
 """
@@ -48,7 +49,9 @@ class Strengths:
 
 @dataclass(frozen=True)
 class Solution:
-    """change : of the weights;  train : loss on the examples learnt;  L : factors of V, to go on from;  residual, steps : of Newton."""
+    """change : of the weights;  train : loss on the examples learnt;
+    L : factors of V, to go on from;  residual, steps : of Newton
+    """
 
     change: Change
     train: float
