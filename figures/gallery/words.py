@@ -123,7 +123,7 @@ def _training(training: Training, student: Committee, varied: Sequence[str]) -> 
         told = ["loss", "learning_rate", "readout_learning_rate", "weight_decay"]
         return _joined("training", varied, words + _rest(training, told))
     if isinstance(training, (TangentSGD, TangentRidge)):
-        told = {
+        variants = {
             "layers": ""
             if training.layers == "both"
             else f"{training.layers} layer alone"
@@ -138,8 +138,8 @@ def _training(training: Training, student: Committee, varied: Sequence[str]) -> 
             words.append(("learning_rate", f"learning rate {training.learning_rate:g}"))
         else:
             words.append(("regularization", f"regularisation {_value(training.regularization)}"))
-        words += [(name, said) for name, said in told.items() if said]
-        rest = _rest(training, ["loss", "learning_rate", "regularization", "examples", *told])
+        words += [(name, said) for name, said in variants.items() if said]
+        rest = _rest(training, ["loss", "learning_rate", "regularization", "examples", *variants])
         return _joined("training", varied, words + rest)
     if isinstance(training, BatchSlices):
         words = [
