@@ -35,8 +35,10 @@ def draw_examples(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`count` examples of a level, x (count, D) and labels with their noise (count,); U (P, D) the references."""
     D = int(edges[-1])
-    component = rng.choice(law.probability.size, size=count, p=law.probability)
-    x = rng.standard_normal((count, D))
+    # Each from a stream of its own: more examples begin with the fewer.
+    of_component, of_inputs, of_noise = rng.spawn(3)
+    component = of_component.choice(law.probability.size, size=count, p=law.probability)
+    x = of_inputs.standard_normal((count, D))
     for b, (first, end) in enumerate(pairwise(edges)):
         x[:, first:end] = law.scale[b] * x[:, first:end] + law.gain[component, :, b] @ U[:, first:end] / np.sqrt(D)
     y = law.label[component].astype(float)
@@ -45,7 +47,7 @@ def draw_examples(
         nu = np.ascontiguousarray(U @ x.T / np.sqrt(D))
         g, dg = np.empty_like(nu), np.empty_like(nu)
         teacher_labels(teacher.activation, teacher.readout, teacher.sign, nu, g, dg, y)
-        y += teacher.noise * rng.standard_normal(count)
+        y += teacher.noise * of_noise.standard_normal(count)
     return x, y
 
 

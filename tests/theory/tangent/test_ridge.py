@@ -88,11 +88,15 @@ def test_population_optimum_of_orthogonal_units(activation, ratio):
     assert (w @ dg**2) / m1**2 - 1.0 == pytest.approx(ratio, abs=2e-5)
     variance = 2.0 * (w @ g**2 - mean**2)
     optimum = cu.tangent_optimum(experiment(activation, noise=0.0), START)
-    # The constant from g_k and c_k lambda_k, the same two functions of each unit: Sherman and Morrison on their sum over units.
-    h = np.array([g, dg * u])
-    first, second = h @ w, (h * w) @ h.T
-    size = K * first @ np.linalg.pinv(second - np.outer(first, first)) @ first
-    R1, R0 = K / (K + ratio), size / (1.0 + size)
+    # The constant from sums over units of g_k, c_k lambda_k, and (ReLU's g and g' lambda being one) c_k lambda_j.
+    one, two = K, K * (K - 1)
+    a, m2 = w @ (dg * u), w @ dg**2
+    first = np.array([one * mean, one * a, 0.0])
+    gram = np.zeros((3, 3))
+    gram[:2, :2] = one * (np.array([g, dg * u]) * w) @ np.array([g, dg * u]).T + two * np.outer([mean, a], [mean, a])
+    gram[2, :2] = gram[:2, 2] = two * m1 * np.array([w @ (g * u), w @ (dg * u * u)])
+    gram[2, 2] = two * (m2 + a**2) + two * (K - 2) * m1**2
+    R1, R0 = K / (K + ratio), first @ np.linalg.pinv(gram, rcond=1e-10) @ first
     expected = 0.5 * (variance - 2.0 * m1**2 * R1 + (2.0 * mean) ** 2 * (1.0 - R0))
     np.testing.assert_allclose(optimum.generalization_error, expected, rtol=5e-3)
     assert np.isinf(optimum.t).all()
