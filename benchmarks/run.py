@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes]
+Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [tangent] [steps] [lanes]
 [diffusion] [moments] [workers] [sweeps] [records] [command]
 """
 
@@ -8,11 +8,26 @@ import sys
 
 from simulation_tables import diffusion, lanes, moments, steps, workers
 from sweep_tables import command, records, sweeps
-from theory_tables import averages, batch, committees, theory, wide
+from theory_tables import averages, batch, committees, tangent, theory, wide
 
 TABLES = {
     table.__name__: table
-    for table in (averages, theory, committees, wide, batch, steps, lanes, diffusion, moments, workers, sweeps, records, command)
+    for table in (
+        averages,
+        theory,
+        committees,
+        wide,
+        batch,
+        tangent,
+        steps,
+        lanes,
+        diffusion,
+        moments,
+        workers,
+        sweeps,
+        records,
+        command,
+    )
 }
 
 if __name__ == "__main__":

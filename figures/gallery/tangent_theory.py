@@ -71,23 +71,18 @@ def draw(table: pd.DataFrame) -> Any:
         for activation, colour in zip(_ACTIVATIONS, CYCLE, strict=False):
             here = table[table["part"] == activation]
             axis.errorbar(
-                here["x"],
-                np.abs(here["deviation"]),
-                2.0 * here["error"],
-                color=colour,
-                marker="o",
-                ms=3.5,
-                capsize=2,
-                label=activation,
+                1.0 / here["x"], here["deviation"], 2.0 * here["error"], color=colour, fmt="o", ms=3.5, capsize=2, label=activation
             )
-        D = np.array(sorted(_DIMENSIONS), dtype=float)
-        axis.plot(D, 5.0 / D, color="#999999", ls="--", label="as 1 / D")
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.set_xlabel("input dimension, D")
+            # The line through 0 that fits best: corrections are of order 1 / D.
+            weight = 1.0 / here["error"] ** 2
+            slope = (weight * here["deviation"] / here["x"]).sum() / (weight / here["x"] ** 2).sum()
+            ends = np.array([0.0, 1.0 / here["x"].min()])
+            axis.plot(ends, slope * ends, color=colour)
+        axis.axhline(0.0, color="#999999", lw=0.8)
+        axis.set_xlabel("1 / D")
         axis.set_ylabel("relative deviation of the train loss")
         axis.set_title("ridge at finite D against theory")
-        axis.legend()
+        axis.legend(loc="lower left")
         axis, lazy = axes[0, 1], table[table["part"] == "lazy"]
         axis.plot(lazy["x"], lazy["deviation"], color=CYCLE[0], marker="o", ms=3.5, label="network - tangent, test loss")
         axis.plot(lazy["x"], lazy["laziness"], color=CYCLE[1], marker="o", ms=3.5, label="|w(t) - w(0)| / |w(0)|")
@@ -95,6 +90,8 @@ def draw(table: pd.DataFrame) -> Any:
         axis.plot(a, lazy["deviation"].iloc[0] * a**-2.0, color="#999999", ls="--", label="as 1 / a^2")
         axis.set_xscale("log")
         axis.set_yscale("log")
+        axis.set_xticks(a, [f"{each:g}" for each in a])
+        axis.minorticks_off()
         axis.set_xlabel("scale of the readout, a")
         axis.set_title("the lazy limit")
         axis.legend()
@@ -105,7 +102,7 @@ FIGURE = NamedFigure(
     title="The tangent space: theory against ridge regression on all features, and when a network stays in it",
     caption=(
         f"Left: relative deviation of the mean train loss of ridge regression on K D + K features from the state evolution at "
-        f"alpha = {_ALPHA:g}, for student and teacher of the same units, with bars of two standard errors of "
+        f"alpha = {_ALPHA:g} against 1 / D, for student and teacher of the same units, with bars of two standard errors of "
         f"{_DIMENSIONS[25]} runs at D = 25 to {_DIMENSIONS[200]} at 200. Right: by theory, how far network and tangent space are "
         f"apart at the end, where readouts of pairs (w, v), (w, -v) have the scale a, eta = {_ETA:g} / a^2 and eta_v = {_ETA:g}. "
         f"Settings: {settings_in_words(_STUDY.experiment, ['student.activation', 'task.teacher_activation'])}."
