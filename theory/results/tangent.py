@@ -36,7 +36,7 @@ class TangentReadings:
 
     @property
     def threshold(self) -> float:
-        """alpha* of a ridge in the tangent space: up to so many examples an input the least norm fits all of them."""
+        """Interpolation threshold alpha* of a ridge in the tangent space: up to so many examples the least norm fits all of them."""
         if "threshold" not in self.statistics:
             raise InputError(
                 f'training.kind = "{self.experiment.training.kind}" has no interpolation threshold; "tangent-ridge" has'
