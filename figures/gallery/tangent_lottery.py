@@ -23,7 +23,7 @@ from curriculode.theory.tasks import TeacherStudent, XorMixture
 _DIMENSION, _LOAD, _STARTS = 1000, 40.0, 4
 _WIDTHS = (4, 8, 16)
 _NOISES = {"low signal-to-noise, noise 0.4": 0.4, "high signal-to-noise, noise 0.02": 0.02}
-_RATES = (0.25, 0.5, 1.0, 2.0, 4.0)
+_RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOADS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 _WAYS = ("trained network", "tangent ridge, best", "tangent, endless examples")
 
@@ -90,6 +90,11 @@ def _xor_rows(part: str, noise: float, width: int, count: int) -> list[dict[str,
     ]
 
 
+def _padded(values: np.ndarray, count: int) -> np.ndarray:
+    """Of a trajectory that diverged infinity from there on."""
+    return np.concatenate([values, np.full(count - values.size, np.inf)])
+
+
 def _teacher_rows(count: int) -> list[dict[str, Any]]:
     """Test losses against the number of examples; the network's rate is the best of each number."""
     experiment = teacher()
@@ -105,7 +110,7 @@ def _teacher_rows(count: int) -> list[dict[str, Any]]:
         ],
         dtype=object,
     )
-    errors = np.array([[each.generalization_error[1:] for each in row] for row in network])
+    errors = np.array([[_padded(each.generalization_error, times.size)[1:] for each in row] for row in network])
     ridge = [state_evolution(in_tangent_space(experiment, _LOADS), start, tolerance=1e-8) for start in starts]
     optimum = np.array([tangent_optimum(experiment, start).generalization_error[-1] for start in starts])
     for i, load in enumerate(_LOADS):

@@ -36,7 +36,7 @@ class TangentReadings:
 
     @property
     def threshold(self) -> float:
-        """Interpolation threshold alpha* of a ridge in the tangent space: up to so many examples the least norm fits all of them."""
+        """Interpolation threshold alpha* of a ridge in a tangent space: up to so many examples the least norm fits them all."""
         if "threshold" not in self.statistics:
             raise InputError(
                 f'training.kind = "{self.experiment.training.kind}" has no interpolation threshold; "tangent-ridge" has'
