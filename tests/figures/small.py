@@ -82,7 +82,7 @@ _SMALL: dict[str, dict[str, Any]] = {
         "_MEASURED_WIDTHS": (3,),
         "_DIMENSION": 50,
     },
-    "tangent-lottery": {"_DIMENSION": 200, "_LOAD": 10.0, "_WIDTHS": (4,), "_RATES": (1.0, 2.0), "_LOADS": (2.0, 16.0)},
+    "tangent-lottery": {"_DIMENSION": 200, "_LOAD": 10.0, "_WIDTHS": (4,), "_RATES": (0.5, 4.0), "_LOADS": (2.0, 32.0)},
     "tangent-orders": {"_DIMENSION": 100, "_ORDERS": tuple(_ORDERS)},
     "tangent-theory": {"_DIMENSIONS": {25: 768, 50: 384}, "_ACTIVATIONS": ("erf",), "_SCALES": (2.0, 8.0)},
     "ticket-indicators": {"_RATES": (0.5, 2.0), "_MEASURED": (2.0,)},

@@ -38,8 +38,8 @@ def test_the_trained_network_leaves_its_tangent_space_where_that_is_chance() -> 
     assert low["value"]["trained network"] > low["value"]["tangent ridge, best"]
     assert low["laziness"]["trained network"] > 0.3
     teacher = data.loc["teacher"]["value"]
-    assert teacher[16.0, "trained network"] < teacher[16.0, "tangent ridge, best"]
-    assert teacher[16.0, "tangent, endless examples"] < teacher[16.0, "tangent ridge, best"] < teacher[2.0, "tangent ridge, best"]
+    assert teacher[32.0, "trained network"] < teacher[32.0, "tangent ridge, best"]
+    assert teacher[32.0, "tangent, endless examples"] < teacher[32.0, "tangent ridge, best"] < teacher[2.0, "tangent ridge, best"]
 
 
 def test_theory_of_both_orders_holds_in_the_tangent_space() -> None:
