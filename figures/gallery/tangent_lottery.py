@@ -74,7 +74,7 @@ def _xor_rows(part: str, noise: float, width: int, count: int) -> list[dict[str,
     lazy = simulate(chosen, **{**shared, "space": "weight", "remember": [0.0], "runs": min(count, 2), "start": starts[:2][:count]})
     ridge = [state_evolution(in_tangent_space(experiment, _LOAD), start, tolerance=1e-8) for start in starts]
     optimum = [tangent_optimum(experiment, start) for start in starts]
-    linear = [[1.0 - each.classification_error[-1] for each in found] for found in (ridge, optimum)]
+    linear = [np.array([1.0 - each.classification_error[-1] for each in found]) for found in (ridge, optimum)]
     moved = [
         float(lazy.laziness()[:, -1].mean()),
         float(np.mean([each.laziness()[-1] for each in ridge])),
@@ -83,8 +83,8 @@ def _xor_rows(part: str, noise: float, width: int, count: int) -> list[dict[str,
     settings = [_RATES[best], float(np.median([each.statistics["regularization"][0] for each in ridge])), np.nan]
     return [
         {
-            **{"part": part, "x": width, "way": way, "value": np.mean(values), "laziness": moved[i], "tuned": settings[i]},
-            "error": np.std(values, ddof=1) / np.sqrt(count),
+            **{"part": part, "x": width, "way": way, "value": values.mean(), "laziness": moved[i], "tuned": settings[i]},
+            "error": values.std(ddof=1) / np.sqrt(count),
         }
         for i, (way, values) in enumerate(zip(_WAYS, [ends[best], *linear], strict=True))
     ]

@@ -28,9 +28,9 @@ _KINDS: dict[str, Training] = {
 }
 
 
-def experiment(training: Training, order: str) -> Experiment:
+def experiment(training: Training, order: Any) -> Experiment:
     """A committee that learns of a teacher on half of the inputs, the others easy (quiet) in half of the examples."""
-    levels = [Level("easy", share=0.5, irrelevant_variance=0.1), Level("hard", share=0.5, irrelevant_variance=1.0)]
+    levels = (Level("easy", share=0.5, irrelevant_variance=0.1), Level("hard", share=0.5, irrelevant_variance=1.0))
     return Experiment(
         task=TeacherStudent(teacher_width=2, label_noise=0.2, relevant_fraction=0.5),
         student=Committee(width=4, readout_scale="1/sqrt(K)"),

@@ -15,6 +15,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.tangent import TangentSGD
 from curriculode.theory.describe.training import OnlineSGD
+from curriculode.theory.results.states import Trajectory
 from curriculode.theory.solve.integrate import integrate
 from curriculode.theory.solve.state_evolution import state_evolution
 
@@ -35,9 +36,9 @@ def _ridge(activation: str) -> Experiment:
 def _lazy(scale: float) -> dict[str, Any]:
     """Network and tangent space from a start whose output is 0 by pairs, readouts of that scale and rates that go with it."""
     base = _STUDY.experiment
-    rates = {"learning_rate": _ETA / scale**2, "readout_learning_rate": _ETA}
+    rates: dict[str, Any] = {"learning_rate": _ETA / scale**2, "readout_learning_rate": _ETA}
     start = OrderParameters(np.kron(np.eye(2), np.ones((2, 2))), np.zeros((4, 2)), scale * np.array([1.0, -1.0, 0.7, -0.7]))
-    found = []
+    found: list[Trajectory] = []
     for training in (TangentSGD(**rates), OnlineSGD(**rates)):
         each = Experiment(task=base.task, student=base.student, protocol=base.protocol, training=training)
         remember = [0.0] if isinstance(training, OnlineSGD) else None
