@@ -162,7 +162,7 @@ def draw(table: pd.DataFrame) -> Any:
                 axis.set_ylim(0.45, 1.02)
                 axis.axhline(0.5, color="#999999", lw=0.8, ls="--")
                 axis.set_title(f"XOR, {part}")
-        axes[0, 0].legend(loc="upper left", fontsize=7)
+        axes[0, 0].legend(loc="center right", fontsize=7, bbox_to_anchor=(1.0, 0.62))
         axis = axes[1, 1]
         for part, line in zip([*_NOISES, "teacher"], ("-", "--", ":"), strict=True):
             for way, colour in zip(_WAYS[:2], CYCLE, strict=False):

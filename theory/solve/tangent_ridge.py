@@ -23,7 +23,7 @@ from curriculode.theory.tangent.rows import Rows, tangent_errors
 from curriculode.theory.tangent.space import TANGENT, TangentSpace
 
 LOWEST, HIGHEST = 1e-4, 1e4  # of the strengths that are searched for the best
-_COARSE = 9
+_COARSE = 7
 _ROWS_OF_OPTIMUM = 2**17
 
 
@@ -54,7 +54,7 @@ def best_regularization(ridge: Ridge, alpha: float, gamma_v: float, hardest: Row
     values = [error(each) for each in grid]
     i = int(np.argmin(values))
     low, high = grid[min(i + 1, _COARSE - 1)], grid[max(i - 1, 0)]
-    found = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-2})
+    found = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 3e-2})
     return float(10.0 ** (found.x if found.fun <= values[i] else grid[i]))
 
 
