@@ -1,6 +1,6 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
-Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes] [pairs]
+Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [tangent] [steps] [lanes] [pairs]
 [diffusion] [moments] [tickets] [workers] [sweeps] [records] [command]
 """
 
@@ -8,10 +8,10 @@ import sys
 
 from simulation_tables import diffusion, lanes, moments, pairs, steps, workers
 from sweep_tables import command, records, sweeps
-from theory_tables import averages, batch, committees, theory, wide
+from theory_tables import averages, batch, committees, tangent, theory, wide
 from ticket_tables import tickets
 
-LISTED = (averages, theory, committees, wide, batch, steps, lanes, pairs, diffusion, moments, tickets)
+LISTED = (averages, theory, committees, wide, batch, tangent, steps, lanes, pairs, diffusion, moments, tickets)
 TABLES = {table.__name__: table for table in (*LISTED, workers, sweeps, records, command)}
 
 if __name__ == "__main__":

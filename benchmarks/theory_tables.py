@@ -193,3 +193,32 @@ def batch() -> None:
         run = best(lambda: cu.minimize(case, dimension=2000, runs=1, workers=1, progress=False), 2)  # noqa: B023
         passes = sum(found[-1].statistics["passes"])
         row(loss, f"{1e3 * point:.2f}", passes, *(f"{1e3 * seconds:.0f}" for seconds in searches), f"{run:.2f}")
+
+
+def tangent() -> None:
+    """Ridge regression in the tangent space at one number of examples, its best strength, its optimum, and one run of it."""
+    head(
+        "Tangent space, `tangent-committee`, GELU, alpha = 10, gamma = 0.1, one core, after compilation; one run at D = 200",
+        "K",
+        "s a point",
+        "Newton steps",
+        "s with the best gamma",
+        "s of the optimum",
+        "s of a run",
+    )
+    for width in (4, 8, 64):
+        changes = {"student.width": width, "student.activation": "gelu", "training.examples": 10.0}
+        _time_tangent(cu.load("tangent-committee").replace(changes))
+
+
+def _time_tangent(case: cu.Experiment) -> None:
+    """A row of `tangent`; what takes minutes of wide students is left out."""
+    start, small, found = case.initial(dimension=1000), case.student.width < 64, []
+    point = best(lambda: found.append(cu.state_evolution(case, start)), 2)
+    works = {
+        "strength": lambda: cu.state_evolution(case.replace({"training.regularization": "optimal"}), start),
+        "optimum": lambda: cu.tangent_optimum(case, start),
+        "run": lambda: cu.minimize(case, dimension=200, runs=1, workers=1, progress=False),
+    }
+    cells = [f"{best(work, 1):.2f}" if small or name == "optimum" else "-" for name, work in works.items()]
+    row(case.student.width, f"{point:.2f}", found[-1].statistics["steps"][0], *cells)

@@ -24,6 +24,8 @@ _HOMES = {
     "Committee": "theory.describe.committee",
     "OnlineSGD": "theory.describe.training",
     "BatchSlices": "theory.describe.training",
+    "TangentSGD": "theory.describe.tangent",
+    "TangentRidge": "theory.describe.tangent",
     "Protocol": "theory.describe.protocol",
     "Stage": "theory.describe.protocol",
     "Experiment": "theory.describe.experiment",
@@ -65,6 +67,8 @@ _HOMES = {
     "sweep_instability": "sims.pairs.sweep",
     "ticket_instability": "sims.pairs.pruned",
     "state_evolution": "theory.solve.state_evolution",
+    "tangent_optimum": "theory.solve.tangent_ridge",
+    "effective_complexity": "theory.solve.tangent_ridge",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
     "simulate": "sims.runs.simulate",
@@ -105,6 +109,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
+    from .theory.describe.tangent import TangentRidge, TangentSGD
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
@@ -117,6 +122,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.results.record import Record
     from .theory.solve.integrate import integrate
     from .theory.solve.state_evolution import state_evolution
+    from .theory.solve.tangent_ridge import effective_complexity, tangent_optimum
     from .theory.tasks import ExampleLaw, Level, Task, Teacher, TeacherStudent, XorMixture, register_task
     from .theory.tickets.law import WeightLaw, weight_law
     from .theory.tickets.study import TicketStudy

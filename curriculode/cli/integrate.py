@@ -15,20 +15,25 @@ _NUMERICS = [name for name in NUMERICS if name not in ("space", "workers")]
 def integrate(request: Request) -> int:
     """Integrate the mean-field equations from one random start of D inputs: one side of `compare`.
 
-    For batch learning: the state evolution, slice by slice, which has no start and no dimension.
+    For batch learning: the state evolution, slice by slice, which has no start and no dimension. In a tangent space: the ridge at
+    each number of examples, or the linear model's own equations.
 
     Example: curriculode integrate xor-curriculum -s student.width=8 --accuracy 1e-4
     """
     from curriculode.sims.runs.progress import Progress
+    from curriculode.theory.describe.tangent import TangentRidge
     from curriculode.theory.solve.integrate import integrate
     from curriculode.theory.solve.state_evolution import state_evolution
 
     batch, study = request.is_batch, request.with_options().study
     files = Files(request)
-    if batch:
+    start = study.experiment.initial(study.dimension, study.seed)
+    if isinstance(study.experiment.training, TangentRidge):
+        with Progress("solving", 1.0) as bar:
+            trajectory = state_evolution(study.experiment, start, numerics=study.numerics, progress=bar.update)
+    elif batch:
         trajectory = state_evolution(study.experiment)
     else:
-        start = study.experiment.initial(study.dimension, study.seed)
         with Progress("integrating", study.experiment.protocol.duration) as bar:
             trajectory = integrate(study.experiment, start, numerics=study.numerics, progress=bar.update)
     files.write(trajectory.to_frame(), trajectory.plot()[0].figure)
@@ -49,7 +54,7 @@ def integrate(request: Request) -> int:
             }
         )
     else:
-        title = "State evolution after each slice" if batch else "Mean-field trajectory"
+        title = f"State evolution of {study.experiment.training.kind}" if batch else "Mean-field trajectory"
         shown = frame if batch else ten_rows(frame)
         print_table(shown, f"{title}, errors on the hardest level", dict.fromkeys(frame.columns, ".5g"))
         if not batch:

@@ -110,11 +110,9 @@ class Request:
 
     @property
     def is_batch(self) -> bool:
-        """Whether the study learns in slices; then options that only online learning knows are refused."""
-        from curriculode.theory.describe.training import BatchSlices
-
+        """Whether examples are stored: slices, or a ridge; then options that only online learning knows are refused."""
         training = self.study.experiment.training
-        if not isinstance(training, BatchSlices):
+        if not training.stored:
             return False
         unused = [name for name in self.given if name in _ONLINE]
         if unused:

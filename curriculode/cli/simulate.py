@@ -8,7 +8,7 @@ from .report import Files, print_files, print_json, print_table, ten_rows
 def simulate(request: Request) -> int:
     """Simulate online SGD in D inputs, each run from its own random start: the other side of `compare`.
 
-    For batch learning: minimise the objective of each slice on sampled examples.
+    For batch learning: minimise the objective of each slice, or of the ridge in a tangent space, on sampled examples.
 
     Example: curriculode simulate xor-lottery --runs 1000 --times 2
     """

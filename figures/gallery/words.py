@@ -6,6 +6,7 @@ from curriculode.theory.core.description import Description
 from curriculode.theory.describe.committee import Committee
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.protocol import Protocol
+from curriculode.theory.describe.tangent import TangentRidge, TangentSGD
 from curriculode.theory.describe.training import BatchSlices, OnlineSGD, Training
 from curriculode.theory.tasks import Level, Task, TeacherStudent, XorMixture
 
@@ -121,6 +122,25 @@ def _training(training: Training, student: Committee, varied: Sequence[str]) -> 
             words.append(("weight_decay", f"weight decay {training.weight_decay:g}"))
         told = ["loss", "learning_rate", "readout_learning_rate", "weight_decay"]
         return _joined("training", varied, words + _rest(training, told))
+    if isinstance(training, (TangentSGD, TangentRidge)):
+        variants = {
+            "layers": ""
+            if training.layers == "both"
+            else f"{training.layers} layer alone"
+            if training.layers == "first"
+            else "readout alone",
+            "centred": "" if training.centred else "output of the start included",
+        }
+        words = [
+            ("", "online SGD in the tangent space" if isinstance(training, TangentSGD) else "ridge regression in the tangent space")
+        ]
+        if isinstance(training, TangentSGD):
+            words.append(("learning_rate", f"learning rate {training.learning_rate:g}"))
+        else:
+            words.append(("regularization", f"regularisation {_value(training.regularization)}"))
+        words += [(name, said) for name, said in variants.items() if said]
+        rest = _rest(training, ["loss", "learning_rate", "regularization", "examples", *variants])
+        return _joined("training", varied, words + rest)
     if isinstance(training, BatchSlices):
         words = [
             ("", "slices learnt to convergence"),

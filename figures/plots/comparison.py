@@ -12,7 +12,6 @@ from curriculode.sims.compare.cell import Cell, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.training import BatchSlices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,7 @@ def plot_comparison(comparison: Comparison, ax: "Axes | None" = None, quantity: 
     if ax is not None and len(panels) > 1:
         raise InputError(f"the comparison has {len(panels)} panels, which do not fit into one ax; call plot() without ax")
     experiment = comparison.cells[0].experiment
-    batch = isinstance(experiment.training, BatchSlices)
+    batch = experiment.training.stored
     with style():
         width = _PANEL + _LEGEND / len(panels)
         axes = np.array([[ax]]) if ax is not None else new_figure(1, len(panels), width=width, sharey=True)[1]
@@ -79,7 +78,7 @@ def _draw(axis: "Axes", cell: Cell, quantity: str, colour: str, label: str) -> s
     if quantity == "accuracy":
         theory, simulation, mean_field = 1.0 - theory, 1.0 - simulation, 1.0 - mean_field
         band = None if band is None else (1.0 - band[1], 1.0 - band[0])
-    if isinstance(cell.experiment.training, BatchSlices):
+    if cell.experiment.training.stored:
         draw_slices(axis, cell.t, theory, simulation, tested.simulation_error, label, colour)
         return set()
     # Runs and theory share their starts, so that the error of their difference is what tells whether they agree.

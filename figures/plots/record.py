@@ -62,7 +62,7 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     look = _look(record, options)
     with style():
         axis = _new_axis() if ax is None else ax
-        slices = isinstance(record.experiment.training, BatchSlices)
+        slices = record.experiment.training.stored
         if values.ndim == 1:
             _draw_line(axis, record.t, values, slices, look)
             if scatter is not None:

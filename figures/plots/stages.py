@@ -9,7 +9,6 @@ import numpy as np
 from curriculode.figures.plots.style import ORDER_COLOURS
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.protocol import TimedStage
-from curriculode.theory.describe.training import BatchSlices
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +22,13 @@ def mark_stages(axis: "Axes", experiments: Sequence[Experiment]) -> None:
     Points at the ends of slices, as of batch learning, are the stages themselves and get no marks. What an earlier call marked on
     these axes is not marked again.
     """
-    online = {each.protocol.order: each for each in experiments if not isinstance(each.training, BatchSlices)}
+    online = {each.protocol.order: each for each in experiments if not each.training.stored}
     for order in _SEQUENCES:
         if order in online and len(online[order].protocol.stages()) > 1:
             _shade_first(axis, online[order])
             break
     for each in experiments:
-        if each.protocol.order == "stages" and not isinstance(each.training, BatchSlices):
+        if each.protocol.order == "stages" and not each.training.stored:
             for first, second in pairwise(each.protocol.stages()):
                 if _differ(first, second):
                     _draw_line(axis, first.end)

@@ -23,17 +23,23 @@ def plot_trajectory(trajectory: Trajectory, axes: Any = None) -> Any:
     """Errors, cosines with the references, and readout of a trajectory against time, on three axes; returns them."""
     with style():
         axes = new_figure(1, 3)[1][0] if axes is None else as_axes(axes, 3)
-        axes[0].plot(trajectory.t, trajectory.generalization_error, color=CYCLE[0], label="generalisation error")
-        axes[0].plot(trajectory.t, trajectory.classification_error, color=CYCLE[2], label="classification error")
+        # Of stored examples there may be one number, which is no line.
+        look: dict[str, Any] = {"marker": "o", "markersize": 3.5} if trajectory.experiment.training.stored else {}
+        axes[0].plot(trajectory.t, trajectory.generalization_error, color=CYCLE[0], label="generalisation error", **look)
+        axes[0].plot(trajectory.t, trajectory.classification_error, color=CYCLE[2], label="classification error", **look)
+        if "train_loss" in trajectory.arrays:
+            axes[0].plot(trajectory.t, trajectory.train_loss, color=CYCLE[1], label="train loss", **look)
         axes[0].set_ylim(bottom=0.0)
         axes[0].legend()
         for p, name in enumerate(trajectory.experiment.task.reference_names):
             for k in range(trajectory.v.shape[1]):
                 label = f"with {name}" if k == 0 else None
-                axes[1].plot(trajectory.t, trajectory.cosines[:, k, p], color=CYCLE[p % len(CYCLE)], label=label, linewidth=1.0)
+                axes[1].plot(
+                    trajectory.t, trajectory.cosines[:, k, p], color=CYCLE[p % len(CYCLE)], label=label, linewidth=1.0, **look
+                )
         axes[1].set_ylim(-1.05, 1.05)
         axes[1].legend()
-        axes[2].plot(trajectory.t, trajectory.v, color=CYCLE[3], linewidth=1.0)
+        axes[2].plot(trajectory.t, trajectory.v, color=CYCLE[3], linewidth=1.0, **look)
         level = _at_level(trajectory)
         for axis, title in zip(axes, (f"errors{level}", "cosines of the units", "readout v"), strict=True):
             axis.set_title(title)

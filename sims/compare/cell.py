@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curriculode.sims.compare.verdict import FEWEST_RUNS, ErrorOfRate, Sample, Tested, covariances, error_of_rate, judge
+from curriculode.sims.compare.verdict import FEWEST_RUNS, SHIFT, ErrorOfRate, Sample, Tested, covariances, error_of_rate, judge
 from curriculode.sims.runs.finite_size import FiniteSize
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.results.registered import OBSERVABLES
@@ -50,6 +50,7 @@ class Cell:
     start_of_run : (runs,) index of the start of each run
     perturbed : name of a rate -> theory with that rate changed
     finite_size : what finite D adds to the theory, or None where that is not predicted
+    moves : where it is not, D times the relative shift there is room for
     """
 
     labels: dict[str, Any]
@@ -59,6 +60,7 @@ class Cell:
     start_of_run: np.ndarray
     perturbed: dict[str, Perturbed] = field(default_factory=dict)
     finite_size: FiniteSize | None = None
+    moves: float = SHIFT
 
     @cached_property
     def times(self) -> int:
@@ -140,6 +142,7 @@ class Cell:
                 self.rounding,
                 None if self.added is None else self.added[name],
                 of_pair,
+                self.moves,
             )
             for name, runs in self.runs.items()
         }

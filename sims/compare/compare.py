@@ -12,6 +12,7 @@ from curriculode.sims.compare.cell import Cell, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
 from curriculode.sims.compare.jobs import POINTS, TIMES, BatchJob, Job, OnlineJob
 from curriculode.sims.compare.pruned import PrunedJob
+from curriculode.sims.compare.tangent import TangentJob
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
 from curriculode.theory.averages.quasi_monte_carlo import check_points
@@ -26,6 +27,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import observable_names
 from curriculode.theory.results.states import entry_names
 from curriculode.theory.solve.state_evolution import state_evolution
+from curriculode.theory.tangent.space import TANGENT, TangentSpace
 from curriculode.theory.tasks.blocks import Blocks
 from curriculode.theory.tickets.treatments import USUAL, checked_treatments
 
@@ -68,7 +70,7 @@ def compare(
     ----------
     experiment : Experiment
         Batch learning is compared at the end of each slice; it has no starts, spaces, times or tolerances to choose, and
-        leaves them unused.
+        leaves them unused. A ridge in a tangent space is compared at its numbers of examples, from matched starts.
     dimension : int
         D, at least K + P inputs in every block.
     runs : int, default 32
@@ -174,6 +176,10 @@ def _job(
     treatments: tuple[str, ...],
 ) -> Job:
     """What computes a cell, or `InputError` where it cannot exist."""
+    if isinstance(experiment.training, TANGENT) and pruning is None:
+        D = int(Blocks.of(experiment.task).sizes(dimension, experiment.student.width).sum())
+        TangentSpace.of(experiment, experiment.initial(D, seed)).points(numerics)
+        return TangentJob(labels, experiment, D, runs, starts, seed, numerics)
     if isinstance(experiment.training, BatchSlices) and pruning is None:
         state_evolution(experiment)
         D = int(Blocks.of(experiment.task).sizes(dimension, 1).sum())

@@ -27,7 +27,7 @@ TIMES = 21
 POINTS = 1024
 STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
 RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
-_EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
+EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
 _PAIRS, _PAIRS_WIDE, _WIDE = 24, 6, 8  # pairs of the diffusion, at least, and of students wider than this
 _STARTS_WIDE = 2  # most starts of such students that pairs and sensitivities to the rates are computed for
 
@@ -142,8 +142,8 @@ class OnlineJob(Job):
             # What so many runs could resolve, were they to scatter by D^(-1/2); below that only the nets' staircases are resolved.
             resolved = 0.03 / np.sqrt(self.dimension * self.runs)
             numerics = numerics.set(rtol=1e-6 if engine.exact else float(np.clip(resolved, 1e-6, 3e-4)))
-        extra = 0 if engine.exact and engine.errors_exact else -(-_EXTRA_NETS // self.starts)
-        several = -(-_EXTRA_NETS // extra) if extra else 0  # so many starts have several nets
+        extra = 0 if engine.exact and engine.errors_exact else -(-EXTRA_NETS // self.starts)
+        several = -(-EXTRA_NETS // extra) if extra else 0  # so many starts have several nets
         nets = [1 + (extra if j < several else 0) for j in range(self.starts)]
         first = np.concatenate([[0], np.cumsum(nets)])
         # Exact equations are integrated once a start; the nets of their errors are drawn again below.

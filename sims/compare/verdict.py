@@ -24,8 +24,9 @@ Its correlations are those of the odd halves of the pairs, which have no share i
 
 All tests share the chance of a false alarm. Beyond chance, the next order in 1/D may shift a mean by `NEXT_ORDER` of what finite D
 adds, and the integrator by `rounding` of the quantity's scale, the largest root mean square that it has had so far. Where finite D
-is not predicted (batch learning, pruned training), room for its shift is `SHIFT` / D, and no more than D^(-1/2), of that scale;
-and twice the variance of a single run, which is of order 1/D too.
+is not predicted (batch learning, pruned training), room for its shift is `SHIFT` / D (of a ridge in a tangent space the number of
+its features over alpha D, if that is more), and no more than D^(-1/2), of that scale; and twice the variance of a single run, which
+is of order 1/D too.
 """
 
 from dataclasses import dataclass, field
@@ -131,6 +132,7 @@ def judge(
     rounding: float,
     predicted: np.ndarray | None = None,
     start_of_pair: np.ndarray | None = None,
+    moves: float = SHIFT,
 ) -> Tested:
     """The verdict on a quantity.
 
@@ -138,6 +140,7 @@ def judge(
     runs : (runs, times);  start : (runs,) index of each run's
     tests : how many such quantities and times share the chance of a false alarm;  rounding : relative error of the integrator
     predicted : (pairs, 2, times) what finite D adds, and `start_of_pair` (pairs,);  None where that is not predicted
+    moves : D times the relative shift there is room for where it is not
     """
     count, times = runs.shape
     if not count:
@@ -168,7 +171,7 @@ def judge(
     scatter = sample.values.std(axis=0, ddof=1) if count > 1 else np.full(times, np.nan)
     shift, predicted_scatter, used = np.zeros(times), np.full(times, np.nan), {}
     if paths is None:
-        room = shift_room(dimension) * scale + AMPLIFIED * scatter**2
+        room = shift_room(dimension, moves) * scale + AMPLIFIED * scatter**2
         allowed = np.maximum(chance, room) + slack
     else:
         shift = paths.mean(paths.values, share)[0]
@@ -252,9 +255,9 @@ def _distances(values: np.ndarray) -> np.ndarray:
     return distances
 
 
-def shift_room(dimension: int) -> float:
+def shift_room(dimension: int, moves: float = SHIFT) -> float:
     """Room for the shift of a mean by finite D where that is not predicted, relative to the quantity's scale."""
-    return float(min(SHIFT / dimension, dimension**-0.5))
+    return float(min(moves / dimension, dimension**-0.5))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
+from curriculode.sims.runs.starts import one_or_several, starts_of
+from curriculode.sims.runs.tangent_ridge import minimize_tangent
 from curriculode.sims.spaces.draws import stage_counts
 from curriculode.sims.spaces.minimizers import MINIMIZERS
 from curriculode.theory.batch.optimal import best_strengths
@@ -16,14 +19,15 @@ from curriculode.theory.core.checks import number_within
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
-from curriculode.theory.describe.order_parameters import child_seed
+from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
+from curriculode.theory.describe.tangent import TangentRidge
 from curriculode.theory.results.states import Ensemble
 from curriculode.theory.tasks.blocks import Blocks
 
 _LARGEST = 4e9  # bytes of the examples of a slice
 
 
-@checked
+@checked(start=one_or_several)
 def minimize(
     experiment: Experiment,
     *,
@@ -31,24 +35,26 @@ def minimize(
     runs: int = 32,
     first: int = 0,
     seed: int | np.random.SeedSequence = 0,
+    start: OrderParameters | Sequence[OrderParameters] | None = None,
     tolerance: float = 1e-5,
     numerics: Numerics | None = None,
     workers: int | None = None,
     progress: Told = None,
 ) -> Ensemble:
-    """Minimise the objective of each slice on `runs` independent samples in `dimension` inputs.
+    """Minimise the objective on `runs` independent samples of stored examples in `dimension` inputs.
 
     The minimum after slice s is::
 
         w_s = argmin sum_{mu in s} l(w . x_mu / sqrt(D), y_mu) + (gamma_s / 2) |w|^2 + (gamma_{s,s-1} / 2) |w - w_{s-1}|^2
 
-    (2106.08068), by the minimisers of `curriculode.sims.spaces.minimizers`. Ctrl-C ends it early with the finished runs, and
+    (2106.08068), by the minimisers of `curriculode.sims.spaces.minimizers`; in a tangent space the ridge regression on its
+    K D + K features (`curriculode.sims.spaces.tangent_ridge`), solved exactly. Ctrl-C ends it early with the finished runs, and
     `status` says so; with none finished, KeyboardInterrupt is raised.
 
     Parameters
     ----------
     experiment : Experiment
-        With `BatchSlices` as its training; strengths that are "optimal" are those of the state evolution.
+        With `BatchSlices` or `TangentRidge` as its training; strengths that are "optimal" are those of the state evolution.
     dimension : int
         D, at least two inputs in every block.
     runs : int, default 32
@@ -58,8 +64,10 @@ def minimize(
     seed : int or SeedSequence, default 0
         The examples of level k in run i come from SeedSequence(seed, spawn_key=(i, k)): the same bits whatever the number of
         workers, and the same examples in every order, so that orders can be compared run by run.
+    start : OrderParameters or sequence of OrderParameters, optional
+        Of a tangent space: one start for all runs, or one for each; by default a random one for each, as in `simulate`.
     tolerance : float, default 1e-5
-        Root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`).
+        Of slices: root mean square distance of the weights from the minimiser, in (0, 1e-2]; certified for each run (`distance`).
     numerics : Numerics, optional
         Only the workers are of use here.
     workers : int, optional
@@ -70,12 +78,13 @@ def minimize(
     Returns
     -------
     Ensemble
-        The overlaps of each run at the end of each slice.
+        The overlaps of each run at the end of each slice, or at each number of examples.
 
     Raises
     ------
     InputError
-        For an experiment that learns online, a minimum that is not unique, and examples that need more than 4 GB.
+        For an experiment that learns online, starts that do not fit a tangent space, a minimum that is not unique, and examples
+        that need more than 4 GB.
 
     Notes
     -----
@@ -87,8 +96,14 @@ def minimize(
     >>> minimize(load("batch-perceptron"), dimension=100, runs=4).Q.shape
     (4, 2, 2, 1, 1)
     """
-    slices = Slices.of(experiment)
     settings = numerics_with(numerics, workers=workers)
+    if isinstance(experiment.training, TangentRidge):
+        members = range(first, first + runs)
+        starts = starts_of(experiment, dimension, members, seed, start)
+        return minimize_tangent(experiment, dimension, members, seed, starts, settings, progress)
+    if start is not None:
+        raise InputError(f'start is for tangent spaces; training.kind = "{experiment.training.kind}" has none: leave it out')
+    slices = Slices.of(experiment)
     workers = worker_count(settings.workers)
     tolerance = number_within("tolerance", tolerance, 1e-300, 1.0000001e-2, "it lies above 0 and up to 1e-2, such as 1e-5")
     sizes = Blocks.of(experiment.task).sizes(dimension, 1)

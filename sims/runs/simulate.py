@@ -11,17 +11,20 @@ from numpy.typing import ArrayLike
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
 from curriculode.sims.runs.remember import Memory, remembered_arrays
+from curriculode.sims.runs.starts import one_or_several, starts_of
 from curriculode.sims.spaces.diffusion import Diffusion
 from curriculode.sims.spaces.draws import record_steps, segments, stage_counts
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
+from curriculode.sims.spaces.tangent_space import TangentWeights, UncentredTangentWeights
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.arguments import checked, inside
-from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
+from curriculode.theory.describe.tangent import TangentSGD
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import Ensemble
@@ -37,16 +40,7 @@ _RESPONSE = 0.2  # seconds between looks at the interrupt
 _TIMES = 101
 
 
-def _start(name: str, value: Any) -> Any:
-    """One start, or a list of them."""
-    if isinstance(value, OrderParameters):
-        return value
-    if not isinstance(value, Sequence) or not all(isinstance(state, OrderParameters) for state in value):
-        raise InputError(f"{name} = {shown(value)} is not allowed; give OrderParameters, or a list of them, one for each run")
-    return list(value)
-
-
-@checked(start=_start, remember=inside)
+@checked(start=one_or_several, remember=inside)
 def simulate(
     experiment: Experiment,
     *,
@@ -71,7 +65,8 @@ def simulate(
     Parameters
     ----------
     experiment : Experiment
-        With `OnlineSGD` as its training.
+        With `OnlineSGD` as its training, or `TangentSGD`, which is simulated in weight space whatever the space, and remembers its
+        start.
     dimension : int
         D, at least K + P inputs in every block.
     runs : int, default 32
@@ -118,12 +113,16 @@ def simulate(
     (4, 3, 4)
     """
     settings = numerics_with(numerics, space=space, times=times, spacing=spacing, workers=workers, points=points)
-    setting, memories = Setting.of(experiment, perturbed=True), remembered_times(remember, experiment.protocol.duration)
+    tangent = isinstance(experiment.training, TangentSGD)
+    if tangent and settings.space == "diffusion":
+        raise InputError("a tangent space is simulated in the weights alone; use space = 'weight'")
+    setting = Setting.stepped(experiment) if tangent else Setting.of(experiment, perturbed=True)
+    memories = remembered_times(remember, experiment.protocol.duration)
     members = range(first, first + runs)
     return simulate_setting(experiment, setting, dimension, members, seed, start, settings, progress, memories)
 
 
-@checked(start=_start)
+@checked(start=one_or_several)
 def diffuse(
     experiment: Experiment,
     *,
@@ -220,6 +219,9 @@ def simulate_setting(
     """As `simulate`, with the setting of the experiment, for those who have it from before; `members` numbers the runs."""
     numerics = numerics.set(points=numerics.points or DEFAULT_POINTS)
     check_points(numerics.points or DEFAULT_POINTS, setting.width)
+    training = experiment.training
+    if isinstance(training, TangentSGD):
+        numerics, remember = numerics.set(space="weight"), np.zeros(1)
     model = Model.of(setting, dimension)
     dimension = model.dimension
     if numerics.space == "weight" and 8.0 * dimension * (setting.width + 8) > 2e10:
@@ -231,11 +233,13 @@ def simulate_setting(
     if numerics.space != "weight" and any(stage.perturbation is not None for stage in setting.stages):
         raise InputError(f"{numerics.space} space has no weights to perturb; use space = 'weight'")
     runs, workers = len(members), worker_count(numerics.workers)
-    starts = _starts(experiment, setting, dimension, members, seed, start)
+    starts = starts_of(experiment, dimension, members, seed, start)
     records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, dimension)
     counts = stage_counts(experiment.protocol, dimension)
     kept = np.zeros(0, np.int64) if remember is None else record_steps(remember, experiment.protocol, dimension)
     kind = SPACES[numerics.space]
+    if isinstance(training, TangentSGD):
+        kind = TangentWeights if training.centred else UncentredTangentWeights
     longest = max(1, int(_RESPONSE * kind.steps_a_second(model)))
     done = np.zeros(runs, dtype=np.int64)
     recorded = set(records.tolist())
@@ -320,21 +324,3 @@ def _arrays(states: list[States], starts: list[OrderParameters]) -> dict[str, np
         arrays |= {name: arrays[name][:, :, 0] for name in ("Q", "M")}
         arrays |= {name: arrays[name][:, 0] for name in ("start_Q", "start_M")}
     return arrays
-
-
-def _starts(
-    experiment: Experiment,
-    setting: Setting,
-    dimension: int,
-    members: range,
-    seed: int | np.random.SeedSequence,
-    start: OrderParameters | Sequence[OrderParameters] | None,
-) -> list[OrderParameters]:
-    if start is None:
-        return [experiment.initial(dimension, seed, i) for i in members]
-    starts = [start] * len(members) if isinstance(start, OrderParameters) else list(start)
-    if len(starts) != len(members):
-        raise InputError(f"{len(starts)} starts were given for {len(members)} runs; give one start for all, or one for each run")
-    for state in {id(s): s for s in starts}.values():
-        setting.check(state)
-    return starts

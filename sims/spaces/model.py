@@ -70,10 +70,7 @@ class Model:
                 scale=np.ascontiguousarray([law.scale for law in laws]),
             ),
             student=Student(setting.activation.code, LOSSES[setting.loss]),
-            support=[
-                list(zip(_counts(size, shares), overlaps, strict=True))
-                for size, shares, overlaps in zip(sizes, setting.strata[0], setting.strata[1], strict=True)
-            ],
+            support=support_of(sizes, setting.strata),
         )
 
     def steps(self, rates: Rates) -> Steps:
@@ -85,6 +82,14 @@ class Model:
             keep=1.0 - rates.eta * rates.kappa / self.dimension,
             keep_v=1.0 - rates.eta_v * rates.kappa / self.dimension,
         )
+
+
+def support_of(sizes: np.ndarray, strata: tuple[np.ndarray, np.ndarray]) -> list[list[tuple[int, np.ndarray]]]:
+    """Of each block of these `sizes` its strata: numbers of inputs, and overlaps (P, P) of the references there."""
+    return [
+        list(zip(_counts(size, shares), overlaps, strict=True))
+        for size, shares, overlaps in zip(sizes, strata[0], strata[1], strict=True)
+    ]
 
 
 def _counts(size: int, shares: np.ndarray) -> list[int]:

@@ -28,6 +28,7 @@ from curriculode.theory.describe.study import Study, listed_values
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.registered import observable_names, scalar_names
+from curriculode.theory.tangent.space import TANGENT
 from curriculode.theory.tasks.blocks import Blocks
 
 _MOST = 10**8  # points of a grid, whose keys take gigabytes
@@ -154,6 +155,9 @@ class Plan:
             from curriculode.theory.batch.slices import Slices
 
             Slices.of(experiment)
+        elif isinstance(experiment.training, TANGENT):
+            if numerics.points is not None:
+                check_points(numerics.points, blocks.count * (K + blocks.references))
         else:
             from curriculode.theory.dynamics.setting import Setting
 

@@ -31,6 +31,7 @@ from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble
+from curriculode.theory.tangent.space import TANGENT
 from curriculode.theory.tickets.study import DENSE, TicketStudy
 from curriculode.theory.tickets.treatments import UNTRAINED
 
@@ -194,7 +195,10 @@ class _Point:
     def measured(self) -> tuple[bytes, str, bool]:
         """Numbers, status, and whether it failed."""
         settings, sides = self.settings, []
-        if self.pruning is not None:
+        if isinstance(self.experiment.training, TANGENT):
+            sides += [self._theory(None)] if settings.theory else []
+            sides += [self._finals(self._in_tangent_space())] if settings.runs else []
+        elif self.pruning is not None:
             sides += [self._pruned_theory(self.pruning)] if settings.theory else []
             sides += [self._pruned_simulation(self.pruning)] if settings.runs else []
         elif isinstance(self.experiment.training, BatchSlices):
@@ -212,9 +216,13 @@ class _Point:
         numbers = np.concatenate(rows).astype("<f8").tobytes()
         return numbers, "; ".join(side.status for side in sides), any(side.failed for side in sides)
 
-    def _theory(self, setting: Setting) -> _Side:
-        """Final values by the equations, mean over scramblings; with several of them, its standard error."""
-        from curriculode.theory.solve.integrate import integrate_setting
+    def _theory(self, setting: Setting | None) -> _Side:
+        """Final values by the equations, mean over scramblings; with several of them, its standard error.
+
+        setting : of the experiment; None in a tangent space
+        """
+        from curriculode.theory.solve.integrate import integrate, integrate_setting
+        from curriculode.theory.solve.state_evolution import state_evolution
 
         settings = self.settings
         numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), estimate_error=False)
@@ -223,7 +231,13 @@ class _Point:
         finals: list[np.ndarray] = []
         status = ""
         for r in range(settings.scramblings):
-            trajectory = integrate_setting(self.experiment, setting, start, numerics.set(scrambling=first + r))
+            net = numerics.set(scrambling=first + r)
+            if setting is not None:
+                trajectory = integrate_setting(self.experiment, setting, start, net)
+            elif self.experiment.training.stored:
+                trajectory = state_evolution(self.experiment, start, numerics=net)
+            else:
+                trajectory = integrate(self.experiment, start, numerics=net)
             if not trajectory.success:
                 return _Side(f"theory {trajectory.status}", failed=True)
             status = status or f"theory {trajectory.status}"
@@ -309,6 +323,19 @@ class _Point:
         return self._finals(
             simulate_setting(self.experiment, setting, settings.dimension, runs, self.seed, start, numerics, progress=False)
         )
+
+    def _in_tangent_space(self) -> Ensemble:
+        """Runs of the linear model from the start of the seed."""
+        from curriculode.sims.runs.minimize import minimize
+        from curriculode.sims.runs.simulate import simulate
+
+        settings = self.settings
+        start = self.experiment.initial(settings.dimension, self.seed)
+        shared: Any = {"dimension": settings.dimension, "runs": settings.runs, "seed": self.seed, "start": start, "progress": False}
+        numerics = settings.numerics.set(workers=1)
+        if self.experiment.training.stored:
+            return minimize(self.experiment, numerics=numerics, **shared)
+        return simulate(self.experiment, numerics=numerics.set(times=(self.experiment.protocol.duration,)), **shared)
 
     def _minimisation(self) -> _Side:
         """Minima of the objectives on the samples of the seed."""

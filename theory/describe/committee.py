@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from curriculode.theory.core.description import LARGEST, NOT_TINY, Description
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.units.activations import Activation, activation
 
 
@@ -32,6 +33,13 @@ class Committee(Description):
         Scale of the initial v_k: a number > 0 (1e-15 to 1e6), or one that follows the width.
     readout_start : {"gaussian", "equal"}, default "gaussian"
         v_k ~ N(0, readout_scale^2), or v_k = readout_scale (the soft committee).
+    pairs : bool, default False
+        Whether the units start in pairs (w, v), (w, -v), whose outputs cancel: f = 0 at the start. `width` is even then.
+
+    Raises
+    ------
+    InputError
+        For pairs of an odd number of units.
 
     Examples
     --------
@@ -45,6 +53,13 @@ class Committee(Description):
     weight_scale: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] = 1.0
     readout_scale: Annotated[float, Field(gt=0, le=LARGEST), NOT_TINY] | Literal["1/sqrt(K)", "1/K"] = 1.0
     readout_start: Literal["gaussian", "equal"] = "gaussian"
+    pairs: bool = False
+
+    @model_validator(mode="after")
+    def _even(self) -> "Committee":
+        if self.pairs and self.width % 2:
+            raise InputError(f"width = {self.width} is no number of pairs; with pairs = true use an even width")
+        return self
 
     @property
     def v_scale(self) -> float:

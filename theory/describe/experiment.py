@@ -8,7 +8,7 @@ separation = 1.0
 width = 4
 activation = "gelu"
 
-[training]             # kind = "online-sgd" (default), or "batch-slices"
+[training]             # kind = "online-sgd" (default), "batch-slices", "tangent-sgd" or "tangent-ridge"
 learning_rate = 1.5
 
 [protocol]
@@ -40,10 +40,13 @@ from curriculode.theory.core.files import read_whole
 from curriculode.theory.describe.committee import Committee
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed, random_start
 from curriculode.theory.describe.protocol import Protocol
+from curriculode.theory.describe.tangent import TangentRidge, TangentSGD
 from curriculode.theory.describe.training import TRAININGS, Training
 from curriculode.theory.tasks import TASKS, Level, Task
 from curriculode.theory.tasks.blocks import Blocks
 
+for _kind in (TangentSGD, TangentRidge):
+    TRAININGS.add(_kind.model_fields["kind"].default, _kind)
 SECTIONS = ("task", "student", "training", "protocol", "levels")
 COMMANDS = (
     "compare",
@@ -68,7 +71,7 @@ class Experiment(Description):
         What is learnt, such as `XorMixture` or `TeacherStudent`.
     student : Committee
         By whom.
-    training : OnlineSGD or BatchSlices
+    training : OnlineSGD, BatchSlices, TangentSGD or TangentRidge
         How.
     protocol : Protocol
         From which examples, in which order. Each level becomes one of the task's own kind.

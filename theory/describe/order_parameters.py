@@ -187,10 +187,11 @@ def random_start(student: "Committee", blocks: Blocks, *, dimension: int, seed: 
     """Overlaps of Gaussian weights w ~ N(0, weight_scale^2) with the references, in law exactly, for any `dimension`.
 
     Along the P reference directions of a block the weights are P Gaussian coordinates; the rest of them has a Wishart Gram
-    matrix with D_b - P degrees of freedom, drawn by Bartlett's decomposition. Cost O(K^3), whatever D.
+    matrix with D_b - P degrees of freedom, drawn by Bartlett's decomposition. Cost O(K^3), whatever D. Of units in pairs one each
+    is drawn, and the other has its weights and the opposite readout.
     """
-    K, P, T = student.width, blocks.references, blocks.T
-    sizes = blocks.sizes(dimension, K)
+    sizes = blocks.sizes(dimension, student.width)
+    K, P, T = student.width // 2 if student.pairs else student.width, blocks.references, blocks.T
     rng = np.random.default_rng(checked_seed(seed))
     Q, M = np.zeros((sizes.size, K, K)), np.zeros((sizes.size, K, P))
     for b, size in enumerate(sizes):
@@ -201,6 +202,9 @@ def random_start(student: "Committee", blocks: Blocks, *, dimension: int, seed: 
         Q[b] = student.weight_scale**2 * (along @ along.T + bartlett @ bartlett.T) / dimension
     v = rng.standard_normal(K) if student.readout_start == "gaussian" else np.ones(K)
     Q = 0.5 * (Q + np.swapaxes(Q, 1, 2))
+    if student.pairs:
+        twice = np.repeat(np.arange(K), 2)
+        Q, M, v = Q[:, twice][:, :, twice], M[:, twice], v[twice] * np.tile([1.0, -1.0], K)
     if sizes.size == 1:
         Q, M = Q[0], M[0]
     return OrderParameters(Q, M, student.v_scale * v)

@@ -11,7 +11,7 @@
 """
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -58,10 +58,16 @@ class Training(Description):
         Its name in files.
     loss : str
         l(f, y).
+
+    Attributes
+    ----------
+    stored : bool
+        Whether examples are stored and learnt to convergence, so that results are points and no course in time.
     """
 
     kind: str
     loss: str
+    stored: ClassVar[bool] = False
 
     @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
@@ -81,38 +87,26 @@ class Training(Description):
 TRAININGS: Registry[type[Training]] = Registry("training.kind")
 
 
-class OnlineSGD(Training):
-    """Online stochastic gradient descent, one fresh example a step.
-
-    A step is::
-
-        w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
-        v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k),          e = dl/df
+class Stepped(Training):
+    """Training by steps of gradient descent, one example each, at rates that a stage may change.
 
     Parameters
     ----------
-    kind : {"online-sgd"}
+    kind : str
         Its name in files.
-    loss : {"squared", "logistic"}, default "squared"
-        (f - y)^2 / 2, or ln(1 + exp(-y f)).
+    loss : str
+        l(f, y).
     learning_rate : float
         eta >= 0, of the weights.
     readout_learning_rate : float, optional
         eta_v >= 0, of the readout; by default eta.
     weight_decay : float, default 0.0
         kappa >= 0, of weights and trained readout; like the rates at most 1e6.
-
-    Examples
-    --------
-    >>> OnlineSGD(learning_rate=1.5).eta_v
-    1.5
     """
 
-    kind: Literal["online-sgd"] = "online-sgd"
     learning_rate: Annotated[float, Field(ge=0, le=LARGEST)]
     readout_learning_rate: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
     weight_decay: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
-    loss: Literal["squared", "logistic"] = "squared"
 
     @property
     def eta_v(self) -> float:
@@ -142,6 +136,59 @@ class OnlineSGD(Training):
         return Rates(eta, eta_v if readout_trained else 0.0, self.weight_decay)
 
     @checked
+    def check_rates(self, protocol: Protocol) -> None:
+        """Raise `InputError` for rates of stages that make the readout's too large.
+
+        Parameters
+        ----------
+        protocol : Protocol
+            Of the experiment.
+
+        Raises
+        ------
+        InputError
+            Where one of them is.
+        """
+        for stage in protocol.stages():
+            rate = self.rates(True, stage.learning_rate).eta_v
+            if not rate <= LARGEST:
+                raise InputError(
+                    f"a stage of learning_rate {stage.learning_rate:g} makes that of the readout {rate:g}, as its ratio to the "
+                    f"training's is kept; it must be at most {LARGEST:g}"
+                )
+
+
+class OnlineSGD(Stepped):
+    """Online stochastic gradient descent, one fresh example a step.
+
+    A step is::
+
+        w_k <- (1 - eta kappa / D) w_k - (eta / sqrt(D)) e v_k g'(lambda_k) x
+        v_k <- (1 - eta_v kappa / D) v_k - (eta_v / D) e g(lambda_k),          e = dl/df
+
+    Parameters
+    ----------
+    kind : {"online-sgd"}
+        Its name in files.
+    loss : {"squared", "logistic"}, default "squared"
+        (f - y)^2 / 2, or ln(1 + exp(-y f)).
+    learning_rate : float
+        eta >= 0, of the weights.
+    readout_learning_rate : float, optional
+        eta_v >= 0, of the readout; by default eta.
+    weight_decay : float, default 0.0
+        kappa >= 0, of weights and trained readout; like the rates at most 1e6.
+
+    Examples
+    --------
+    >>> OnlineSGD(learning_rate=1.5).eta_v
+    1.5
+    """
+
+    kind: Literal["online-sgd"] = "online-sgd"
+    loss: Literal["squared", "logistic"] = "squared"
+
+    @checked
     def check(self, task: Task, student: Committee, protocol: Protocol) -> None:
         """Raise `InputError` for a loss that the labels do not fit.
 
@@ -164,13 +211,7 @@ class OnlineSGD(Training):
                 'the logistic loss needs labels +1 and -1, but the teacher\'s are real numbers; use task.label = "sign" '
                 'or training.loss = "squared"'
             )
-        for stage in protocol.stages():
-            rate = self.rates(True, stage.learning_rate).eta_v
-            if not rate <= LARGEST:
-                raise InputError(
-                    f"a stage of learning_rate {stage.learning_rate:g} makes that of the readout {rate:g}, as its ratio to the "
-                    f"training's is kept; it must be at most {LARGEST:g}"
-                )
+        self.check_rates(protocol)
 
 
 class BatchSlices(Training):
@@ -206,6 +247,7 @@ class BatchSlices(Training):
     """
 
     kind: Literal["batch-slices"] = "batch-slices"
+    stored: ClassVar[bool] = True
     loss: Literal["squared", "logistic", "hinge"] = "logistic"
     regularization: float | tuple[float, ...] | Literal["optimal"]
     coupling: float | tuple[float, ...] | Literal["optimal"] = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from curriculode.theory.averages import Engine, FieldLaw, choose
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.perturbation import Perturbation
-from curriculode.theory.describe.training import OnlineSGD, Rates
+from curriculode.theory.describe.training import OnlineSGD, Rates, Stepped
 from curriculode.theory.tasks import ExampleLaw
 from curriculode.theory.tasks.blocks import Blocks
 from curriculode.theory.tasks.strata import checked_strata
@@ -80,14 +80,21 @@ class Setting:
         global _last
         last = _last
         if last is None or last[0]() is not experiment:
-            last = weakref.ref(experiment), cls._of(experiment)
+            training = experiment.training
+            if isinstance(training, Stepped) and not isinstance(training, OnlineSGD):
+                raise InputError(
+                    f'training.kind = "{training.kind}" moves in a tangent space, of which this is not known; integrate, simulate '
+                    "and compare know it"
+                )
+            last = weakref.ref(experiment), cls.stepped(experiment)
             _last = last
         return last[1]
 
     @classmethod
-    def _of(cls, experiment: "Experiment") -> "Setting":
+    def stepped(cls, experiment: "Experiment") -> "Setting":
+        """The setting of an experiment that learns by steps, in whatever space; raises `InputError` for any other."""
         training, student = experiment.training, experiment.student
-        if not isinstance(training, OnlineSGD):
+        if not isinstance(training, Stepped):
             raise InputError(
                 f'training.kind = "{training.kind}" has no online dynamics; use state_evolution for its theory and minimize for '
                 "its simulation"

@@ -13,6 +13,8 @@ from curriculode.theory.describe.training import OnlineSGD
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.printing.batch_equations import batch_definitions, batch_equations
 from curriculode.theory.printing.equation import Equation
+from curriculode.theory.printing.tangent_equations import tangent_definitions, tangent_equations
+from curriculode.theory.tangent.space import TANGENT
 from curriculode.theory.tasks import TeacherStudent
 from curriculode.theory.units.activations import polynomial_coefficients
 
@@ -32,6 +34,8 @@ def equations(experiment: Experiment) -> list[Equation]:
     d/dt(M[b, k, p]) = -η*E(F[k]*ν[b, p])
     """
     training, student = experiment.training, experiment.student
+    if isinstance(training, TANGENT):
+        return tangent_equations(experiment)
     if not isinstance(training, OnlineSGD):
         return batch_equations(experiment)
     several = experiment.task.block_fractions().size > 1
@@ -143,6 +147,8 @@ def _wick(code: int) -> list[Equation]:
 def definitions(experiment: Experiment) -> list[str]:
     """What the symbols of `equations` are in this experiment, a line each."""
     task, student, training = experiment.task, experiment.student, experiment.training
+    if isinstance(training, TANGENT):
+        return tangent_definitions(experiment)
     if not isinstance(training, OnlineSGD):
         return batch_definitions(experiment)
     several = task.example_law(experiment.protocol.level()).probability.size

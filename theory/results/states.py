@@ -17,7 +17,9 @@ from curriculode.theory.results.errors import errors
 from curriculode.theory.results.observables import cosines, covered_clusters, escape_time, specialization
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.registered import OBSERVABLES, observable_names, registered_values, scalar_names
+from curriculode.theory.results.tangent import TangentReadings
 from curriculode.theory.results.two_times import TwoTimes
+from curriculode.theory.tangent.space import TANGENT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +41,7 @@ def entry_names(blocks: int, width: int, references: int, pairs: bool = True) ->
     return names + [f"v[{k}]" for k in range(width)]
 
 
-class StateRecord(Record):
+class StateRecord(TangentReadings, TwoTimes, Record):
     """A record of order parameters; the leading axes of each array are times, or runs and times.
 
     Attributes
@@ -72,7 +74,9 @@ class StateRecord(Record):
             "remembered": ("memory",),
             "remembered_Q": (*lead[:-1], "memory", "block", "unit", "other_unit"),
             "remembered_M": (*lead[:-1], "memory", "block", "unit", "reference"),
+            "remembered_v": (*lead[:-1], "memory", "unit"),
             "passengers": (*lead, "memory", "block", "unit", "other_unit"),
+            "train_loss": lead,
             "changed_signs": (*lead, "memory"),
             "common_weights": (*lead, "memory", "share"),
             **cls.dimensions,
@@ -120,6 +124,9 @@ class StateRecord(Record):
         classification : ndarray
             P(sign f != y), leading axes as in `v`.
         """
+        if isinstance(self.experiment.training, TANGENT):
+            names = [each.name for each in self.experiment.protocol.levels]
+            return self._tangent_errors(names.index(self.experiment.protocol.level(level).name), self._scrambling)
         return errors(self.experiment, level, *self.blocked, self.numerics, self._scrambling)
 
     def level_errors(self) -> dict[str, np.ndarray]:
@@ -203,6 +210,8 @@ class StateRecord(Record):
         InputError
             For a name that is not known.
         """
+        if name == "train_loss" and name in self.arrays:
+            return self.arrays["train_loss"]
         if name == "accuracy" and "classification_error" in self.experiment.task.observable_names:
             return 1.0 - self.observable("classification_error")
         if name in observable_names(self.experiment.task):
@@ -223,7 +232,8 @@ class StateRecord(Record):
         dict of str to ndarray
             Name -> values, leading axes as in `v`.
         """
-        return {name: self.observable(name) for name in observable_names(self.experiment.task)}
+        learnt = {"train_loss": self.arrays["train_loss"]} if "train_loss" in self.arrays else {}
+        return {name: self.observable(name) for name in observable_names(self.experiment.task)} | learnt
 
     @checked
     def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
@@ -249,7 +259,7 @@ class StateRecord(Record):
         return dict(zip(entry_names(blocks, K, P, pairs), [*upper, *cross, *np.moveaxis(v, -1, 0)], strict=True))
 
 
-class Trajectory(TwoTimes, StateRecord):
+class Trajectory(StateRecord):
     """The theory of an experiment from one start: mean-field dynamics, or the overlaps after each slice of batch learning.
 
     Made by `integrate`, `state_evolution` and `load_record`; its constructor is that of `Record`.
@@ -346,7 +356,7 @@ class Trajectory(TwoTimes, StateRecord):
         return pd.DataFrame(columns)
 
 
-class Ensemble(TwoTimes, StateRecord):
+class Ensemble(StateRecord):
     """Runs of an experiment at finite D.
 
     Made by `simulate`, `minimize` and `load_record`; its constructor is that of `Record`.

@@ -20,6 +20,8 @@ from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.tangent import TangentSGD
+from curriculode.theory.describe.training import OnlineSGD
 from curriculode.theory.dynamics.online import OnlineLearning, online_stretches, packed
 from curriculode.theory.dynamics.packing import state_size
 from curriculode.theory.dynamics.setting import Setting
@@ -27,6 +29,7 @@ from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import DIVERGED, Trajectory
 from curriculode.theory.solve.remember import remembered_times, remembering
 from curriculode.theory.solve.stages import STOPPED, Solver
+from curriculode.theory.solve.tangent_sgd import integrate_tangent
 from curriculode.theory.solve.way import Way, solver_of
 
 _TIMES = 101
@@ -65,7 +68,7 @@ def integrate(
     Parameters
     ----------
     experiment : Experiment
-        With `OnlineSGD` as its training.
+        With `OnlineSGD` or `TangentSGD` as its training.
     start : OrderParameters
         The state at t = 0, such as `experiment.initial(dimension=1000)`.
     dimension : int, optional
@@ -145,6 +148,10 @@ def integrate(
         noise_terms=noise_terms,
         estimate_error=estimate_error,
     )
+    if dimension is not None and not isinstance(experiment.training, OnlineSGD):
+        raise InputError(
+            f'training.kind = "{experiment.training.kind}" is known in the limit of endless D alone; leave `dimension` out'
+        )
     if dimension is not None:
         if remember is not None:
             raise InputError("weights are remembered in the limit of endless D alone; leave `remember` or `dimension` out")
@@ -153,6 +160,10 @@ def integrate(
             experiment, start, dimension=dimension, numerics=settings, progress=progress
         )
         return finite
+    if isinstance(experiment.training, TangentSGD):
+        if remember is not None and np.any(np.asarray(remember) != 0.0):
+            raise InputError("in a tangent space the start alone is remembered, always; leave `remember` out")
+        return integrate_tangent(experiment, start, settings, progress)
     setting = Setting.of(experiment, perturbed=remember is None)
     setting.check(start)
     memories = remembered_times(remember, experiment.protocol.duration)
