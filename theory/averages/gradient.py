@@ -18,6 +18,7 @@ from curriculode.theory.averages.net_gradient import FieldGradient, NetGradient,
 from curriculode.theory.units.activations import Activation
 
 _STEP = 1e-5  # of central differences, relative to the state: truncated at 1e-10, rounded at 1e-11
+_STAIRS = 0.05  # where points under kinks make the averages staircases
 
 
 class AverageGradient:
@@ -81,7 +82,7 @@ class AverageGradient:
         size = max(*sizes, np.abs(dv).max() / max(np.abs(v).max(), 1e-300))
         if not size > 0.0:
             return FieldGradient.empty(law.mean.shape[0], K, R)
-        step = _STEP / size
+        step = (_STEP if self.engine.first is not None else _STAIRS) / size
         first = self.engine.first
 
         def moved(factor: float) -> FieldAverages:
@@ -96,14 +97,16 @@ class AverageGradient:
             return averages
 
         above, below = moved(1.0), moved(-1.0)
-        force, student, reference, _, readout = (
-            (a - b) / (2.0 * step) for a, b in zip(above, below, strict=True)
-        )
+        force, student, reference, _, readout = ((a - b) / (2.0 * step) for a, b in zip(above, below, strict=True))
         if not np.isfinite(student).all():  # units that are one: beyond a correlation of 1 there is nothing
-            inside, further, here = (above, moved(2.0), moved(0.0)) if np.isfinite(above.student).all() else (
-                below,
-                moved(-2.0),
-                moved(0.0),
+            inside, further, here = (
+                (above, moved(2.0), moved(0.0))
+                if np.isfinite(above.student).all()
+                else (
+                    below,
+                    moved(-2.0),
+                    moved(0.0),
+                )
             )
             sign = 1.0 if inside is above else -1.0
             force, student, reference, _, readout = (

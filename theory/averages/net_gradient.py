@@ -53,7 +53,13 @@ class Weights(NamedTuple):
         """Weights of nothing."""
         square = (width, width)
         return cls(
-            np.zeros((components, width)), np.zeros(square), np.zeros((width, references)), np.zeros(square), np.zeros(width), 0.0, 0.0
+            np.zeros((components, width)),
+            np.zeros(square),
+            np.zeros((width, references)),
+            np.zeros(square),
+            np.zeros(width),
+            0.0,
+            0.0,
         )
 
 

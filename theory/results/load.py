@@ -13,7 +13,12 @@ from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.results.record import FORMAT, HEADER, KINDS, Record
 
-_ROOMS = ("curriculode.theory.results.states", "curriculode.theory.results.observations", "curriculode.theory.finite_d.record")
+_ROOMS = (
+    "curriculode.theory.results.states",
+    "curriculode.theory.results.observations",
+    "curriculode.theory.finite_d.record",
+    "curriculode.theory.control.records",
+)
 
 
 @checked
