@@ -12,10 +12,12 @@ from .figure import figure
 from .fluctuations import fluctuations
 from .integrate import integrate
 from .merge import merge
+from .optimize import optimize
 from .refine import refine
 from .simulate import simulate
 from .sweep import sweep
 from .tickets import tickets
+from .worth import worth
 
 app = typer.Typer(
     name="curriculode",
@@ -27,7 +29,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(compare, integrate, simulate, fluctuations, tickets, sweep, merge, refine, diagram, figure, equations, experiments),
+    *(
+        compare,
+        integrate,
+        simulate,
+        fluctuations,
+        tickets,
+        worth,
+        optimize,
+        sweep,
+        merge,
+        refine,
+        diagram,
+        figure,
+        equations,
+        experiments,
+    ),
 ):
     app.command()(command)
 

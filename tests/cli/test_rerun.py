@@ -92,6 +92,16 @@ OWN: dict[str, dict[str, Any]] = {
         "quantity": "Q[0,0]",
         "theory": True,
     },
+    "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
+    "optimize": {
+        "control": ["learning_rate"],
+        "stages": 3,
+        "tests": 1,
+        "objective": "classification_error",
+        "levels": "easy=0.5,hard=0.5",
+        "average": True,
+        "iterations": 1,
+    },
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -153,6 +163,8 @@ def cases() -> list[Any]:
 
 def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
+    if (command, name) in (("worth", "starts"), ("optimize", "starts")):
+        return 3
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4
     return (VALUES | OWN[command])[name]

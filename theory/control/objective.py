@@ -59,8 +59,8 @@ class Objective:
     def value_and_gradient(self, costates: Costates, y: np.ndarray) -> tuple[float, np.ndarray]:
         """Value at the state y (n,), and gradient (n,).
 
-        A classification error without a closed form is averaged over a net with its step smoothed by .05 of an output, which is what
-        makes it differentiable; its value here is that of the smoothed one.
+        A classification error without a closed form is averaged over a net with its step smoothed by .05 of an output, which makes
+        it differentiable; its value here is that of the smoothed one.
         """
         laws, Q, M, v = costates.laws_at(y)
         total = 0.0
@@ -96,7 +96,8 @@ def _error(costates: Costates, name: str, law: FieldLaw, v: np.ndarray) -> tuple
         return engine.first.generalization_error(law, v), FieldGradient(averages.force, by_C, averages.readout)
     if name == "classification_error" and engine.ways[name.replace("_", " ")] == "arccos":
         return _angle(law, v)
-    weights = Weights.zero(law.mean.shape[0], K, R)._replace(**{name.removesuffix("_error"): 1.0})
+    nothing = Weights.zero(law.mean.shape[0], K, R)
+    weights = nothing._replace(generalization=1.0) if name == ERRORS[0] else nothing._replace(classification=1.0)
     found, value = costates.gradients.net.gradient(law, v, weights)
     return value, found
 

@@ -62,7 +62,7 @@ def optimize(
 ) -> Optimum:
     """Find the best order of the examples, learning rate, or both, in stages of constant level probabilities and rate.
 
-    Every order sees the same examples: sum over stages of p_d times their length is the share of level d times the duration, exactly.
+    Every order sees the same examples: the sum over stages of p_d times their length is the share of level d times the duration.
     Gradients are exact, by one backward pass (`worth`); the searches (SLSQP, for rates alone L-BFGS-B) begin with every classical
     order, and the best of them is kept. A step into divergence is refused. Ctrl-C keeps the best so far.
 

@@ -166,9 +166,9 @@ def paths(
         first = Path(setting, objective, starts[0], numerics, step)
         now = np.array([first.value(schedule) for schedule in schedules])
         finite = np.isfinite(now) & np.isfinite(before)
-        if finite.any() and np.array_equal(np.isfinite(now), np.isfinite(before)):
-            if (np.abs(now - before) <= allowed * np.abs(now))[finite].all():
-                break
+        settled = finite.any() and np.array_equal(np.isfinite(now), np.isfinite(before))
+        if settled and (np.abs(now - before)[finite] <= allowed * np.abs(now[finite])).all():
+            break
         if T / step >= _MOST_STEPS:
             if not np.isfinite(now).any():
                 raise InputError("the equations diverge from the first start; give a smaller learning_rate or more weight_decay")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Worth(Record):
     """What one more example of each level at a time would change in the objective, over D.
 
-    Made by `worth`; along the protocol of its experiment. With `s = worth.mean("easy")`, one more example of the level "easy" at the
-    time t changes the objective at the end by s(t) / D.
+    Made by `worth`; along the protocol of its experiment. With `s = worth.mean("easy")`, one more example of the level "easy" at
+    the time t changes the objective by s(t) / D.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Worth(Record):
         ndarray of shape (times,)
             The mean.
         """
-        return self._of(quantity).mean(axis=0)  # type: ignore[no-any-return]
+        return self._of(quantity).mean(axis=0)
 
     @checked(quantity=text)
     def standard_error(self, quantity: str) -> np.ndarray:
@@ -146,8 +146,8 @@ class Optimum(Record):
     history : ndarray of shape (improvements,)
         The objective each time it became smaller, mean over the starts that are optimised on.
     statistics : mapping of str to value
-        `protocols`, `objective`, `control`, `tested` (whether on other starts), `beginning`, the protocol that the best search began
-        with, `values_of_beginnings`, `evaluations`, `budget_error`, `interrupted`.
+        `protocols`, `objective`, `control`, `tested` (whether on other starts), `beginning`, the protocol that the best search
+        began with, `values_of_beginnings`, `evaluations`, `budget_error`, `interrupted`.
     """
 
     kind: ClassVar[str] = "optimum"
@@ -232,8 +232,8 @@ class Optimum(Record):
     def bang_bang(self) -> Experiment:
         """Return the nearest protocol of pure stages, of the same numbers of examples.
 
-        Every stage becomes one of its most probable level, neighbours of one level are joined, and the lengths of each level's stages
-        are scaled to its number of examples.
+        Every stage becomes one of its most probable level, neighbours of one level are joined, and the lengths of each level's
+        stages are scaled to its number of examples.
 
         Returns
         -------
@@ -255,7 +255,9 @@ class Optimum(Record):
     def _runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Edges (N + 1,), levels (N,) and rates (N,) of the nearest protocol of pure stages."""
         budget = self.length @ self.probability
-        levels, lengths, weighted = [], [], []
+        levels: list[int] = []
+        lengths: list[float] = []
+        weighted: list[float] = []
         shown = self.probability.argmax(axis=1)
         for level in np.flatnonzero(budget > 0.0):
             if level not in shown:  # it is never the most probable: where it is most so, it stands alone

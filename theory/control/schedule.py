@@ -1,6 +1,7 @@
 """A protocol as numbers that may be varied: stretches of constant level probabilities and learning rate."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,10 +56,12 @@ class Schedule:
     def written(self, experiment: Experiment, rates: bool) -> Experiment:
         """The experiment with this schedule as its plan; stretches that are alike become one. `rates`: whether they are written."""
         names = [level.name for level in experiment.protocol.levels]
-        T, plan, shares = float(self.edges[-1]), [], []
+        T = float(self.edges[-1])
+        plan: list[dict[str, Any]] = []
+        shares: list[float] = []
         for length, p, eta in zip(self.lengths, self.probability, self.eta, strict=True):
             probability = {name: float(value) for name, value in zip(names, p, strict=True) if value > 0.0}
-            settings = {"probability": probability, **({"learning_rate": float(eta)} if rates else {})}
+            settings: dict[str, Any] = {"probability": probability, **({"learning_rate": float(eta)} if rates else {})}
             if plan and plan[-1] == settings:
                 shares[-1] += float(length) / T
             else:

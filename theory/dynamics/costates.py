@@ -9,8 +9,8 @@ G = E[dF/dnu], Phi^b = sum_c force_c a_c^b, the product of the costate with the 
 Its derivatives by Q and M with the averages held are read off; with X^b = 2 Lambda^b M^b + mu^b T^b and Y^b = 2 Lambda^b Q^b +
 mu^b M^b' the averages themselves have the weights
 
-    force: - eta sum_b a_c^b X^b,   S: - eta sum_b s_b^2 Y^b,   G: - eta sum_b s_b^2 X^b,   square: eta^2 sum_b phi_b s_b^2 Lambda^b,
-    readout: - eta_v omega
+    force: - eta sum_b a_c^b X^b,   S: - eta sum_b s_b^2 Y^b,   G: - eta sum_b s_b^2 X^b,   readout: - eta_v omega,
+    square: eta^2 sum_b phi_b s_b^2 Lambda^b
 
 whose gradient by means, covariance and readout is that of `theory/averages/gradient.py`. s is what an example of the level is worth
 (Mignacco & Mori 2025, arXiv 2507.07907, for the perceptron; Pontryagin's switching function).
@@ -40,7 +40,7 @@ class Pulled(NamedTuple):
 
 
 class Costates:
-    """The derivatives of the equations of a setting, averaged by `engine`; v (K,) is the readout where the state does not hold it."""
+    """The derivatives of the equations of a setting, averaged by `engine`; v (K,) is the readout where the state has none."""
 
     def __init__(self, setting: Setting, engine: Engine, scrambling: int, v: np.ndarray) -> None:
         blocks, K, P = setting.shape
@@ -90,7 +90,7 @@ class Costates:
         return by_Q, by_M, fields.v
 
     def pull(self, y: np.ndarray, costate: np.ndarray, probability: np.ndarray, rates: Rates) -> Pulled:
-        """Products of the costate (n,) with the derivatives of the rate at y (n,) of a stage; levels with p = 0 have products too."""
+        """Products of the costate (n,) with the derivatives of the rate at y (n,) of a stage; also with levels of p = 0."""
         laws, Q, M, v = self.laws_at(y)
         eta, eta_v, kappa = rates.eta, rates.eta_v, rates.kappa
         T, fractions = self.setting.blocks.T, self.setting.blocks.fractions
