@@ -67,6 +67,6 @@ class Schedule:
             else:
                 plan.append(settings)
                 shares.append(float(length) / T)
-        stages = [Stage(share=min(share, 1.0), **settings) for share, settings in zip(shares, plan, strict=True)]  # type: ignore[arg-type]
+        stages = [Stage(share=min(share, 1.0), **settings) for share, settings in zip(shares, plan, strict=True)]
         tables = [stage.model_dump(exclude_none=True) for stage in stages]
         return experiment.replace({"protocol.order": "stages", "protocol.plan": tables})

@@ -48,9 +48,10 @@ def worth(
 ) -> Worth:
     """Compute what one more example of each level would change in the final error, at every time of the protocol.
 
-    With y' = sum_d p_d (eta A_d + eta^2 B_d), B_d the noise term, and the costate, lambda' = - (df/dy)' lambda with the gradient
-    of the objective Phi at the end, an example of level d at time t changes the objective Phi by s_d(t) / D, s_d = lambda . (eta A_d + eta^2 B_d): the switching
-    function of optimal control (Mignacco & Mori 2025, arXiv 2507.07907). One backward pass gives it for all levels and times.
+    With y' = sum_d p_d (eta A_d + eta^2 B_d), B_d the noise term, and the costate lambda, lambda' = - (df/dy)' lambda, which ends
+    as the gradient of the objective, an example of level d at time t changes the objective by s_d(t) / D, s_d = lambda . (eta A_d +
+    eta^2 B_d): the switching function of optimal control (Mignacco & Mori 2025, arXiv 2507.07907). One backward pass gives it for
+    all levels and times.
 
     Parameters
     ----------
