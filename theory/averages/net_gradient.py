@@ -28,7 +28,7 @@ from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import factor_semidefinite, fill
 from curriculode.theory.tasks.example_law import teacher_labels
 from curriculode.theory.units.activations import Activation, evaluate, evaluate_curved
-from curriculode.theory.units.losses import LOGISTIC, LOSSES, error_signal, error_slope
+from curriculode.theory.units.losses import LOGISTIC, LOSSES, error_signal, error_slope, loss
 
 SMOOTHING = 0.05  # o: of outputs, over which the step of the classification error is smoothed
 _STEP = 1e-5  # of the differences of g'' that are g'''
@@ -86,9 +86,9 @@ class NetGradient:
         self._codes = activation.code, LOSSES[loss]
         self._kinks = np.array(activation.kinks, dtype=float).reshape(-1, 2)
         self._square = np.zeros((3, joint, joint))
-        self._references, self._student = np.zeros((3, references, rows)), np.zeros((10, width, rows))
+        self._references, self._student = np.zeros((3, references, rows)), np.zeros((11, width, rows))
         self._joint = np.zeros((2, joint, rows))
-        self._signals = np.zeros((4, rows))
+        self._signals = np.zeros((6, rows))
 
     def gradient(self, law: FieldLaw, v: np.ndarray, weights: Weights) -> tuple[FieldGradient, float]:
         """The gradient of the weighted averages at `law` and v (K,), and the value of the weighted errors."""
@@ -144,8 +144,8 @@ def _gradient_of(
     signals,
     found,
 ):
-    """Fill `found`; see the head of this file. Room: square (3, R + K, R + K), references (3, R, rows), student (10, K, rows),
-    joint (2, R + K, rows), signals (4, rows).
+    """Fill `found`; see the head of this file. Room: square (3, R + K, R + K), references (3, R, rows), student (11, K, rows),
+    joint (2, R + K, rows), signals (6, rows).
     """
     R, K, rows = references.shape[1], v.size, z.shape[2]
     L, L_bar, work = square[0], square[1], square[2]
@@ -163,7 +163,8 @@ def _gradient_of(
         student[8],
         student[9],
     )
-    f, y, e, total = signals[0], signals[1], signals[2], signals[3]
+    f, y, e, total, slope, q = signals[0], signals[1], signals[2], signals[3], signals[4], signals[5]
+    product, alpha = work[:K], student[10]
     fill(L_bar, 0.0)
     factor_semidefinite(covariance, L)
     value = 0.0
@@ -190,27 +191,36 @@ def _gradient_of(
             for k in range(K):
                 for i in range(rows):
                     h[k, i] = v[k] * dg[k, i]
-            np.dot(weights.student, h, Sh)
             np.dot(weights.square, h, Bh)
-            for i in range(rows):
-                value += share * _slope_by_output(
-                    i, v, labels, loss_code, weights, c, centred, f, y, g, d2g, h, Sh, Bh, e, total, R
-                )
-                e1, q = error_slope(loss_code, f[i], y[i]), e[i] * e[i] + labels.noise * labels.noise
+            _noise_strengths(loss_code, labels.noise, f, y, h, Bh, e, slope, q, total)
+            if first:
+                np.dot(weights.student, h, Sh)
+                np.dot(weights.reference, centred[:R], alpha)
                 for k in range(K):
-                    alpha = weights.force[c, k]
-                    for p in range(R):
-                        alpha += weights.reference[k, p] * centred[p, i]
-                    both = 2.0 * (e1 * Sh[k, i] + q * Bh[k, i])
-                    S = weights.student[k, k]
-                    dx[k, i] = share * (
-                        total[i] * h[k, i]
-                        + e[i] * (alpha * v[k] * d2g[k, i] + weights.readout[k] * dg[k, i] + S * v[k] * d3g[k, i])
-                        + both * v[k] * d2g[k, i]
-                    )
-                    found.v[k] += share * (total[i] * g[k, i] + e[i] * (alpha * dg[k, i] + S * d2g[k, i]) + both * dg[k, i])
-                    found.mean[c, k] += dx[k, i]
-            _add_outer(dx, z[chunk], R, L_bar)
+                    for i in range(rows):
+                        alpha[k, i] += weights.force[c, k]
+                _add_first_order(loss_code, v, weights, f, y, g, d2g, h, Sh, alpha, slope, total)
+            value += share * _add_errors(loss_code, weights, f, y, e, total)
+            for k in range(K):
+                by_v, by_mean, S = 0.0, 0.0, weights.student[k, k]
+                for i in range(rows):
+                    both = 2.0 * q[i] * Bh[k, i]
+                    dx[k, i] = share * (total[i] * h[k, i] + both * v[k] * d2g[k, i])
+                    by_v += total[i] * g[k, i] + both * dg[k, i]
+                if first:
+                    for i in range(rows):
+                        both = e[i] * alpha[k, i] + 2.0 * slope[i] * Sh[k, i]
+                        more = e[i] * (weights.readout[k] * dg[k, i] + S * v[k] * d3g[k, i])
+                        dx[k, i] += share * (both * v[k] * d2g[k, i] + more)
+                        by_v += both * dg[k, i] + e[i] * S * d2g[k, i]
+                for i in range(rows):
+                    by_mean += dx[k, i]
+                found.v[k] += share * by_v
+                found.mean[c, k] += by_mean
+            np.dot(dx, z[chunk].T, product)
+            for k in range(K):
+                for j in range(R + k + 1):
+                    L_bar[R + k, j] += product[k, j]
             for n in range(kinks.shape[0]):
                 place, jump = kinks[n, 0], kinks[n, 1]
                 for k in range(K):
@@ -233,11 +243,11 @@ def _gradient_of(
                     _labels_and_outputs(v, g, labels, c, nu, g_nu, dg_nu, f, y)
                     for i in range(rows):
                         signal = error_signal(loss_code, f[i], y[i])
-                        q = signal * signal + labels.noise * labels.noise
+                        strength = signal * signal + labels.noise * labels.noise
                         weighted = 0.0
                         for m in range(K):
                             weighted += weights.square[k, m] * v[m] * dg[m, i]
-                        dx[0, i] = share * density * jump * 2.0 * q * weighted * v[k]
+                        dx[0, i] = share * density * jump * 2.0 * strength * weighted * v[k]
                         found.mean[c, k] += dx[0, i]
                     for j in range(R + k + 1):
                         for i in range(rows):
@@ -285,52 +295,50 @@ def _labels_and_outputs(v, g, labels, c, nu, g_nu, dg_nu, f, y):
 
 
 @inner
-def _slope_by_output(i, v, labels, loss_code, weights, c, centred, f, y, g, d2g, h, Sh, Bh, e, total, R):
-    """Write e and dh/df of point i, and return its weighted errors."""
-    signal, slope = error_signal(loss_code, f[i], y[i]), error_slope(loss_code, f[i], y[i])
-    e[i] = signal
-    curvature = 0.0
-    if loss_code == LOGISTIC:
-        curvature = -y[i] * slope * (1.0 - 2.0 / (1.0 + np.exp(y[i] * f[i])))
-    A, hSh, hBh = 0.0, 0.0, 0.0
-    for k in range(v.size):
-        alpha = weights.force[c, k]
-        for p in range(R):
-            alpha += weights.reference[k, p] * centred[p, i]
-        A += alpha * h[k, i] + weights.readout[k] * g[k, i] + weights.student[k, k] * v[k] * d2g[k, i]
-        hSh += h[k, i] * Sh[k, i]
-        hBh += h[k, i] * Bh[k, i]
-    sign = 1.0 if y[i] > 0.0 else (-1.0 if y[i] < 0.0 else 0.0)
-    margin = f[i] * sign / SMOOTHING
-    density = np.exp(-0.5 * margin * margin) * 0.3989422804014327
-    total[i] = (
-        slope * A
-        + curvature * hSh
-        + 2.0 * signal * slope * hBh
-        + weights.generalization * signal
-        - weights.classification * density * sign / SMOOTHING
-    )
-    lost = 0.0
-    if weights.generalization != 0.0:
-        if loss_code == LOGISTIC:
-            product = y[i] * f[i]
-            lost += weights.generalization * (max(-product, 0.0) + np.log1p(np.exp(-abs(product))))
-        else:
-            lost += weights.generalization * 0.5 * signal * signal
-    if weights.classification != 0.0:
-        lost += weights.classification * 0.5 * math.erfc(margin * 0.7071067811865476)
-    return lost
+def _noise_strengths(loss_code, noise, f, y, h, Bh, e, slope, q, total):
+    """e, e_1, q = e^2 + noise^2 of the points, and 2 e e_1 h'Bh, the start of dh/df, into `total`."""
+    for i in range(f.size):
+        e[i] = error_signal(loss_code, f[i], y[i])
+        slope[i] = error_slope(loss_code, f[i], y[i])
+        q[i] = e[i] * e[i] + noise * noise
+        total[i] = 0.0
+    for k in range(h.shape[0]):
+        for i in range(f.size):
+            total[i] += h[k, i] * Bh[k, i]
+    for i in range(f.size):
+        total[i] *= 2.0 * e[i] * slope[i]
 
 
 @inner
-def _add_outer(dx, z, R, L_bar):
-    """Add dx z' to the rows of the student, up to the diagonal."""
-    for k in range(dx.shape[0]):
-        for j in range(R + k + 1):
-            total = 0.0
-            for i in range(dx.shape[1]):
-                total += dx[k, i] * z[j, i]
-            L_bar[R + k, j] += total
+def _add_first_order(loss_code, v, weights, f, y, g, d2g, h, Sh, alpha, slope, total):
+    """Add e_1 A + e_2 h'Sh to dh/df."""
+    for k in range(v.size):
+        S = weights.student[k, k] * v[k]
+        for i in range(f.size):
+            total[i] += slope[i] * (alpha[k, i] * h[k, i] + weights.readout[k] * g[k, i] + S * d2g[k, i])
+    if loss_code == LOGISTIC:
+        for i in range(f.size):
+            curvature = -y[i] * slope[i] * (1.0 - 2.0 / (1.0 + np.exp(y[i] * f[i])))
+            for k in range(v.size):
+                total[i] += curvature * h[k, i] * Sh[k, i]
+
+
+@inner
+def _add_errors(loss_code, weights, f, y, e, total):
+    """Add the slopes of the weighted errors to dh/df, and return their sum over the points."""
+    lost = 0.0
+    if weights.generalization != 0.0:
+        for i in range(f.size):
+            total[i] += weights.generalization * e[i]
+            lost += weights.generalization * loss(loss_code, f[i], y[i])
+    if weights.classification != 0.0:
+        for i in range(f.size):
+            sign = 1.0 if y[i] > 0.0 else (-1.0 if y[i] < 0.0 else 0.0)
+            margin = f[i] * sign / SMOOTHING
+            density = np.exp(-0.5 * margin * margin) * 0.3989422804014327
+            total[i] -= weights.classification * density * sign / SMOOTHING
+            lost += weights.classification * 0.5 * math.erfc(margin * 0.7071067811865476)
+    return lost
 
 
 @kernel

@@ -20,6 +20,7 @@ from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.solve.integrate import integrate
 
 CONTROLS = ("order", "learning_rate")
@@ -95,7 +96,7 @@ def optimize(
     averages, points, scrambling : optional
         See `Numerics`; nets have 1024 points by default.
     rtol : float, optional
-        Of the objective, by the length of the steps: by default 1e-5.
+        Of the objective, by the length of the steps: by default 1e-5. What is found is judged at the tolerance of `integrate`.
     progress : callable, optional
         Called with the finished fraction, each search counted in full.
 
@@ -233,7 +234,7 @@ def _judged(experiment: Experiment, start: OrderParameters, wanted: Objective, n
     """The objective of an experiment from a start, integrated under error control; infinite where it diverges."""
     T = experiment.protocol.duration
     times = np.linspace(0.0, T, _TIMES) if wanted.averaged else (T,)
-    trajectory = integrate(
-        experiment, start, numerics=numerics.set(times=times, estimate_error=False, points=numerics.points or 1024)
-    )
+    settings = {name: getattr(numerics, name) for name in ("averages", "scrambling", "noise_terms")}
+    exact = Numerics(times=times, estimate_error=False, points=numerics.points or DEFAULT_POINTS, **settings)
+    trajectory = integrate(experiment, start, numerics=exact)
     return wanted.measured(trajectory) if trajectory.success else float("inf")

@@ -22,7 +22,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.states import DIVERGED
 
-_FIRST_STEPS, _MOST_STEPS = 64, 2**15
+_FIRST_STEPS, _MOST_STEPS = 32, 2**15
 
 
 class Sensitivity(NamedTuple):
@@ -161,17 +161,18 @@ def paths(
     changes by less than `allowed`, relatively.
     """
     T = float(schedules[0].edges[-1])
-    step, before = T / _FIRST_STEPS, np.full(len(schedules), np.inf)
+    step, before, coarse = T / _FIRST_STEPS, np.full(len(schedules), np.inf), np.inf
     while True:
         first = Path(setting, objective, starts[0], numerics, step)
         now = np.array([first.value(schedule) for schedule in schedules])
         finite = np.isfinite(now) & np.isfinite(before)
         settled = finite.any() and np.array_equal(np.isfinite(now), np.isfinite(before))
         if settled and (np.abs(now - before)[finite] <= allowed * np.abs(now[finite])).all():
-            break
+            break  # the longer step was short enough
         if T / step >= _MOST_STEPS:
             if not np.isfinite(now).any():
                 raise InputError("the equations diverge from the first start; give a smaller learning_rate or more weight_decay")
+            coarse = step
             break
-        step, before = 0.5 * step, now
-    return [first, *(Path(setting, objective, start, numerics, step) for start in starts[1:])]
+        step, before, coarse = 0.5 * step, now, step
+    return [Path(setting, objective, start, numerics, coarse) for start in starts]
