@@ -1,11 +1,12 @@
 """What is timed, against what: prints every table of benchmarks/README.md.
 
 Use: python benchmarks/run.py [averages] [theory] [committees] [wide] [batch] [steps] [lanes]
-[diffusion] [moments] [tickets] [workers] [sweeps] [records] [command]
+[diffusion] [moments] [tickets] [adjoint] [workers] [sweeps] [records] [command]
 """
 
 import sys
 
+from control_tables import adjoint
 from simulation_tables import diffusion, lanes, moments, steps, workers
 from sweep_tables import command, records, sweeps
 from theory_tables import averages, batch, committees, theory, wide
@@ -24,6 +25,7 @@ TABLES = {
         diffusion,
         moments,
         tickets,
+        adjoint,
         workers,
         sweeps,
         records,

@@ -170,8 +170,13 @@ def _gradient_of(
     value = 0.0
     first = False
     for k in range(K):
+        first = first or weights.readout[k] != 0.0
         for m in range(K):
             first = first or weights.student[k, m] != 0.0
+        for c in range(probability.size):
+            first = first or weights.force[c, k] != 0.0
+        for p in range(R):
+            first = first or weights.reference[k, p] != 0.0
     for chunk in range(z.shape[0]):
         np.dot(L, z[chunk], centred)
         for c in range(probability.size):
