@@ -20,12 +20,13 @@ _EXPERIMENT = "xor-curriculum"
 _WIDTHS = (4, 8, 16, 32)
 _ORDERS = ("random", "curriculum")
 _STARTS, _DIMENSION = 8, 1000
+_LINEAR = 1e-3  # of the axis: escapes from plateaus make the worth of some starts a hundred times that of others
 _POINTS, _INTERVALS, _RTOL = 256, 50, 1e-3
 _STUDY = Study.load(_EXPERIMENT)
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
-    """Worth of an easy example in place of a hard one against time, mean over starts, for each width and order."""
+    """Worth of an easy example in place of a hard one against time, median and quartiles over starts, for each width and order."""
     parts = []
     starts_of = max(2, round(scale * _STARTS))
     plan = [(width, order) for width in _WIDTHS for order in _ORDERS]
@@ -53,8 +54,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
                     "student.width": width,
                     "protocol.order": order,
                     "t": found.t,
-                    "worth": gap.mean(axis=0),
-                    "standard_error": gap.std(axis=0, ddof=1) / np.sqrt(len(gap)),
+                    **dict(zip(("lower", "worth", "upper"), np.quantile(gap, (0.25, 0.5, 0.75), axis=0), strict=True)),
                     "starts": len(gap),
                 }
             )
@@ -71,9 +71,9 @@ def draw(table: pd.DataFrame) -> Any:
             parts = table[table["protocol.order"] == order].groupby("student.width", sort=False)
             for colour, (width, part) in zip(CYCLE, parts, strict=False):
                 axis.plot(part["t"], part["worth"], color=colour, label=f"K = {width}")
-                edges = part["worth"] - 2 * part["standard_error"], part["worth"] + 2 * part["standard_error"]
-                axis.fill_between(part["t"], *edges, color=colour, alpha=0.2, linewidth=0)
+                axis.fill_between(part["t"], part["lower"], part["upper"], color=colour, alpha=0.2, linewidth=0)
             axis.axhline(0.0, color="#888888", linewidth=0.8)
+            axis.set_yscale("symlog", linthresh=_LINEAR)
             axis.set_xlabel(TIME)
             axis.set_title(f"along the {order} order")
         axes[0][0].set_ylabel("change of the final error, times D,\nby an easy example for a hard one")
@@ -82,11 +82,11 @@ def draw(table: pd.DataFrame) -> Any:
 
 
 FIGURE = NamedFigure(
-    title="What an easy example is worth when: early, and the more so the narrower the student",
+    title="What an easy example is worth when, from narrow to wide students",
     caption=(
         "How the generalisation error on the hard level at the end changes, times D, when one example at time t is easy, not hard, "
-        "by one backward pass of the equations along the random order (left) and the curriculum (right); mean over "
-        f"{_STARTS} starts of D = {_DIMENSION}, band of two standard errors. Below zero an easy example helps. Settings: "
+        "by one backward pass of the equations along the random order (left) and the curriculum (right); median over "
+        f"{_STARTS} starts of D = {_DIMENSION}, band between their quartiles. Below zero an easy example helps. Settings: "
         f"{settings_in_words(_STUDY.experiment, ['protocol.order', 'student.width'], _DIMENSION)}."
     ),
     experiment=_EXPERIMENT,

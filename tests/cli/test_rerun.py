@@ -51,6 +51,12 @@ value = "generalization_error"
 level = 0.505
 budget = 32
 finest = 2
+[worth]
+intervals = 4
+[optimize]
+stages = 2
+iterations = 2
+tests = 1
 {more}
 """
 POINTS = "points = 64"
@@ -96,7 +102,7 @@ OWN: dict[str, dict[str, Any]] = {
     "optimize": {
         "control": ["learning_rate"],
         "stages": 3,
-        "tests": 1,
+        "tests": 2,
         "objective": "classification_error",
         "levels": "easy=0.5,hard=0.5",
         "average": True,
