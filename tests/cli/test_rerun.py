@@ -54,8 +54,8 @@ finest = 2
 [worth]
 intervals = 4
 [optimize]
-stages = 2
-iterations = 2
+stages = 3
+iterations = 3
 tests = 1
 {more}
 """
@@ -101,7 +101,7 @@ OWN: dict[str, dict[str, Any]] = {
     "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
     "optimize": {
         "control": ["learning_rate"],
-        "stages": 3,
+        "stages": 4,
         "tests": 2,
         "objective": "classification_error",
         "levels": "easy=0.5,hard=0.5",
@@ -171,6 +171,8 @@ def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
     if (command, name) in (("worth", "starts"), ("optimize", "starts")):
         return 3
+    if (command, name) in (("worth", "rtol"), ("optimize", "rtol")):  # the fewest steps are good enough for much
+        return 1e-11
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4
     return (VALUES | OWN[command])[name]

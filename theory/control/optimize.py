@@ -233,7 +233,7 @@ def _beginnings(experiment: Experiment, control: tuple[str, ...], stages: int) -
 def _judged(experiment: Experiment, start: OrderParameters, wanted: Objective, numerics: Numerics) -> float:
     """The objective of an experiment from a start, integrated under error control; infinite where it diverges."""
     T = experiment.protocol.duration
-    times = np.linspace(0.0, T, _TIMES) if wanted.averaged else (T,)
+    times = tuple(np.linspace(0.0, T, _TIMES).tolist()) if wanted.averaged else (T,)
     settings = {name: getattr(numerics, name) for name in ("averages", "scrambling", "noise_terms")}
     exact = Numerics(times=times, estimate_error=False, points=numerics.points or DEFAULT_POINTS, **settings)
     trajectory = integrate(experiment, start, numerics=exact)
