@@ -144,6 +144,9 @@ SAME_NUMBERS = {("compare", "quantity"), ("tickets", "quantity"), ("fluctuations
     (command, "workers") for command in OWN
 }
 
+# In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
+SAME_NUMBERS |= {("worth", "rtol"), ("optimize", "rtol"), ("optimize", "iterations")}
+
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 
 
@@ -171,8 +174,6 @@ def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
     if (command, name) in (("worth", "starts"), ("optimize", "starts")):
         return 3
-    if (command, name) in (("worth", "rtol"), ("optimize", "rtol")):  # the fewest steps are good enough for much
-        return 1e-11
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4
     return (VALUES | OWN[command])[name]
