@@ -71,6 +71,10 @@ _HOMES = {
     "effective_complexity": "theory.solve.tangent_ridge",
     "fluctuations": "theory.finite_d.fluctuations",
     "Fluctuations": "theory.finite_d.record",
+    "worth": "theory.control.worth",
+    "Worth": "theory.control.records",
+    "optimize": "theory.control.optimize",
+    "Optimum": "theory.control.records",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
@@ -100,6 +104,9 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.sweep.sweep import sweep
     from .sims.tickets.tickets import tickets
     from .sims.tickets.unit_tickets import unit_tickets
+    from .theory.control.optimize import optimize
+    from .theory.control.records import Optimum, Worth
+    from .theory.control.worth import worth
     from .theory.core.errors import InputError
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load

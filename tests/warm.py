@@ -24,6 +24,8 @@ def theory() -> None:
     short = xor.replace({"protocol.duration": 0.1})
     cu.tickets(short, cu.Pruning(keep=0.5, rounds=2), nodes=128, points=64, times=2, signs=True, treatments=["ticket", "fine-tune"])
     cu.state_evolution(cu.load("batch-perceptron"))
+    for case in (short, cu.load("perceptron-curriculum").replace({"protocol.duration": 0.1})):
+        cu.worth(case, case.initial(100), points=64, intervals=1, rtol=0.1)
 
 
 def sims() -> None:

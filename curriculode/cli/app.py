@@ -13,10 +13,12 @@ from .figure import figure
 from .fluctuations import fluctuations
 from .integrate import integrate
 from .merge import merge
+from .optimize import optimize
 from .refine import refine
 from .simulate import simulate
 from .sweep import sweep
 from .tickets import tickets
+from .worth import worth
 
 app = typer.Typer(
     name="curriculode",
@@ -28,7 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(compare, integrate, simulate, fluctuations, tickets, branch, sweep, merge, refine, diagram, figure, equations, experiments),
+    *(compare, integrate, simulate, fluctuations, tickets, branch, worth, optimize),
+    *(sweep, merge, refine, diagram, figure, equations, experiments),
 ):
     app.command()(command)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,10 +85,12 @@ def text(content: str) -> Writer:
 class Files:
     """The files of one command on one study: its table, its picture, and the settings that make them again."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, more: tuple[str, ...] = ()) -> None:
+        """`more` : suffixes of files beside those of every command."""
         self.settings = request.settings()
-        self.outputs = Outputs(request.out, request.stem, SUFFIXES, request.command, request.origin(), request.force)
+        suffixes = (*SUFFIXES, *more)
+        self.outputs = Outputs(request.out, request.stem, suffixes, request.command, request.origin(), request.force)
 
-    def write(self, table: "pd.DataFrame", figure: Any, unfinished: bool = False) -> None:
-        """Write all of them."""
-        self.outputs.publish({".csv": csv(table), **picture(figure), ".toml": text(self.settings)}, unfinished)
+    def write(self, table: "pd.DataFrame", figure: Any, unfinished: bool = False, more: Mapping[str, Writer] | None = None) -> None:
+        """Write all of them; `more` : writers of further files by suffix."""
+        self.outputs.publish({".csv": csv(table), **picture(figure), ".toml": text(self.settings), **(more or {})}, unfinished)

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curriculode.figures.plots.batch import plot_slices
+from curriculode.figures.plots.control import plot_optimum, plot_worth
 from curriculode.figures.plots.labels import TIME, quantity_label
 from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
 from curriculode.figures.plots.tickets import plot_tickets
 from curriculode.figures.plots.trajectory import draw_runs, plot_ensemble, plot_observations, plot_trajectory, start_of_run
+from curriculode.theory.control.records import Optimum, Worth
 from curriculode.theory.core.checks import whole_number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
@@ -35,6 +37,7 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     those that diverged are left out, and the legend says so. Batch learning is dashes (theory) and bars (runs) at the ends of
     slices. Several records may be drawn on the same axes. Fluctuations at a dimension are the mean of runs with a band of two
     standard deviations of a single one. A study of tickets is drawn with all its treatments, by default their generalisation error.
+    What examples are worth is drawn for every level, an optimum as the share of the easiest level.
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]". Without it an overview is drawn, whose several
         axes may be given as `ax` too, and which are returned
@@ -51,6 +54,10 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     """
     if isinstance(record, TicketStudy):
         return plot_tickets(record, quantity or "generalization_error", ax, **options)
+    if isinstance(record, Worth):
+        return plot_worth(record, quantity, ax, **options)
+    if isinstance(record, Optimum):
+        return plot_optimum(record, quantity, ax, **options)
     if quantity is None:
         return _overview(record, ax, options)
     values, scatter = _values(record, quantity), None

@@ -51,6 +51,12 @@ value = "generalization_error"
 level = 0.505
 budget = 32
 finest = 2
+[worth]
+intervals = 4
+[optimize]
+stages = 3
+iterations = 3
+tests = 1
 {more}
 """
 POINTS = "points = 64"
@@ -93,6 +99,16 @@ OWN: dict[str, dict[str, Any]] = {
         "theory": True,
     },
     "branch": {"at": "0.5", "examples": "same", "quantity": "X[0,0]", "match": True, "theory": True},
+    "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
+    "optimize": {
+        "control": ["learning_rate"],
+        "stages": 4,
+        "tests": 2,
+        "objective": "classification_error",
+        "levels": "easy=0.5,hard=0.5",
+        "average": True,
+        "iterations": 1,
+    },
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -134,6 +150,9 @@ SAME_NUMBERS = {
     ("integrate", "estimate_error"),
 } | {(command, "workers") for command in OWN}
 
+# In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
+SAME_NUMBERS |= {("worth", "rtol"), ("optimize", "rtol"), ("optimize", "iterations")}
+
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
 
 
@@ -159,6 +178,8 @@ def cases() -> list[Any]:
 
 def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
+    if (command, name) in (("worth", "starts"), ("optimize", "starts")):
+        return 3
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4
     return (VALUES | OWN[command])[name]

@@ -57,6 +57,8 @@ COMMANDS = (
     "fluctuations",
     "tickets",
     "branch",
+    "worth",
+    "optimize",
 )  # commands that may have a section of their own
 _LARGEST = 4 * 2**20  # bytes of an experiment file
 STUDY_SECTIONS = ("study", "numerics", "pruning", *COMMANDS)

@@ -19,6 +19,7 @@ _ROOMS = (
     "curriculode.theory.finite_d.record",
     "curriculode.theory.pairs.record",
     "curriculode.theory.pairs.plateau",
+    "curriculode.theory.control.records",
 )
 
 

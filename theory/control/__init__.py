@@ -1,0 +1,1 @@
+"""What an example is worth when, and the best orders and rates: schedules, costates along them, and the search."""
