@@ -215,7 +215,7 @@ def test_interrupted_compare_keeps_finished_cells(tmp_path: Path) -> None:
                 os.kill(os.getpid(), signal.SIGINT)
         Progress.update = update
         sys.argv = ["curriculode", "compare", "--dimension", "60", "--runs", "4", "--starts", "1", "--times", "3", "--points", "64",
-                    "--over", "student.width=2,30", "-s", "protocol.duration=20.0", "--json"]
+                    "--over", "student.width=2,30", "-s", "protocol.duration=20.0", "--workers", "1", "--json"]
         main()
         """
     )

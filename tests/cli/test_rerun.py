@@ -333,7 +333,7 @@ def test_mistakes_in_a_section_are_one_sentence(text: str, name: str, message: s
     if name == "refine":  # in its place in the section that is there
         key = text.split(" =")[0]
         lines = [text if line.startswith(f"{key} =") else line for line in content.splitlines()]
-        content = "\n".join(lines if text in lines else [*lines, text])
+        content = "\n".join(lines if text in lines else [f"{line}\n{text}" if line == "[refine]" else line for line in lines])
     else:
         content += text
     (tmp_path / "tiny.toml").write_text(content)

@@ -178,7 +178,8 @@ def attempts() -> dict[str, Callable]:
             if base.__module__.startswith("curriculode."):
                 for name, member in vars(base).items():
                     if (
-                        callable(getattr(instance, name, None))
+                        not isinstance(member, property)
+                        and callable(getattr(instance, name, None))
                         and not name.startswith(("_", "plot"))
                         and "Field" not in repr(member)
                     ):

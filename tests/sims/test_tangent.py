@@ -76,7 +76,7 @@ def test_theory_and_simulation_agree(task, activation, training):
 @pytest.mark.parametrize("mistake", ["noise", "strength", "rate"])
 def test_a_wrong_theory_is_noticed(monkeypatch, mistake):
     """Theory of another label noise, strength or rate than the runs'."""
-    from curriculode.sims.compare import compare as module
+    from curriculode.sims.compare import tangent as module
 
     changes = {
         "noise": {"task.label_noise": 0.8},
