@@ -15,12 +15,13 @@ from curriculode.sims.tickets.trainer import Schedule, Stopped, WeightTrainer
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.branching import checked_at
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import child_seed
 from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.dynamics.setting import Setting
-from curriculode.theory.pairs.record import Pair, checked_at
+from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.tickets.masks import best, scores
 

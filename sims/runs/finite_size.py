@@ -98,10 +98,11 @@ class Three:
 class FiniteSize:
     """Pairs of the diffusion of one experiment.
 
+    paths : `Paths`, or of two copies a `Pair`, (3 pairs, times, ...)
     start_of_pair : (pairs,) number of the start of each;  finite : (pairs,) whether all three paths ended
     """
 
-    paths: Paths
+    paths: Any
     start_of_pair: np.ndarray
 
     @property
