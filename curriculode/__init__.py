@@ -57,6 +57,7 @@ _HOMES = {
     "PlateauLaw": "theory.pairs.plateau",
     "plateau_law": "theory.pairs.plateau",
     "Perturbation": "theory.describe.perturbation",
+    "TimedPerturbation": "theory.describe.perturbation",
     "perturb": "theory.pairs.perturb",
     "effective_size": "theory.pairs.perturb",
     "recombine": "theory.pairs.recombine",
@@ -109,7 +110,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
-    from .theory.describe.perturbation import Perturbation
+    from .theory.describe.perturbation import Perturbation, TimedPerturbation
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study

@@ -17,6 +17,7 @@ from curriculode.sims.compare.tangent import TangentJob
 from curriculode.sims.pairs.branch import check_branching, one_or_more
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
+from curriculode.sims.spaces.perturb_overlaps import check_overlap_events
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.arguments import MOST_RUNS, checked, inside, whole
 from curriculode.theory.core.errors import InputError
@@ -215,12 +216,14 @@ def _job(
         return TangentJob(labels, experiment, D, runs, starts, seed, numerics)
     if branch is not None:
         check_branching(experiment, branch, pruning, dimension, numerics)
-    setting = Setting.of(experiment)
+    setting = Setting.of(experiment, perturbed=pruning is None and branch is None)
     for state in given:
         setting.check(state)
     D = int(setting.blocks.sizes(dimension, setting.width).sum())
     check_points(numerics.points or POINTS, setting.fields)
     numerics.output_times(experiment.protocol.duration, TIMES)
+    events = [stage.perturbation for stage in setting.stages if stage.perturbation is not None]
+    check_overlap_events(events, setting.width, D)  # as the paths of the diffusion go, whatever the space of the runs
     if branch is not None:
         return BranchedJob(labels, experiment, D, runs, starts, seed, numerics, branch, given=given)
     if pruning is None:

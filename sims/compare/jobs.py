@@ -76,7 +76,7 @@ class OnlineJob(Job):
     @cached_property
     def setting(self) -> Setting:
         """As it is carried out in so many inputs."""
-        return as_carried_out(Setting.of(self.experiment), self.experiment, self.dimension)
+        return as_carried_out(Setting.of(self.experiment, perturbed=True), self.experiment, self.dimension)
 
     @cached_property
     def initial(self) -> list[OrderParameters]:
@@ -176,7 +176,10 @@ class OnlineJob(Job):
             theory[j].append(trajectory)
         if exact:
             theory = [
-                [only.replace(numerics=only.numerics.set(scrambling=int(first[j]) + r)) for r in range(nets[j])]
+                [
+                    only.replace(numerics=only.numerics.set(scrambling=numerics.scrambling + int(first[j]) + r))
+                    for r in range(nets[j])
+                ]
                 for j, (only,) in enumerate(theory)
             ]
         rest = found[len(found) - len(rates) * len(changed) :]
@@ -201,7 +204,7 @@ class OnlineJob(Job):
                     raise KeyboardInterrupt
 
             setting, start, net = job
-            trajectory = self.solved(setting, start, numerics.set(scrambling=net), watch)
+            trajectory = self.solved(setting, start, numerics.set(scrambling=numerics.scrambling + net), watch)
             finished.append(trajectory)
             return trajectory
 

@@ -11,7 +11,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -32,7 +32,7 @@ from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.describe.variant import PREFIXES, Variant
-from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.dynamics.setting import Setting, SettingStage
 from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, Trajectory
@@ -219,7 +219,7 @@ class _Point:
             sides += [self._state_evolution()] if settings.theory else []
             sides += [self._minimisation()] if settings.runs else []
         else:
-            setting = Setting.of(self.experiment, perturbed=True)
+            setting = self._drawn(Setting.of(self.experiment, perturbed=True))
             sides += [self._theory(setting)] if settings.theory else []
             sides += [self._simulation(setting)] if settings.runs else []
         values = {part: row for side in sides for part, row in side.values.items()}
@@ -269,6 +269,17 @@ class _Point:
         if settings.scramblings > 1:
             found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(len(finals))
         return _Side(status, values=found)
+
+    def _drawn(self, setting: Setting) -> Setting:
+        """The setting with what a perturbation draws of the seed and of D, as starts are, where that is left open."""
+
+        def drawn(stage: SettingStage) -> SettingStage:
+            event = stage.perturbation
+            if event is None or event.dimension is not None:
+                return stage
+            return replace(stage, perturbation=event.model_copy(update={"dimension": self.settings.dimension, "seed": self.seed}))
+
+        return replace(setting, stages=tuple(map(drawn, setting.stages)))
 
     def _pruned_theory(self, pruning: Pruning) -> _Side:
         """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""
