@@ -143,8 +143,10 @@ class Pair(Record):
     @cached_property
     def has_classes(self) -> bool:
         """Whether labels are classes: whose error a barrier is of by default."""
-        teacher = self.experiment.task.example_law(self.experiment.protocol.level()).teacher
-        return not teacher.exists or teacher.sign or teacher.activation == SIGN
+        law = self.experiment.task.example_law(self.experiment.protocol.level())
+        if not law.teacher.exists:
+            return bool((np.abs(law.label) == 1.0).all())
+        return law.teacher.sign or law.teacher.activation == SIGN
 
     def _net(self, index: tuple[int, ...]) -> int:
         return self.numerics.scrambling if self.by_theory else 2**30 + int(self.arrays["run"][index[0]])
