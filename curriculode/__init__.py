@@ -65,6 +65,7 @@ _HOMES = {
     "Instability": "sims.pairs.instability",
     "instability": "sims.pairs.instability",
     "ticket_instability": "sims.pairs.pruned",
+    "winning_and_stable": "sims.pairs.pruned",
     "state_evolution": "theory.solve.state_evolution",
     "tangent_optimum": "theory.solve.tangent_ridge",
     "effective_complexity": "theory.solve.tangent_ridge",
@@ -93,7 +94,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
-    from .sims.pairs.pruned import ticket_instability
+    from .sims.pairs.pruned import ticket_instability, winning_and_stable
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate
