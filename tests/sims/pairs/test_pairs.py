@@ -8,6 +8,7 @@ import pytest
 import curriculode as cu
 from curriculode.sims.compare.cell import Cell
 from curriculode.sims.compare.comparison import Comparison
+from curriculode.theory.dynamics.setting import Setting
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "xor, two levels, curriculum": ("xor-curriculum", {"protocol.duration": 4.0}),
@@ -205,6 +206,50 @@ def test_copies_of_a_pruned_network_keep_its_mask(xor: cu.Experiment) -> None:
         cu.ticket_instability(xor, cu.Pruning(keep=0.3, rounds=2), at=[0.0], **options)
     with pytest.raises(cu.InputError, match=r"^treatment 'tickets' is unknown"):
         cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0], treatments=["tickets"], **options)
+
+
+def test_copies_of_a_ticket_by_theory(seed: int) -> None:
+    """Barrier, middle and error of tickets: nodes as many as inputs, against networks with real masks, at 4 standard errors."""
+    experiment = cu.load("xor-tickets").replace({"student.width": 4, "protocol.duration": 20.0, "protocol.order": "random"})
+    options = {"at": [0.0, 5.0], "starts": 24, "treatments": ["dense", "ticket"], "points": 128, "seed": seed}
+    both = [
+        cu.ticket_instability(experiment, cu.Pruning(keep=0.3), **size, **options) for size in ({"nodes": 200}, {"dimension": 200})
+    ]
+    for at in (0.0, 5.0):
+        theory, runs = (table[(table["treatment"] == "ticket") & (table["at"] == at)] for table in both)
+        for name in ("midpoint", "error"):
+            error = np.hypot(theory[name].sem(), runs[name].sem())
+            assert abs(theory[name].mean() - runs[name].mean()) < 4 * error
+    tickets = both[0][both[0]["treatment"] == "ticket"]
+    assert tickets["barrier"].max() < 0.02  # as D -> infinity every ticket is stable; the verdict on whether they win differs
+    table = cu.winning_and_stable(both[1])
+    counted = table[["both", "wins", "stable", "neither"]].sum(axis=1)
+    assert (counted == table["networks"]).all()
+    assert table["networks"].tolist() == [24, 24, 48]
+    with pytest.raises(cu.InputError, match=r"^table is not what ticket_instability returns"):
+        cu.winning_and_stable(tickets)
+
+
+def test_what_copies_of_a_masked_network_share(xor: cu.Experiment, rng: np.random.Generator) -> None:
+    """X = Q - phi Xi of two groups is what two copies with one mask obey: by theory of pairs where the mask keeps everything."""
+    from curriculode.theory.solve.way import Way
+    from curriculode.theory.tickets.trainer import NodeTrainer
+
+    start, setting = begun(xor, 3), Setting.of(xor)
+    start = start.permuted(start.canonical_order())  # the order in which a net meets the units
+    way = Way.of(setting, cu.Numerics(points=256))
+    trainer = NodeTrainer(way, start, np.array([8.0]), 2.0, 1.0, 2**10, 0, rng, net=True, even=True)
+    before = trainer.dense()
+    weights, v = before.weights[1], before.readouts[1]
+    found = trainer.copies(weights, np.ones(weights.shape, bool), v)
+    pair = cu.branch(xor, start, at=2.0, points=256, times=[8.0])
+    np.testing.assert_allclose(found.X[0], pair.X[-1], atol=2e-5)
+    # Under a mask units that keep no coordinate in common share nothing.
+    apart = np.zeros(weights.shape, bool)
+    for k, column in enumerate(np.array_split(np.arange(weights.shape[1]), 4)):
+        apart[k, column] = True
+    X = trainer.copies(apart * weights, apart, v).X[0]
+    np.testing.assert_allclose(X - np.diag(np.diagonal(X)), 0.0, atol=1e-12)
 
 
 def test_branchings_are_parameters_of_a_sweep(tmp_path, xor: cu.Experiment) -> None:
