@@ -25,6 +25,7 @@ from curriculode.theory.solve.state_evolution import state_evolution
 
 TIMES = 21
 POINTS = 1024
+_PARALLEL_WIDTH = 16
 STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
 RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
@@ -189,7 +190,8 @@ class OnlineJob(Job):
             return trajectory
 
         finished: list[Trajectory] = []
-        workers = worker_count(numerics.workers)
+        # Steps of small students are mostly Python's, which threads would only take from each other.
+        workers = worker_count(numerics.workers) if self.setting.width >= _PARALLEL_WIDTH else 1
         found, interrupted = spread("equations", solve, jobs, workers, lambda: len(finished) / len(jobs), report)
         if interrupted:
             raise KeyboardInterrupt

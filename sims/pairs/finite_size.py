@@ -8,7 +8,7 @@ import numpy as np
 
 from curriculode.sims.pairs.simulate import pair_arrays, parted
 from curriculode.sims.runs.crew import spread, worker_count
-from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Three, as_carried_out
+from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Paths, as_carried_out
 from curriculode.sims.runs.progress import Told
 from curriculode.sims.spaces.draws import segments, stage_counts
 from curriculode.sims.spaces.model import Model
@@ -47,9 +47,9 @@ def pair_finite_size(
     def paths_of(pair: int, stop: threading.Event) -> list[list[Joint]] | None:
         """The joint overlaps of the three paths at the recorded steps."""
         rng = np.random.default_rng(child_seed(seed, SEEDS + pair))
-        three, step, kept = Three(one_model, start, rng, numerics.noise_terms), 0, []
+        three, step, kept = Paths(one_model, start, rng, numerics.noise_terms), 0, []
         remaining = [np.tile(count, (2, 1)) for count in counts]
-        joint: Three | None = None
+        joint: Paths | None = None
         for segment in (None, *segments(counts, np.union1d(records, [parting]), max(1, dimension))):
             if stop.is_set():
                 return None
@@ -69,7 +69,7 @@ def pair_finite_size(
                     return None
                 states = [OrderParameters(Q, M, v) for Q, M, v in begin]
                 vectors = np.array([packed(two, state) for state in states])
-                joint = Three(model, states[0], rng, numerics.noise_terms, examples, vectors)
+                joint = Paths(model, states[0], rng, numerics.noise_terms, examples, vectors)
             if joint is not None and step in recorded:
                 kept.append(joint.overlaps())
         return kept
