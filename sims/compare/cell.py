@@ -30,6 +30,7 @@ def is_tested(name: str) -> bool:
     """Whether a quantity counts for the verdict."""
     return name not in _JUMPING and (name not in OBSERVABLES.names() or OBSERVABLES[name].tested)
 
+
 _COLUMNS = (
     *("theory", "mean_field", "simulation", "simulation_error", "standard_error", "scatter", "predicted_scatter"),
     *("theory_error", "deviation"),

@@ -3,7 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -38,6 +38,7 @@ class Job(ABC):
     """One combination of the varied parameters.
 
     labels : their values;  dimension : D, as it is carried out;  runs, starts, seed, numerics : as for `compare`
+    ready : waits until paths of the diffusion can be computed, and meanwhile calls its argument
     """
 
     labels: dict[str, Any]
@@ -47,6 +48,8 @@ class Job(ABC):
     starts: int
     seed: Any
     numerics: Numerics
+
+    ready: Callable[[Callable[[], None]], None] = field(default=lambda told: None, kw_only=True, repr=False)
 
     @abstractmethod
     def run(self, report: Callable[[float], None]) -> list[Cell]:
@@ -111,7 +114,6 @@ class OnlineJob(Job):
     def run(self, report: Callable[[float], None]) -> list[Cell]:
         """Both sides."""
         theory, perturbed = self._theory(lambda fraction: report(0.3 * fraction))
-        added = self.added(lambda fraction: report(0.3 + 0.5 * fraction))
         ensemble = simulate_setting(
             self.experiment,
             self.setting,
@@ -120,10 +122,12 @@ class OnlineJob(Job):
             self.seed,
             [self.initial[j] for j in self.start_of_run],
             self.at_records,
-            lambda fraction: report(0.8 + 0.2 * fraction),
+            lambda fraction: report(0.3 + 0.2 * fraction),
         )
         if ensemble.interrupted:
             raise KeyboardInterrupt
+        self.ready(lambda: report(0.5))
+        added = self.added(lambda fraction: report(0.5 + 0.5 * fraction))
         return [Cell(self.labels, self.experiment, theory, ensemble, self.start_of_run, perturbed, added)]
 
     def added(self, report: Callable[[float], None]) -> FiniteSize:

@@ -205,7 +205,7 @@ class Diffuser:
         shares : (paths, levels) of the examples;  signs : (paths,) of the noise, 0 for the equations alone, without 1 / D
         drawn : (paths,) by which of the draws
         """
-        change = _advance(
+        change = advance(
             states,
             shares,
             signs,
@@ -287,7 +287,7 @@ def _draw_normals(rng, counts, probability, draws):
 
 
 @kernel
-def _advance(states, shares, signs, drawn, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
+def advance(states, shares, signs, drawn, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
     """One stretch of all paths; the change, and less than -1 by as much where a state has become unphysical."""
     first, other, ahead, random, mean = work.first, work.other, work.ahead, work.random, work.mean
     h, worst, physical = taken / dimension, 0.0, True
