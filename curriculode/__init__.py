@@ -51,21 +51,21 @@ _HOMES = {
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
     "prizes": "sims.sweep.prizes",
+    "Branching": "theory.describe.branching",
     "Pair": "theory.pairs.record",
     "Line": "theory.pairs.line",
     "PlateauLaw": "theory.pairs.plateau",
     "plateau_law": "theory.pairs.plateau",
     "Perturbation": "theory.describe.perturbation",
+    "TimedPerturbation": "theory.describe.perturbation",
     "perturb": "theory.pairs.perturb",
     "effective_size": "theory.pairs.perturb",
     "recombine": "theory.pairs.recombine",
     "branch": "sims.pairs.branch",
-    "compare_pairs": "sims.pairs.verdict",
-    "PairComparison": "sims.pairs.verdict",
     "Instability": "sims.pairs.instability",
     "instability": "sims.pairs.instability",
-    "sweep_instability": "sims.pairs.sweep",
     "ticket_instability": "sims.pairs.pruned",
+    "winning_and_stable": "sims.pairs.pruned",
     "state_evolution": "theory.solve.state_evolution",
     "tangent_optimum": "theory.solve.tangent_ridge",
     "effective_complexity": "theory.solve.tangent_ridge",
@@ -94,9 +94,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .sims.compare.comparison import Comparison
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
-    from .sims.pairs.pruned import ticket_instability
-    from .sims.pairs.sweep import sweep_instability
-    from .sims.pairs.verdict import PairComparison, compare_pairs
+    from .sims.pairs.pruned import ticket_instability, winning_and_stable
     from .sims.runs.minimize import minimize
     from .sims.runs.observe import observe
     from .sims.runs.simulate import diffuse, simulate
@@ -108,11 +106,12 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.control.records import Optimum, Worth
     from .theory.control.worth import worth
     from .theory.core.errors import InputError
+    from .theory.describe.branching import Branching
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
     from .theory.describe.order_parameters import OrderParameters
-    from .theory.describe.perturbation import Perturbation
+    from .theory.describe.perturbation import Perturbation, TimedPerturbation
     from .theory.describe.protocol import Protocol, Stage
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study

@@ -66,6 +66,7 @@ def compare(
         starts=study.starts,
         over=study.over,
         pruning=study.pruning,
+        branch=study.branch,
         treatments=request.option("treatments", None, list),
         numerics=study.numerics,
         progress=request.progress,

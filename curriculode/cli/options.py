@@ -193,14 +193,14 @@ def takes(*shared: str, changes: bool = True, over: bool = False, outputs: tuple
 
 def _study(name: str, changes: list[str], over: list[str] | None, settings: dict[str, Any]) -> "Study":
     """The study of an experiment with what the command line changes in it."""
-    from curriculode.theory.describe.pruning import changed as with_changes
     from curriculode.theory.describe.study import Study
+    from curriculode.theory.describe.variant import Variant
 
     study = Study.load(name)
     if changes or over:
         changed = parse.changes(changes)
         # What is set by hand is not varied any more.
         varied = parse.grid(over) if over else {key: values for key, values in study.over.items() if key not in changed}
-        experiment, pruning = with_changes(study.experiment, study.pruning, changed)
-        study = study.set(experiment=experiment, pruning=pruning, over=varied)
+        experiment, pruning, branch = Variant(study.experiment, study.pruning, study.branch).changed(changed)
+        study = study.set(experiment=experiment, pruning=pruning, branch=branch, over=varied)
     return study.set(**settings)

@@ -72,6 +72,7 @@ def refine(
         store=store,
         dimension=study.dimension,
         pruning=study.pruning,
+        branch=study.branch,
         numerics=study.numerics,
         executor=None if dask is None else dask_executor(dask),
         progress=request.progress,

@@ -90,6 +90,7 @@ def sweep(
         observables=request.option("observables", None, (str, list)),
         shard=shard,
         pruning=study.pruning,
+        branch=study.branch,
         treatments=request.option("treatments", None, list),
         numerics=study.numerics,
         dimension=study.dimension,

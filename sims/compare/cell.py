@@ -10,6 +10,7 @@ import numpy as np
 from curriculode.sims.compare.verdict import FEWEST_RUNS, SHIFT, ErrorOfRate, Sample, Tested, covariances, error_of_rate, judge
 from curriculode.sims.runs.finite_size import FiniteSize
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory
 
@@ -45,14 +46,14 @@ class Perturbed:
     """
 
     step: float
-    theory: dict[int, Trajectory]
+    theory: dict[int, Trajectory] | dict[int, Pair]
 
 
 @dataclass(frozen=True)
 class Cell:
     """One experiment of a comparison: the theory of each start, and the runs.
 
-    theory : for each start, trajectories that differ in the net of their averages only
+    theory : for each start, trajectories (of two copies: pairs) that differ in the net of their averages only
     start_of_run : (runs,) index of the start of each run
     perturbed : name of a rate -> theory with that rate changed
     finite_size : what finite D adds to the theory, or None where that is not predicted
@@ -61,8 +62,8 @@ class Cell:
 
     labels: dict[str, Any]
     experiment: Experiment
-    theory: list[list[Trajectory]]
-    ensemble: Ensemble
+    theory: list[list[Trajectory]] | list[list[Pair]]
+    ensemble: Ensemble | Pair
     start_of_run: np.ndarray
     perturbed: dict[str, Perturbed] = field(default_factory=dict)
     finite_size: FiniteSize | None = None
@@ -96,7 +97,7 @@ class Cell:
             )
         return None
 
-    def _read(self, record: StateRecord) -> dict[str, np.ndarray]:
+    def _read(self, record: StateRecord | Pair) -> dict[str, np.ndarray]:
         return {**record.observables(), **record.entries(compares_pairs(self.experiment.student.width))}
 
     @cached_property

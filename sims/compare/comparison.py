@@ -8,6 +8,7 @@ import numpy as np
 
 from curriculode.sims.compare.cell import Cell
 from curriculode.sims.compare.verdict import shift_room, standard_error
+from curriculode.theory.pairs.record import Pair
 from curriculode.theory.tickets.study import DENSE
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ _SUMMARY = (
     "worst_test",
     "share_of_allowed",
 )
+
+
+_NOT_KNOWN = (
+    "; what finite D adds is not known of reordered examples, and on a plateau that begins at random weights it is as large as "
+    "what is learnt: begin from a state beyond it"
+)
+
+
+def _reordered(cell: Cell) -> bool:
+    """Whether it is of two copies that meet the same examples in another order."""
+    return isinstance(cell.ensemble, Pair) and cell.ensemble.examples == "reordered"
 
 
 def worst_row(table: "pd.DataFrame") -> "pd.Series":
@@ -47,9 +59,10 @@ class Comparison:
 
     by Student's t and Kolmogorov's law, at a false-alarm rate of 0.001 for the whole cell, the error of the theory's nets
     included. Beyond chance a mean may differ by a tenth of what finite D adds to it, the next order in 1/D, and by ten times the
-    integrator's tolerance. Batch learning has no such paths, nor have treatments of what was pruned: their room is 20/D (at most
-    D^(-1/2)) of the quantity's own scale, plus twice the variance of a single run, and the verdict says so. (The accuracy of
-    tickets of K = 8 GELU units with a tenth of their weights is off by .001 +- .002 at D = 1000, and .001 +- .003 at 300.)
+    integrator's tolerance. Batch learning has no such paths, nor have treatments of what was pruned and copies that meet reordered
+    examples: their room is 20/D (at most D^(-1/2)) of the quantity's own scale, plus twice the variance of a single run, and the
+    verdict says so. (The accuracy of tickets of K = 8 GELU units with a tenth of their weights is off by .001 +- .002 at D = 1000,
+    and .001 +- .003 at 300.)
 
     `summary` says how sharp the verdict is: the smallest relative error of each rate that the comparison would have called a
     disagreement (`finds_learning_rate`, ...). With one start all statements, the gaps too, are about that start.
@@ -184,14 +197,16 @@ class Comparison:
                 f"{quantity} is {row['simulation']:.4g} in simulation and {row['theory']:.4g} in theory, "
                 f"{abs(row['deviation_in_standard_errors']):.1f} standard errors apart"
             )
-        return f"theory and simulation disagree at D = {self.dimension} for {where}: {what}"
+        hint = _NOT_KNOWN if _reordered(bad) else ""
+        return f"theory and simulation disagree at D = {self.dimension} for {where}: {what}{hint}"
 
     def _unpredicted(self) -> str:
         """What room there is for what finite D does to trainings of which that is not predicted, in words."""
-        if not any(cell.labels.get("treatment", DENSE) != DENSE for cell in self.cells):
+        pruned = any(cell.labels.get("treatment", DENSE) != DENSE for cell in self.cells)
+        if not pruned and not any(_reordered(cell) for cell in self.cells):
             return ""
         return (
-            "; what finite D adds to pruned training is not predicted: it is allowed "
+            f"; what finite D adds to {'pruned training' if pruned else 'reordered examples'} is not predicted: it is allowed "
             f"{100 * shift_room(self.dimension):.2g} % of a quantity's scale"
         )
 

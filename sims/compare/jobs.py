@@ -39,6 +39,7 @@ class Job(ABC):
 
     labels : their values;  dimension : D, as it is carried out;  runs, starts, seed, numerics : as for `compare`
     ready : waits until paths of the diffusion can be computed, and meanwhile calls its argument
+    given : the starts, where they are not those of the seed
     """
 
     labels: dict[str, Any]
@@ -48,7 +49,7 @@ class Job(ABC):
     starts: int
     seed: Any
     numerics: Numerics
-
+    given: tuple[OrderParameters, ...] = field(default=(), kw_only=True)
     ready: Callable[[Callable[[], None]], None] = field(default=lambda told: None, kw_only=True, repr=False)
 
     @abstractmethod
@@ -78,12 +79,14 @@ class OnlineJob(Job):
     @cached_property
     def setting(self) -> Setting:
         """As it is carried out in so many inputs."""
-        return as_carried_out(Setting.of(self.experiment), self.experiment, self.dimension)
+        return as_carried_out(Setting.of(self.experiment, perturbed=True), self.experiment, self.dimension)
 
     @cached_property
     def initial(self) -> list[OrderParameters]:
         """The starts."""
-        return [self.experiment.initial(self.dimension, self.seed, j) for j in range(self.starts)]
+        return list(self.given[: self.starts]) or [
+            self.experiment.initial(self.dimension, self.seed, j) for j in range(self.starts)
+        ]
 
     @property
     def start_of_run(self) -> np.ndarray:
@@ -113,7 +116,7 @@ class OnlineJob(Job):
 
     def run(self, report: Callable[[float], None]) -> list[Cell]:
         """Both sides."""
-        theory, perturbed = self._theory(lambda fraction: report(0.3 * fraction))
+        theory, perturbed = self.theory(lambda fraction: report(0.3 * fraction))
         ensemble = simulate_setting(
             self.experiment,
             self.setting,
@@ -130,30 +133,43 @@ class OnlineJob(Job):
         added = self.added(lambda fraction: report(0.5 + 0.5 * fraction))
         return [Cell(self.labels, self.experiment, theory, ensemble, self.start_of_run, perturbed, added)]
 
+    @property
+    def exact(self) -> bool:
+        """Whether nothing but the averages of one network's equations can need nets."""
+        return True
+
+    def solved(self, setting: Setting, start: int, numerics: Numerics, watch: Callable[[float], None]) -> Any:
+        """The equations from one of the starts."""
+        return integrate_setting(self.experiment, setting, self.initial[start], numerics, watch)
+
     def added(self, report: Callable[[float], None]) -> FiniteSize:
         """What finite D adds, by pairs of the diffusion: two a start at least; fewer of wide students, which scatter little."""
         pairs = _PAIRS_WIDE if self.setting.width > _WIDE else self.starts * max(2, -(-_PAIRS // self.starts))
-        starts = self.initial[: self.known]
+        return self.diffused(pairs, self.initial[: self.known], report)
+
+    def diffused(self, pairs: int, starts: list[OrderParameters], report: Callable[[float], None]) -> FiniteSize:
+        """So many pairs of paths of the diffusion, spread over these starts."""
         return finite_size(
             *(self.experiment, self.setting, self.dimension, starts, pairs, self.seed, self.records, self.at_records, report)
         )
 
-    def _theory(self, report: Callable[[float], None]) -> tuple[list[list[Trajectory]], dict[str, Perturbed]]:
+    def theory(self, report: Callable[[float], None]) -> tuple[list[list[Trajectory]], dict[str, Perturbed]]:
         """Trajectories of each start by each of its nets, and of some starts with each rate changed."""
         setting, numerics = self.setting, self.at_records
         points = numerics.points or POINTS
         engine = setting.engine(numerics.averages, points, 0, numerics.noise_terms)
+        exact = engine.exact and self.exact
         if numerics.rtol is None:
             # What so many runs could resolve, were they to scatter by D^(-1/2); below that only the nets' staircases are resolved.
             resolved = 0.03 / np.sqrt(self.dimension * self.runs)
-            numerics = numerics.set(rtol=1e-6 if engine.exact else float(np.clip(resolved, 1e-6, 3e-4)))
-        extra = 0 if engine.exact and engine.errors_exact else -(-EXTRA_NETS // self.starts)
+            numerics = numerics.set(rtol=1e-6 if exact else float(np.clip(resolved, 1e-6, 3e-4)))
+        extra = 0 if exact and engine.errors_exact else -(-EXTRA_NETS // self.starts)
         several = -(-EXTRA_NETS // extra) if extra else 0  # so many starts have several nets
         nets = [1 + (extra if j < several else 0) for j in range(self.starts)]
         first = np.concatenate([[0], np.cumsum(nets)])
         # Exact equations are integrated once a start; the nets of their errors are drawn again below.
         jobs: list[tuple[Setting, int, int]] = [
-            (setting, j, int(first[j]) + r) for j in range(self.starts) for r in range(1 if engine.exact else nets[j])
+            (setting, j, int(first[j]) + r) for j in range(self.starts) for r in range(1 if exact else nets[j])
         ]
         rates, changed = self.rates, range(self.known)
         for name in rates:
@@ -162,9 +178,12 @@ class OnlineJob(Job):
         theory: list[list[Trajectory]] = [[] for _ in self.initial]
         for (_, j, _), trajectory in zip(jobs[: len(jobs) - len(rates) * len(changed)], found, strict=False):
             theory[j].append(trajectory)
-        if engine.exact:
+        if exact:
             theory = [
-                [only.replace(numerics=only.numerics.set(scrambling=int(first[j]) + r)) for r in range(nets[j])]
+                [
+                    only.replace(numerics=only.numerics.set(scrambling=numerics.scrambling + int(first[j]) + r))
+                    for r in range(nets[j])
+                ]
                 for j, (only,) in enumerate(theory)
             ]
         rest = found[len(found) - len(rates) * len(changed) :]
@@ -189,7 +208,7 @@ class OnlineJob(Job):
                     raise KeyboardInterrupt
 
             setting, start, net = job
-            trajectory = integrate_setting(self.experiment, setting, self.initial[start], numerics.set(scrambling=net), watch)
+            trajectory = self.solved(setting, start, numerics.set(scrambling=numerics.scrambling + net), watch)
             finished.append(trajectory)
             return trajectory
 

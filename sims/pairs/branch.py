@@ -6,19 +6,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from curriculode.sims.pairs.simulate import pair_simulation
+from curriculode.sims.pairs.simulate import pair_simulation, space_of
 from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.checks import number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.branching import EXAMPLES, Branching, checked_at
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
-from curriculode.theory.describe.training import BatchSlices
+from curriculode.theory.describe.pruning import Pruning
+from curriculode.theory.describe.training import BatchSlices, OnlineSGD
 from curriculode.theory.dynamics.setting import Setting
-from curriculode.theory.pairs.record import Pair, checked_at
-from curriculode.theory.pairs.theory import EXAMPLES, pair_theory
+from curriculode.theory.pairs.record import Pair
+from curriculode.theory.pairs.theory import pair_theory
 
 
 def one_or_more(name: str, value: Any) -> Any:
@@ -146,8 +148,7 @@ def branch(
         scrambling=scrambling,
         workers=workers,
     )
-    if isinstance(experiment.training, BatchSlices):
-        raise InputError("batch learning has no copies that part; give an experiment that learns online")
+    _check_training(experiment)
     at = checked_at(at, experiment.protocol.duration)
     if other is not None and at > 0:
         raise InputError(f"at = {at:g} goes with one start; copies from two starts part at t = 0: leave `at` or `other` out")
@@ -174,3 +175,24 @@ def _each(setting: Setting, given: OrderParameters | Sequence[OrderParameters] |
     for state in {id(each): each for each in starts}.values():
         setting.check(state)
     return starts
+
+
+def _check_training(experiment: Experiment) -> None:
+    if not isinstance(experiment.training, OnlineSGD):
+        words = "batch learning has" if isinstance(experiment.training, BatchSlices) else f"{experiment.training.kind} has"
+        raise InputError(f"{words} no copies that part; give an experiment that learns online")
+
+
+def check_branching(
+    experiment: Experiment, branching: Branching, pruning: Pruning | None, dimension: int, numerics: Numerics
+) -> None:
+    """Raise `InputError` for pairs that cannot be."""
+    if pruning is not None:
+        raise InputError(
+            "a network is pruned or branched; leave one out, or see `ticket_instability` for copies of pruned networks"
+        )
+    _check_training(experiment)
+    branching.check(experiment.protocol.duration)
+    setting = Setting.of(experiment)
+    setting.blocks.sizes(dimension, 2 * setting.width)
+    space_of(numerics.space, branching.examples)

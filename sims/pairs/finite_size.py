@@ -1,6 +1,7 @@
 """What finite D adds to the theory of two copies: paths of their joint diffusion with opposite noise, beside the equations."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from curriculode.sims.pairs.simulate import pair_arrays, parted
 from curriculode.sims.runs.crew import spread, worker_count
-from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Paths, as_carried_out
+from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Paths
 from curriculode.sims.runs.progress import Told
 from curriculode.sims.spaces.draws import segments, stage_counts
 from curriculode.sims.spaces.model import Model
@@ -20,11 +21,14 @@ from curriculode.theory.dynamics.online import packed
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.pairs.record import Pair
 
+_APART = 2**29
+
 
 def pair_finite_size(
     experiment: Experiment,
-    start: OrderParameters,
-    other: OrderParameters | None,
+    setting: Setting,
+    starts: Sequence[OrderParameters],
+    others: Sequence[OrderParameters] | None,
     parting: int,
     examples: Literal["independent", "same"],
     dimension: int,
@@ -33,21 +37,21 @@ def pair_finite_size(
     records: np.ndarray,
     numerics: Numerics,
     report: Told,
-) -> dict[str, np.ndarray]:
-    """For each order parameter of both copies what finite D adds to the equations, (pairs, 2, times); without what diverged.
+) -> FiniteSize:
+    """`pairs` pairs of paths of both copies, spread evenly over the starts; KeyboardInterrupt where that ends them.
 
-    parting, records : in steps;  pairs : of paths, all from one start;  KeyboardInterrupt where that ends them
+    setting : as it is carried out;  others : of the second copies, where they have their own;  parting, records : in steps
     """
-    setting = as_carried_out(Setting.of(experiment), experiment, dimension)
     two = replace(setting, width=2 * setting.width)
     one_model, model = Model.of(setting, dimension), Model.of(two, dimension)
     counts = stage_counts(experiment.protocol, dimension)
     total, done = sum(int(count.sum()) for count in counts), np.zeros(pairs, dtype=np.int64)
+    start_of_pair, recorded = np.arange(pairs) % len(starts), set(records.tolist())
 
     def paths_of(pair: int, stop: threading.Event) -> list[list[Joint]] | None:
         """The joint overlaps of the three paths at the recorded steps."""
-        rng = np.random.default_rng(child_seed(seed, SEEDS + pair))
-        three, step, kept = Paths(one_model, start, rng, numerics.noise_terms), 0, []
+        rng, own = np.random.default_rng(child_seed(seed, SEEDS + pair)), start_of_pair[pair]
+        three, step, kept = Paths(one_model, starts[own], rng, numerics.noise_terms), 0, []
         remaining = [np.tile(count, (2, 1)) for count in counts]
         joint: Paths | None = None
         for segment in (None, *segments(counts, np.union1d(records, [parting]), max(1, dimension))):
@@ -63,18 +67,17 @@ def pair_finite_size(
                 step += segment.steps
                 done[pair] += segment.steps
             if step == parting and joint is None:
-                seconds = [None] * 3 if other is None else [other.blocked()] * 3
+                seconds = [None] * 3 if others is None else [others[own].blocked()] * 3
                 begin = [parted(setting, first, second) for first, second in zip(three.overlaps(), seconds, strict=True)]
                 if not all(np.isfinite(part).all() for state in begin for part in state):
-                    return None
+                    return [[tuple(np.full_like(part, np.nan) for part in state) for state in begin]] * len(records)  # type: ignore[misc]
                 states = [OrderParameters(Q, M, v) for Q, M, v in begin]
                 vectors = np.array([packed(two, state) for state in states])
                 joint = Paths(model, states[0], rng, numerics.noise_terms, examples, vectors)
-            if joint is not None and step in recorded:
+            if joint is not None and step in recorded and (segment is None or segment.record):
                 kept.append(joint.overlaps())
         return kept
 
-    recorded = set(records.tolist())
     found, interrupted = spread(
         "finite D of pairs by the diffusion",
         paths_of,
@@ -85,12 +88,12 @@ def pair_finite_size(
     )
     if interrupted:
         raise KeyboardInterrupt
-    whole = [[[three[path] for three in kept] for path in range(3)] for kept in found if kept is not None]
-    if not whole:
-        return {}
-    arrays = pair_arrays([path for three in whole for path in three], setting.width)
-    count = len(arrays["v"])
+    arrays = pair_arrays(
+        [[three[path] for three in kept] for kept in found if kept is not None for path in range(3)], setting.width
+    )
     told = {"at": parting / dimension, "examples": examples}
-    paths = Pair(experiment, numerics, {"t": records / dimension, "run": np.arange(count), **arrays}, "paths", statistics=told)
-    sound = paths.finite.reshape(-1, 3).all(axis=1)
-    return {name: FiniteSize.deviations(value)[sound] for name, value in paths.entries().items()}
+    # One net for the three paths of a pair, and none that a run has.
+    run = np.repeat(np.arange(pairs), 3) - _APART
+    paths = Pair(experiment, numerics, {"t": records / dimension, "run": run, **arrays}, f"{pairs} pairs of paths",
+                 dimension=dimension, statistics=told)  # fmt: skip
+    return FiniteSize(paths, start_of_pair)

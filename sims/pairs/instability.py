@@ -11,10 +11,11 @@ from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import numbers, truth, whole_number
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.branching import checked_at
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import OrderParameters
-from curriculode.theory.pairs.record import ERRORS, STABLE, checked_at, one_error
+from curriculode.theory.pairs.record import ERRORS, STABLE, one_error
 from curriculode.theory.results.record import Record
 
 if TYPE_CHECKING:

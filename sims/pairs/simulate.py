@@ -46,7 +46,7 @@ def pair_simulation(
     protocol, K = experiment.protocol, setting.width
     numerics = numerics.set(points=numerics.points or DEFAULT_POINTS)
     check_points(numerics.points or DEFAULT_POINTS, K)
-    model, space = Model.of(setting, dimension), _space(numerics.space, examples)
+    model, space = Model.of(setting, dimension), space_of(numerics.space, examples)
     setting.blocks.sizes(dimension, 2 * K)  # both copies have room
     dimension = model.dimension
     if space == "weight" and 16.0 * dimension * (K + 8) > 2e10:
@@ -133,7 +133,7 @@ def pair_simulation(
     return pair.replace(status=status)
 
 
-def _space(space: str, examples: str) -> str:
+def space_of(space: str, examples: str) -> str:
     """The space of a pair: examples that are met in another order have to be kept, which weight space alone does."""
     if space == "diffusion":
         raise InputError('space = "diffusion" knows no second copy; use space = "overlap" or "weight"')

@@ -17,12 +17,15 @@ from curriculode.sims.runs.progress import Told
 from curriculode.sims.spaces.diffusion import Pace
 from curriculode.sims.spaces.draws import segments, stage_counts
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.perturb_overlaps import perturb_overlaps
 from curriculode.sims.spaces.stretch import Diffuser
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.describe.order_parameters import OrderParameters, child_seed
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import packed
+from curriculode.theory.dynamics.perturbing import perturbed_overlaps
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.states import StateRecord
 from curriculode.theory.tasks.blocks import Blocks
@@ -50,7 +53,14 @@ def as_carried_out(setting: Setting, experiment: Experiment, dimension: int) -> 
     counts = stage_counts(experiment.protocol, dimension)
     ends = np.cumsum([0, *(count.sum() for count in counts)]) / dimension
     stages = tuple(
-        replace(stage, start=float(start), end=float(end), probability=count / count.sum() if count.any() else stage.probability)
+        replace(
+            stage,
+            start=float(start),
+            end=float(end),
+            probability=count / count.sum() if count.any() else stage.probability,
+            # The equations have nothing of what is drawn: that is what finite D adds.
+            perturbation=stage.perturbation and stage.perturbation.model_copy(update={"dimension": None}),
+        )
         for stage, count, start, end in zip(setting.stages, counts, ends, ends[1:], strict=False)
     )
     fractions, (shares, overlaps) = sizes / sizes.sum(), setting.strata
@@ -93,6 +103,20 @@ class Paths:
             self._pace.passed(stretch.taken / self._dimension, change)
             steps -= stretch.taken
 
+    def perturb(self, perturbation: Perturbation) -> None:
+        """Change the weights on all paths: at random with the noise, and as D -> infinity in the equations."""
+        model, shared = self._diffuser.model, perturbation.model_copy(update={"dimension": None})
+        setting = model.setting
+        for path, (Q, M, v) in enumerate(self.overlaps()):
+            if not (np.isfinite(Q).all() and np.isfinite(M).all()):
+                continue
+            if path == len(self._states) - 1:
+                fractions, T = setting.blocks.fractions, setting.blocks.T
+                Q, M, _ = perturbed_overlaps(Q, M, T, fractions, setting.weight_scale, shared)
+            else:
+                Q, M = perturb_overlaps(model, Q, M, perturbation, self._rng)
+            self._states[path] = packed(setting, OrderParameters(Q, M, v))
+
     def overlaps(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Q (blocks, K, K), M (blocks, K, P), v (K,) of each of the paths."""
         return [self._diffuser.overlaps(y) for y in self._states]
@@ -102,10 +126,11 @@ class Paths:
 class FiniteSize:
     """Pairs of the diffusion of one experiment.
 
+    paths : `PathRecord`, or of two copies a `Pair`, (3 pairs, times, ...)
     start_of_pair : (pairs,) number of the start of each;  finite : (pairs,) whether all three paths ended
     """
 
-    paths: PathRecord
+    paths: Any
     start_of_pair: np.ndarray
 
     @property
@@ -152,13 +177,26 @@ def finite_size(
     def paths_of(group: np.ndarray, stop: threading.Event) -> list[Any] | None:
         """Q, M, v of the paths of some pairs at the recorded steps."""
         rng = np.random.default_rng(child_seed(seed, SEEDS + int(group[0])))
-        paths = Paths(model, starts[start_of_pair[group[0]]], rng, numerics.noise_terms, pairs=group.size)
-        kept = [paths.overlaps()] if records[0] == 0 else []
+        paths, begun = Paths(model, starts[start_of_pair[group[0]]], rng, numerics.noise_terms, pairs=group.size), 0
+        kept: list[Any] = []
         remaining = [np.tile(count, (group.size, 1)) for count in counts]
+
+        def begin(until: int) -> None:
+            """Perturb the weights as the next stages begin, up to this one."""
+            nonlocal begun
+            for stage in setting.stages[begun : until + 1]:
+                if stage.perturbation is not None:
+                    paths.perturb(stage.perturbation)
+            begun = until + 1
+
+        begin(0)
+        if records[0] == 0:
+            kept.append(paths.overlaps())
         for segment in segments(counts, records, longest):
             if stop.is_set():
                 return None
             stage = segment.stage
+            begin(stage)
             paths.advance(setting.stages[stage].rates, counts[stage], remaining[stage], segment.steps)
             done[group] += segment.steps
             if segment.record:

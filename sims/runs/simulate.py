@@ -16,6 +16,7 @@ from curriculode.sims.spaces.diffusion import Diffusion
 from curriculode.sims.spaces.draws import record_steps, segments, stage_counts
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.overlap_space import OverlapSpace
+from curriculode.sims.spaces.perturb_overlaps import check_overlap_events
 from curriculode.sims.spaces.tangent_space import TangentWeights, UncentredTangentWeights
 from curriculode.sims.spaces.weight_space import WeightSpace
 from curriculode.theory.averages.quasi_monte_carlo import check_points
@@ -230,8 +231,11 @@ def simulate_setting(
         )
     if remember is not None and numerics.space != "weight":
         raise InputError(f"{numerics.space} space has no weights to remember; use space = 'weight', or leave `remember` out")
-    if numerics.space != "weight" and any(stage.perturbation is not None for stage in setting.stages):
-        raise InputError(f"{numerics.space} space has no weights to perturb; use space = 'weight'")
+    events = [stage.perturbation for stage in setting.stages if stage.perturbation is not None]
+    if numerics.space == "diffusion" and events:
+        raise InputError("the diffusion has no weights to perturb; use space = 'overlap' or 'weight'")
+    if numerics.space == "overlap":
+        check_overlap_events(events, setting.width, dimension)
     runs, workers = len(members), worker_count(numerics.workers)
     starts = starts_of(experiment, dimension, members, seed, start)
     records = record_steps(numerics.output_times(experiment.protocol.duration, _TIMES), experiment.protocol, dimension)
@@ -270,7 +274,7 @@ def simulate_setting(
             while stage < until:
                 stage += 1
                 event = setting.stages[stage].perturbation
-                if event is not None and isinstance(space, WeightSpace):
+                if event is not None and isinstance(space, (WeightSpace, OverlapSpace)):
                     space.perturb(event)
 
         begin(0)

@@ -25,9 +25,11 @@ from curriculode.sims.spaces.arithmetic import fma, in_state, part, states_of
 from curriculode.sims.spaces.draws import common_level, draw_component, draw_level
 from curriculode.sims.spaces.learning import Answers, References, Units, learn, respond
 from curriculode.sims.spaces.model import Model
+from curriculode.sims.spaces.perturb_overlaps import perturb_overlaps
 from curriculode.theory.core.compiled import kernel
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.tasks.example_law import NO_TEACHER, teacher_labels
 from curriculode.theory.units.activations import evaluate
@@ -99,9 +101,7 @@ class OverlapSpace:
         A, self.units = np.zeros((blocks, rows, K, lanes)), Units.empty(K, lanes)
         for lane, start in enumerate(starts):
             Q, M, self.units.v[:, lane] = start.blocked()
-            for b in range(blocks):
-                joint = semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]]))
-                A[b, : P + K, :, lane] = joint[P:].T
+            A[..., lane] = self._placed(Q, M, rows)
         self.coordinates = Coordinates(
             A=A, xi=np.zeros((blocks, rows, lanes)), directions=np.full(blocks, P + K), work=np.zeros((rows + K + 1, lanes))
         )
@@ -134,6 +134,26 @@ class OverlapSpace:
         m = self.model
         state = (self.basis, self.coordinates, self.units, self._scratch)
         _advance(self.rngs[0], self._states, remaining, steps, m.examples, m.student, m.steps(rates), *state)
+
+    def _placed(self, Q: np.ndarray, M: np.ndarray, rows: int) -> np.ndarray:
+        """Coordinates (blocks, rows, K) of weights with these overlaps, in P + K directions."""
+        blocks, K, P = self.model.setting.shape
+        A, T = np.zeros((blocks, rows, K)), self.model.setting.blocks.T
+        for b in range(blocks):
+            A[b, : P + K] = semidefinite_factor(np.block([[T[b], M[b].T], [M[b], Q[b]]]))[P:].T
+        return A
+
+    def perturb(self, perturbation: Perturbation) -> None:
+        """Change the weights of every run by a perturbation, with random numbers of the run."""
+        A, directions = self.coordinates.A, self.coordinates.directions
+        _, K, P = self.model.setting.shape
+        for lane, rng in enumerate(self.rngs):
+            Q, M, _ = self.overlaps(lane)
+            if np.isfinite(Q).all() and np.isfinite(M).all():  # a diverged run stays as it is
+                A[..., lane] = self._placed(*perturb_overlaps(self.model, Q, M, perturbation, rng), A.shape[1])
+            else:
+                A[..., lane] = np.nan
+        directions[:] = P + K
 
     def overlaps(self, lane: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Current Q (blocks, K, K), M (blocks, K, P), v (K,) of one of the runs."""

@@ -22,10 +22,13 @@ from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
+from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
-from curriculode.theory.describe.pruning import PREFIX, Pruning, changed
+from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study, listed_values
 from curriculode.theory.describe.training import BatchSlices
+from curriculode.theory.describe.variant import Variant, branching_of
+from curriculode.theory.pairs.names import pair_entry_names, pair_observable_names, pair_scalar_names
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.results.registered import observable_names, scalar_names
 from curriculode.theory.tangent.space import TANGENT
@@ -38,7 +41,7 @@ class Plan:
     """The points of a sweep: every combination of `over`, of the pairs of `zip`, and of the seeds, in this order.
 
     experiment : the experiment that is varied;  axes : for each axis, the changes of each of its steps
-    pruning : of its networks, which may be varied too, or None
+    pruning, branch : of its networks, which may be varied too, or None
     observables : names of what the table shows, by default all observables of the task
     shard : (i, n), every n-th point from the i-th on, i = 1 ... n
     """
@@ -54,6 +57,7 @@ class Plan:
         observables: Sequence[str] | str | None = None,
         shard: str | tuple[int, int] | None = None,
         pruning: Pruning | None = None,
+        branch: Branching | None = None,
     ) -> None:
         self.experiment, self.pruning = checked_experiment(experiment), pruning
         self.settings = Settings() if settings is None else settings
@@ -62,20 +66,26 @@ class Plan:
         ]
         if zip:
             self.axes.append(_paired(zip, over or {}))
+        self.branch = branching_of(branch, {name: None for axis in self.axes for name in axis[0]})
         self.seeds = checked_seeds(seeds)
         size = math.prod(len(axis) for axis in self.axes) * len(self.seeds)
         if size > _MOST:
             raise InputError(f"the grid has {size} points, more than {_MOST:.0e}; give fewer values, or fewer seeds")
         self.shard = _shard(shard)
-        self.observables = _chosen(experiment, observables)
+        self.observables = _chosen(experiment, observables, self.branch is not None)
         self._checked: set[int] = set()
 
     @property
     def text(self) -> str:
         """What is varied, as TOML."""
-        if self.pruning is None:
+        if self.pruning is None and self.branch is None:
             return self.experiment.to_toml()
-        return Study(experiment=self.experiment, pruning=self.pruning).to_toml()
+        return Study(experiment=self.experiment, pruning=self.pruning, branch=self.branch).to_toml()
+
+    @property
+    def base(self) -> Variant:
+        """What is varied."""
+        return Variant(self.experiment, self.pruning, self.branch)
 
     @property
     def names(self) -> list[str]:
@@ -117,9 +127,7 @@ class Plan:
     @cached_property
     def _hashes(self) -> np.ndarray:
         """The keys as numbers, (points, 2)."""
-        base = flat(self.experiment)
-        if self.pruning is not None:
-            base |= {f"{PREFIX}{name}": value for name, value in self.pruning.to_dict().items()}
+        base = flat(self.experiment) | self.base.settings()
         # The order of the levels, from easy to hard, is part of the experiment too.
         total = _hash("settings", self.settings.text) ^ _hash("levels", [level.name for level in self.experiment.protocol.levels])
         for name, value in base.items():
@@ -142,15 +150,19 @@ class Plan:
         """Raise `InputError` unless each of these points can be computed: every mistake comes before the first of them."""
         for number in dict.fromkeys(index // len(self.seeds) for index in indices):
             if number not in self._checked:
-                self._check(*changed(self.experiment, self.pruning, self.combinations[number]), number)
+                self._check(*self.base.changed(self.combinations[number]), number)
                 self._checked.add(number)
 
-    def _check(self, experiment: Experiment, pruning: Pruning | None, number: int) -> None:
+    def _check(self, experiment: Experiment, pruning: Pruning | None, branch: Branching | None, number: int) -> None:
         blocks, K = Blocks.of(experiment.task), experiment.student.width
         blocks.sizes(self.settings.dimension, K)
         numerics = self.settings.numerics
         if pruning is not None:
             pruning.check(experiment.protocol.duration, self.settings.dimension)
+        if branch is not None:
+            from curriculode.sims.pairs.branch import check_branching
+
+            check_branching(experiment, branch, pruning, self.settings.dimension, numerics)
         if isinstance(experiment.training, BatchSlices) and pruning is None:
             from curriculode.theory.batch.slices import Slices
 
@@ -167,12 +179,13 @@ class Plan:
                 check_points(points, setting.fields)
             if numerics.averages == "closed form":
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
-        scalars = scalar_names(experiment.task)
-        base = scalar_names(self.experiment.task)
+        named = scalar_names if branch is None else pair_scalar_names
+        scalars, base = named(experiment.task), named(self.experiment.task)
         if asked := [name for name in self.observables if name not in scalars and name not in base]:
             from curriculode.theory.results.states import entry_names
 
-            known = [*scalars, *entry_names(blocks.count, K, blocks.references)]
+            every = entry_names if branch is None else pair_entry_names
+            known = [*scalars, *every(blocks.count, K, blocks.references)]
             for name in asked:
                 if name not in known:
                     place = ", ".join(f"{k} = {v}" for k, v in self.combinations[number].items()) or "the experiment"
@@ -242,10 +255,10 @@ def _tables(value: Any) -> Any:
     return value
 
 
-def _chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
-    """The names of observables a user asked for, by default all of the task."""
+def _chosen(experiment: Experiment, observables: Sequence[str] | str | None, copies: bool) -> list[str]:
+    """The names of observables a user asked for, by default all of the task; of two copies also what lies between them."""
     if observables is None:
-        return observable_names(experiment.task)
+        return pair_observable_names(experiment.task) if copies else observable_names(experiment.task)
     names = plain([observables] if isinstance(observables, str) else observables)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(

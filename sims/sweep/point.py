@@ -10,7 +10,8 @@ starts and seeds, and the error of the averages is part of the scatter between s
 import json
 import time
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -24,13 +25,17 @@ from curriculode.theory.core import environment as here
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
+from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import Experiment
-from curriculode.theory.describe.pruning import PREFIX, Pruning, changed
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.training import BatchSlices
-from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.describe.variant import PREFIXES, Variant
+from curriculode.theory.dynamics.setting import Setting, SettingStage
+from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES
-from curriculode.theory.results.states import Ensemble
+from curriculode.theory.results.states import Ensemble, Trajectory
 from curriculode.theory.tangent.space import TANGENT
 from curriculode.theory.tickets.study import DENSE, TicketStudy
 from curriculode.theory.tickets.treatments import UNTRAINED
@@ -86,7 +91,7 @@ class Job:
 
     text : the base experiment as TOML;  changes : what differs from it
     asked : names of what the table shows;  experiment : the base itself, where the point stays in this process
-    pruning : the base's, which the changes may change too;  None where nothing is pruned
+    pruning, branch : the base's, which the changes may change too;  None where nothing is pruned, and where nothing parts
     """
 
     text: str
@@ -97,6 +102,7 @@ class Job:
     code: Code
     experiment: Experiment | None = None
     pruning: Pruning | None = None
+    branch: Branching | None = None
 
 
 @dataclass(frozen=True)
@@ -140,11 +146,12 @@ def compute(job: Job) -> Result:
         job.code.check()
     layout, numbers, trace, failed = "", b"", "", True
     try:
-        experiment, pruning = _changed(job.experiment or _base(job.text), job.pruning, job.changes)
+        variant = _changed(Variant(job.experiment or _base(job.text), job.pruning, job.branch), job.changes)
+        experiment, pruning, branch = variant
         treated = (DENSE, *job.settings.treatments) if pruning is not None else ()
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            layout_here = Layout.of(experiment, job.settings.parts, job.asked, treated)
-            point = _Point(experiment, job.seed, job.settings, layout_here, pruning)
+            layout_here = Layout.of(experiment, job.settings.parts, job.asked, treated, branch is not None)
+            point = _Point(experiment, job.seed, job.settings, layout_here, pruning, branch)
             numbers, status, failed = point.measured()
         layout = point.layout.text
     except MemoryError:
@@ -160,16 +167,16 @@ def _base(text: str) -> Experiment:
     return Study.from_toml(text).experiment
 
 
-def _changed(base: Experiment, pruning: Pruning | None, changes: dict[str, Any]) -> tuple[Experiment, Pruning | None]:
-    """The experiment and the pruning of a point; the experiment is made once for the points in a row that share it."""
+def _changed(base: Variant, changes: dict[str, Any]) -> Variant:
+    """What a point is; the experiment is made once for the points in a row that share it."""
     global _last
-    last, text = _last, json.dumps({name: value for name, value in changes.items() if not name.startswith(PREFIX)})
-    if last is not None and last[0] is base and last[1] == text:
-        own = {name: value for name, value in changes.items() if name.startswith(PREFIX)}
-        return changed(last[2], pruning, own)
-    experiment, pruning = changed(base, pruning, changes)
-    _last = base, text, experiment
-    return experiment, pruning
+    own = {name: value for name, value in changes.items() if name.startswith(PREFIXES)}
+    last, text = _last, json.dumps({name: value for name, value in changes.items() if name not in own})
+    if last is not None and last[0] is base.experiment and last[1] == text:
+        return base._replace(experiment=last[2]).changed(own)
+    found = base.changed(changes)
+    _last = base.experiment, text, found.experiment
+    return found
 
 
 @dataclass
@@ -191,6 +198,7 @@ class _Point:
     settings: Settings
     layout: Layout
     pruning: Pruning | None = None
+    branch: Branching | None = None
 
     def measured(self) -> tuple[bytes, str, bool]:
         """Numbers, status, and whether it failed."""
@@ -198,6 +206,12 @@ class _Point:
         if isinstance(self.experiment.training, TANGENT):
             sides += [self._theory(None)] if settings.theory else []
             sides += [self._finals(self._in_tangent_space())] if settings.runs else []
+        elif self.branch is not None:
+            from curriculode.sims.sweep.pairs import PairPoint
+
+            point = PairPoint(self.experiment, self.branch, self.seed, settings)
+            sides += [self._by_nets(point.theory)] if settings.theory else []
+            sides += [self._finals(point.simulation())] if settings.runs else []
         elif self.pruning is not None:
             sides += [self._pruned_theory(self.pruning)] if settings.theory else []
             sides += [self._pruned_simulation(self.pruning)] if settings.runs else []
@@ -205,7 +219,7 @@ class _Point:
             sides += [self._state_evolution()] if settings.theory else []
             sides += [self._minimisation()] if settings.runs else []
         else:
-            setting = Setting.of(self.experiment, perturbed=True)
+            setting = self._drawn(Setting.of(self.experiment, perturbed=True))
             sides += [self._theory(setting)] if settings.theory else []
             sides += [self._simulation(setting)] if settings.runs else []
         values = {part: row for side in sides for part, row in side.values.items()}
@@ -224,20 +238,26 @@ class _Point:
         from curriculode.theory.solve.integrate import integrate, integrate_setting
         from curriculode.theory.solve.state_evolution import state_evolution
 
+        start = self.experiment.initial(self.settings.dimension, self.seed)
+
+        def solved(net: Numerics) -> Trajectory:
+            if setting is not None:
+                return integrate_setting(self.experiment, setting, start, net)
+            if self.experiment.training.stored:
+                return state_evolution(self.experiment, start, numerics=net)
+            return integrate(self.experiment, start, numerics=net)
+
+        return self._by_nets(solved)
+
+    def _by_nets(self, solved: Callable[[Numerics], Trajectory | Pair]) -> _Side:
+        """Final values of what a net comes to, mean over as many as are asked for."""
         settings = self.settings
         numerics = settings.numerics.set(times=(self.experiment.protocol.duration,), estimate_error=False)
         first = numerics.scrambling + self.seed * settings.scramblings
-        start = self.experiment.initial(settings.dimension, self.seed)
         finals: list[np.ndarray] = []
         status = ""
         for r in range(settings.scramblings):
-            net = numerics.set(scrambling=first + r)
-            if setting is not None:
-                trajectory = integrate_setting(self.experiment, setting, start, net)
-            elif self.experiment.training.stored:
-                trajectory = state_evolution(self.experiment, start, numerics=net)
-            else:
-                trajectory = integrate(self.experiment, start, numerics=net)
+            trajectory = solved(numerics.set(scrambling=first + r))
             if not trajectory.success:
                 return _Side(f"theory {trajectory.status}", failed=True)
             status = status or f"theory {trajectory.status}"
@@ -249,6 +269,17 @@ class _Point:
         if settings.scramblings > 1:
             found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(len(finals))
         return _Side(status, values=found)
+
+    def _drawn(self, setting: Setting) -> Setting:
+        """The setting with what a perturbation draws of the seed and of D, as starts are, where that is left open."""
+
+        def drawn(stage: SettingStage) -> SettingStage:
+            event = stage.perturbation
+            if event is None or event.dimension is not None:
+                return stage
+            return replace(stage, perturbation=event.model_copy(update={"dimension": self.settings.dimension, "seed": self.seed}))
+
+        return replace(setting, stages=tuple(map(drawn, setting.stages)))
 
     def _pruned_theory(self, pruning: Pruning) -> _Side:
         """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""
@@ -346,7 +377,7 @@ class _Point:
             minimize(self.experiment, dimension=settings.dimension, runs=settings.runs, seed=self.seed, workers=1, progress=False)
         )
 
-    def _finals(self, ensemble: Ensemble) -> _Side:
+    def _finals(self, ensemble: Ensemble | Pair) -> _Side:
         """Means of the final values of the finite runs, their standard errors, and how many runs diverged."""
         if ensemble.interrupted:  # what is finished of it is no point
             raise KeyboardInterrupt

@@ -24,6 +24,7 @@ from curriculode.theory.core.checks import number_within, plain, truth, whole_nu
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.variant import Variant, branching_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +117,7 @@ def refine(
     progress : bool or callable, optional
         As for `sweep`.
     **settings : object
-        `theory`, `runs`, `dimension`, `scramblings`, and the shortcuts for settings of the numerics, as for `sweep`.
+        `theory`, `runs`, `dimension`, `scramblings`, `branch`, and the shortcuts for settings of the numerics, as for `sweep`.
 
     Returns
     -------
@@ -157,7 +158,9 @@ def refine(
     if gap is not None and level is None and len(checked_seeds(seeds)) < 2:
         raise InputError("a gap needs seeds of at least 2, since it is tested by what differs between them; or give a level")
     checked_experiment(experiment)
-    axes = [_Axis.of(experiment, given, _COARSE << finest) for given in (x, y)]
+    asked = dict.fromkeys(each[0] for each in (x, y) if isinstance(each, (tuple, list)) and each and isinstance(each[0], str))
+    base = Variant(experiment, branch=branching_of(settings.get("branch"), asked))
+    axes = [_Axis.of(base, given, _COARSE << finest) for given in (x, y)]
     if axes[0].name == axes[1].name:
         raise InputError(f"x and y are both {axes[0].name!r}; give two parameters")
     over = None if gap is None else {"protocol.order": list(gap)}
@@ -210,7 +213,7 @@ class _Axis:
     steps: int
 
     @classmethod
-    def of(cls, experiment: Experiment, given: Any, steps: int) -> "_Axis":
+    def of(cls, base: Variant, given: Any, steps: int) -> "_Axis":
         if not isinstance(given, (tuple, list)) or len(given) not in (3, 4) or not isinstance(given[0], str):
             raise InputError(
                 f"range {shown(given)} is not allowed; give (parameter, lowest, highest), such as ('levels.hard.noise', 0.1, 0.7)"
@@ -227,10 +230,10 @@ class _Axis:
                 f"range {shown(given)} is not allowed; its ends must be numbers, the lowest first" + (" and above 0" if log else "")
             )
         try:
-            current = experiment.get(name)
+            current = base.settings()[name] if name in base.settings() else base.experiment.get(name)
         except InputError:  # a parameter that may be left out, and is
             current = float(low)
-            experiment.replace({name: current})
+            base.changed({name: current})
         if isinstance(current, (bool, str, list)):
             raise InputError(f"{name} = {current!r} is no number; a boundary can be looked for in parameters that are")
         whole = isinstance(current, int)

@@ -23,6 +23,7 @@ from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import truth
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
+from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.describe.pruning import Pruning
@@ -48,6 +49,7 @@ def sweep(
     seeds: int | Sequence[int] = 1,
     pruning: Pruning | None = None,
     treatments: Sequence[str] | None = None,
+    branch: Branching | None = None,
     theory: bool = True,
     runs: int = 0,
     dimension: int = 1000,
@@ -90,6 +92,9 @@ def sweep(
         (with several `scramblings` as many), by simulation a run is one network with masked weights; see `tickets`.
     treatments : sequence of str, optional
         With a pruning, what is done with what is kept, by default "ticket", "reinit", "random".
+    branch : Branching, optional
+        When the networks become two copies; its settings are parameters too: "branch.at", whose values alone ask for one. The table
+        then has what lies between the copies at the end, such as `barrier`, and of runs there are so many pairs; see `Pair`.
     theory : bool, default True
         Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
         s * scramblings on), so that the averages' error is part of the scatter between seeds.
@@ -183,6 +188,7 @@ def sweep(
         noise_terms=noise_terms,
         pruning=pruning,
         treatments=treatments,
+        branch=branch,
     )
     with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
         return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))
@@ -199,6 +205,7 @@ def planned(
     numerics: Numerics | None = None,
     pruning: Pruning | None = None,
     treatments: Sequence[str] | None = None,
+    branch: Branching | None = None,
     **settings: Any,
 ) -> Plan:
     """The points of a sweep with these arguments; `settings` are dimension, theory, runs, scramblings and the shortcuts."""
@@ -216,6 +223,7 @@ def planned(
         observables=observables,
         shard=shard,
         pruning=pruning,
+        branch=branch,
     )
 
 
@@ -256,7 +264,10 @@ def fill(
     code = Code.here(asked)
     base = plan.experiment if crew.here else None
     tasks = (
-        Task(keys[i], Job(text, plan.changes(indices[i]), plan.seed(indices[i]), plan.settings, asked, code, base, plan.pruning))
+        Task(
+            keys[i],
+            Job(text, plan.changes(indices[i]), plan.seed(indices[i]), plan.settings, asked, code, base, plan.pruning, plan.branch),
+        )
         for i in missing
     )
     done = len(plan) - len(missing)

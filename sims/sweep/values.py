@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.pairs.names import pair_entry_names, pair_scalar_names
+from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES, Observable, scalar_names
 from curriculode.theory.results.states import StateRecord, entry_names
 from curriculode.theory.tasks import TASKS
@@ -29,6 +31,7 @@ class Layout:
     parts : endings of the columns there are of each name: "" and "_standard_error" of the theory, "_simulation" and
         "_simulation_standard_error"; with the latter, the number of diverged runs stands at the end
     treatments : of a pruning, the dense training first: there are all of these columns of each; else none
+    copies : whether there are two copies of each network, see `Pair`
     """
 
     task: str
@@ -37,19 +40,28 @@ class Layout:
     entries: tuple[str, ...] | None
     parts: tuple[str, ...]
     treatments: tuple[str, ...] = ()
+    copies: bool = False
 
     @classmethod
-    def of(cls, experiment: Experiment, parts: tuple[str, ...], asked: Iterable[str], treatments: tuple[str, ...] = ()) -> "Layout":
+    def of(
+        cls,
+        experiment: Experiment,
+        parts: tuple[str, ...],
+        asked: Iterable[str],
+        treatments: tuple[str, ...] = (),
+        copies: bool = False,
+    ) -> "Layout":
         """The layout of a point of this experiment, where those names are `asked` for."""
         blocks = Blocks.of(experiment.task)
         K, P = experiment.student.width, blocks.references
         count = blocks.count * (K * (K + 1) // 2 + K * P) + K
+        count = 2 * count + blocks.count * K * K if copies else count
         entries = None
         if count > _MOST_KEPT:
-            known = set(entry_names(blocks.count, K, P))
+            known = set(_entry_names(blocks.count, K, P, copies))
             entries = tuple(sorted(known & set(asked)))
-        names = tuple(scalar_names(experiment.task))
-        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments)
+        names = tuple(pair_scalar_names(experiment.task) if copies else scalar_names(experiment.task))
+        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments, copies)
 
     @classmethod
     def from_text(cls, text: str) -> "Layout":
@@ -62,12 +74,14 @@ class Layout:
         content = asdict(self)
         if not self.treatments:
             del content["treatments"]  # as it was before there were any: the text is the layout's name
+        if not self.copies:
+            del content["copies"]
         return json.dumps(content, sort_keys=True)
 
     @property
     def names(self) -> list[str]:
         """Names of everything that is kept, in order."""
-        return [*self.observables, *(entry_names(*self.shape) if self.entries is None else self.entries)]
+        return [*self.observables, *(_entry_names(*self.shape, self.copies) if self.entries is None else self.entries)]
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], int]:
@@ -94,13 +108,18 @@ class Layout:
 
     def _could_have(self, name: str) -> bool:
         if name.endswith("]"):
-            return self.entries is not None and name in entry_names(*self.shape)
+            return self.entries is not None and name in _entry_names(*self.shape, self.copies)
         if name in OBSERVABLES:
             return _is_for(OBSERVABLES[name], self.task)
         return self.task in TASKS and name in TASKS[self.task].observable_names
 
-    def final(self, record: StateRecord) -> np.ndarray:
-        """The values of all names at the last time, names first: (names,) of a trajectory, (names, runs) of an ensemble."""
+    def final(self, record: StateRecord | Pair) -> np.ndarray:
+        """The values of all names at the last time, names first: (names,) of theory, (names, runs) of a simulation."""
+        if isinstance(record, Pair):
+            last = record.last()
+            entries = last.entries()
+            values = [last.observable(name) if name in self.observables else entries[name] for name in self.names]
+            return np.ascontiguousarray(np.array(values)[..., -1])
         time = len(record.lead) - 1
         scalars = [np.take(record.observable(name), -1, axis=time) for name in self.observables]
         Q, M, v = (np.take(part, -1, axis=time) for part in record.blocked)
@@ -123,7 +142,12 @@ def _layout(text: str) -> Layout:
         entries=None if entries is None else tuple(entries),
         parts=tuple(given["parts"]),
         treatments=tuple(given.get("treatments", ())),
+        copies=bool(given.get("copies", False)),
     )
+
+
+def _entry_names(blocks: int, width: int, references: int, copies: bool) -> list[str]:
+    return pair_entry_names(blocks, width, references) if copies else entry_names(blocks, width, references)
 
 
 def _is_for(observable: Observable, kind: str) -> bool:

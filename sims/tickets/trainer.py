@@ -13,7 +13,7 @@ from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import SettingStage
 from curriculode.theory.tickets.coordinates import Coordinates
-from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
+from curriculode.theory.tickets.treatments import RENEWAL, Copies, Course, Snapshots, Trainer
 
 _RESPONSE = 0.2  # seconds between looks at the interrupt
 
@@ -127,6 +127,15 @@ class WeightTrainer(Trainer):
         after, v_after = np.zeros_like(W), np.zeros_like(v)
         after[alive], v_after[alive] = self._space.weights.W, self._space.units.v[:, 0]
         return course, after, v_after
+
+    def copies(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray) -> Copies | None:
+        """One after the other, by one generator: each copy has examples of its own."""
+        ends = [self.train(W, mask, v, True) for _ in range(2)]
+        Q, M, readouts = (np.array([getattr(course, part)[-1] for course, _, _ in ends]) for part in "QMv")
+        (_, first, _), (_, second, _) = ends
+        block, share = self.coordinates.block, self.coordinates.share
+        X = np.array([(first[:, block == b] * share[block == b]) @ second[:, block == b].T for b in range(Q.shape[1])])
+        return Copies(Q, M, readouts, X)
 
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
         """Train the scores of weights that do not move, by SGD straight through the mask."""

@@ -14,7 +14,7 @@ QUICK = ["-D", "150", "--runs", "8", "-s", "protocol.duration=1.0", "-s", "stude
 @pytest.mark.usefixtures("no_pictures")
 def test_two_copies_by_theory_and_simulation(command: Command, tmp_path: Path) -> None:
     said = command("branch", *QUICK, "--at", "0.5", "--quantity", "X[0,0]")
-    assert "theory and simulation of pairs agree at D = 150" in said.out
+    assert "theory and simulation agree at D = 150" in said.out
     table = pd.read_csv(tmp_path / "curriculode-out" / "xor-curriculum-branch.csv")
     assert {"X[0,1]", "Q[0,0]", "copy-2 M[1,0]"} <= set(table["quantity"])
     again = command("branch", str(tmp_path / "curriculode-out" / "xor-curriculum-branch.toml"), "--out", "again")
@@ -37,7 +37,7 @@ def test_the_instability_curve_is_given_as_json(command: Command) -> None:
     [
         (["--at", "7"], "at = 7.0 is not allowed; copies part within the protocol, from 0 to below its duration 1"),
         (["--at", "a"], "at = ['a'] is not allowed; it must be an array of numbers"),
-        (["--examples", "sames"], "examples 'sames' is unknown (did you mean 'same'?)"),
+        (["--examples", "sames"], "Branching: examples 'sames' is unknown (did you mean 'same'?)"),
         (["--space", "diffusion"], 'space = "diffusion" knows no second copy'),
         (["--at", "0,0.5", "--quantity", "X[0,0]"], "quantity = 'X[0,0]' is not allowed; give barrier or midpoint"),
     ],

@@ -98,7 +98,7 @@ OWN: dict[str, dict[str, Any]] = {
         "quantity": "Q[0,0]",
         "theory": True,
     },
-    "branch": {"at": "0.5", "examples": "same", "quantity": "X[0,0]", "match": True, "theory": True},
+    "branch": {"at": 0.5, "examples": "same", "weights": "own", "quantity": "X[0,0]", "match": True, "theory": True},
     "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
     "optimize": {
         "control": ["learning_rate"],
@@ -229,6 +229,8 @@ def test_rerun_from_the_file_gives_the_same_numbers(command_name: str, name: str
         assert content["study"]["over"] == {"levels.hard.noise": [0.4, 0.6]}
     elif command_name == "tickets" and name in cu.Pruning.model_fields:
         assert content["pruning"][name] == value_of(command_name, name)
+    elif command_name == "branch" and name in cu.Branching.model_fields:
+        assert content["branch"][name] == value_of(command_name, name)
     elif name in OWN[command_name]:
         assert content[command_name][name] == value_of(command_name, name)
     else:

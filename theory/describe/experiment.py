@@ -169,6 +169,8 @@ class Experiment(Description):
         for name, value in changes.items():
             *path, last = name.split(".")
             table = tables
+            if path == ["protocol", "perturbation"]:  # asking for a setting of it is asking for one
+                table["protocol"].setdefault("perturbation", {})
             for part in path:
                 if part not in table or not isinstance(table[part], dict):
                     raise InputError(

@@ -72,3 +72,38 @@ class Perturbation(Description):
         if not isinstance(value, str) or value not in KINDS:
             raise InputError(unknown("perturbation", value, KINDS))
         return cls(kind=value)  # type: ignore[arg-type]
+
+
+class TimedPerturbation(Perturbation):
+    """A perturbation and its time: that of a protocol whose order has a name, whose settings are parameters of a sweep.
+
+    [protocol.perturbation]
+    kind = "noise"
+    size = 0.5
+    at = 5.0
+
+    Parameters
+    ----------
+    kind : str
+        As of `Perturbation`, and so for what follows.
+    size : float, default 1.0
+        Of the noise.
+    dimension : int, optional
+        D of what theory draws.
+    seed : int, default 0
+        Of that draw.
+    at : float, default 0.0
+        When, in examples per input dimension, from 0 to below the duration.
+
+    Examples
+    --------
+    >>> TimedPerturbation(kind="signs", at=5.0).at
+    5.0
+    """
+
+    at: Annotated[float, Field(ge=0, le=1e12)] = 0.0
+
+    @property
+    def alone(self) -> Perturbation:
+        """What is done, without its time."""
+        return Perturbation(**self.model_dump(exclude={"at"}))

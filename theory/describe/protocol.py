@@ -11,7 +11,7 @@ from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.checks import number
 from curriculode.theory.core.description import LARGEST, NOT_TINY, Description, unknown
 from curriculode.theory.core.errors import InputError, shown
-from curriculode.theory.describe.perturbation import Perturbation
+from curriculode.theory.describe.perturbation import Perturbation, TimedPerturbation
 from curriculode.theory.tasks.level import Level
 
 Order = Literal["curriculum", "anti-curriculum", "random", "hard-only", "easy-only", "stages"]
@@ -101,6 +101,8 @@ class Protocol(Description):
         At least one, from easy to hard; shares sum to 1.
     plan : sequence of Stage, optional
         Stages one after the other; what the order "stages" follows, whatever the shares of the levels are.
+    perturbation : TimedPerturbation, optional
+        What is done to the weights at one time. Its settings may be varied: "protocol.perturbation.at".
 
     Examples
     --------
@@ -113,6 +115,13 @@ class Protocol(Description):
     duration: Annotated[float, Field(gt=0, le=1e12), NOT_TINY]
     levels: Annotated[tuple[SerializeAsAny[Level], ...], Field(min_length=1, strict=False)]
     plan: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
+    perturbation: TimedPerturbation | None = None
+
+    @field_validator("perturbation", mode="before")
+    @classmethod
+    def _perturbation(cls, value: Any) -> Any:
+        """A perturbation as it stands in a file, as a table."""
+        return TimedPerturbation(**value) if _is_table(value) else value
 
     @field_validator("plan", mode="before")
     @classmethod
@@ -130,6 +139,8 @@ class Protocol(Description):
         if len(set(names)) < len(names):
             raise InputError(f"level names must differ, and these do not: {', '.join(names)}")
         self._check_plan(names)
+        if self.perturbation is not None:
+            self._check_time(self.perturbation.at)
         open_ended = [level.name for level in self.levels if level.share is None]
         given = sum(level.share for level in self.levels if level.share is not None)
         if self.order == "stages" and len(open_ended) == len(names):
@@ -239,9 +250,10 @@ class Protocol(Description):
         edges = self.duration * np.concatenate([[0.0], np.cumsum(lengths)])
         edges[-1] = self.duration
         events = [None] * len(mixtures) if events is None else events
-        return [
+        found = [
             TimedStage(float(edges[i]), float(edges[i + 1]), mixture, rates[i], events[i]) for i, mixture in enumerate(mixtures)
         ]
+        return found if self.perturbation is None else _with_event(found, self.perturbation.alone, self.perturbation.at)
 
     @checked(at=number, perturbation=lambda name, value: Perturbation.of(value))
     def perturbed(self, perturbation: Perturbation, at: float) -> "Protocol":
@@ -270,21 +282,32 @@ class Protocol(Description):
         >>> [(stage.share, stage.perturbation is not None) for stage in protocol.plan]
         [(0.25, False), (0.75, True)]
         """
+        self._check_time(at)
+        names, plan = [level.name for level in self.levels], []
+        for stage in _with_event(self.stages(), perturbation, at):
+            mixture = {name: float(p) for name, p in zip(names, stage.probability, strict=True) if p > 0}
+            share = (stage.end - stage.start) / self.duration
+            plan.append(Stage(share=share, probability=mixture, learning_rate=stage.learning_rate, perturbation=stage.perturbation))
+        return self.model_copy(update={"order": "stages", "plan": tuple(plan), "perturbation": None})
+
+    def _check_time(self, at: float) -> None:
         if not 0.0 <= at < self.duration:
             raise InputError(
                 f"at = {at:g} is not allowed; weights are perturbed within the protocol, from 0 to below its duration "
                 f"{self.duration:g}"
             )
-        names, plan = [level.name for level in self.levels], []
-        for stage in self.stages():
-            mixture = {name: float(p) for name, p in zip(names, stage.probability, strict=True) if p > 0}
-            cuts = [stage.start, *([at] if stage.start < at < stage.end else []), stage.end]
-            for begin, end in pairwise(cuts):
-                event = stage.perturbation if begin == stage.start else None
-                if begin == at:
-                    if event is not None:
-                        raise InputError(f"at = {at:g} has a perturbation already; choose another time")
-                    event = perturbation
-                share = (end - begin) / self.duration
-                plan.append(Stage(share=share, probability=mixture, learning_rate=stage.learning_rate, perturbation=event))
-        return self.model_copy(update={"order": "stages", "plan": tuple(plan)})
+
+
+def _with_event(stages: list[TimedStage], perturbation: Perturbation, at: float) -> list[TimedStage]:
+    """The stages with one more perturbation, as the one that holds the time `at` begins, or a part of it."""
+    found = []
+    for stage in stages:
+        cuts = [stage.start, *([at] if stage.start < at < stage.end else []), stage.end]
+        for begin, end in pairwise(cuts):
+            event = stage.perturbation if begin == stage.start else None
+            if begin == at:
+                if event is not None:
+                    raise InputError(f"at = {at:g} has a perturbation already; choose another time")
+                event = perturbation
+            found.append(TimedStage(begin, end, stage.probability, stage.learning_rate, event))
+    return found

@@ -8,7 +8,6 @@ rounds = 1
 rewind = 0.0
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,7 +16,6 @@ from curriculode.theory.core.arguments import CHECKS, instance
 from curriculode.theory.core.checks import plain
 from curriculode.theory.core.description import LARGEST, Description
 from curriculode.theory.core.errors import InputError
-from curriculode.theory.describe.experiment import Experiment
 
 PREFIX = "pruning."  # of its settings among the dotted parameters of a grid
 CRITERIA = ("large-final", "magnitude-increase", "large-init", "movement", "small-final", "random")
@@ -106,19 +104,6 @@ class Pruning(Description):
             Setting -> value, defaults included.
         """
         return {name: plain(getattr(self, name)) for name in type(self).model_fields}
-
-
-def changed(experiment: Experiment, pruning: Pruning | None, changes: Mapping[str, Any]) -> tuple[Experiment, Pruning | None]:
-    """Both with other values of dotted parameters, those of the pruning among them: "pruning.keep"; or `InputError`."""
-    own = {name.removeprefix(PREFIX): value for name, value in changes.items() if name.startswith(PREFIX)}
-    if own and pruning is None:
-        raise InputError(
-            f"{PREFIX}{next(iter(own))} is not allowed without a pruning; give pruning = Pruning(keep=0.2), or a section [pruning]"
-        )
-    if pruning is not None and own:
-        pruning = Pruning(**{**pruning.to_dict(), **own})
-    rest = {name: value for name, value in changes.items() if not name.startswith(PREFIX)}
-    return (experiment.replace(rest) if rest else experiment), pruning
 
 
 CHECKS["pruning"] = instance(Pruning, "give a curriculode.Pruning, such as Pruning(keep=0.2)")

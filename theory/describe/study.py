@@ -25,10 +25,13 @@ from curriculode.theory.core.arguments import MOST_RUNS, checked, inside
 from curriculode.theory.core.checks import MOST, plain, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import COMMANDS, Experiment, experiment_text, parse_toml
 from curriculode.theory.describe.numerics import Numerics, numerics_with
-from curriculode.theory.describe.pruning import Pruning, changed
+from curriculode.theory.describe.pruning import Pruning
+from curriculode.theory.describe.variant import Variant, branching_of
 
+_SECTIONS = ("experiment", "numerics", "pruning", "branch", "commands")  # fields that are no settings of [study]
 _MOVED = ("times", "points")  # settings of the numerics that files of version 0.1 have in [study]
 
 
@@ -53,6 +56,8 @@ class Study(Description):
         How it is computed.
     pruning : Pruning, optional
         Which weights are kept, where tickets are studied: the section [pruning]. Its settings may be varied: "pruning.keep".
+    branch : Branching, optional
+        When a network becomes two copies, where pairs are studied: the section [branch]. Its settings may be varied: "branch.at".
     commands : dict of str to dict, optional
         Command -> its own settings, the sections [sweep], [refine], ... of a file.
 
@@ -70,6 +75,7 @@ class Study(Description):
     over: dict[str, Any] = Field(default_factory=dict)
     numerics: Numerics = Numerics()
     pruning: Pruning | None = None
+    branch: Branching | None = None
     commands: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("commands")
@@ -82,7 +88,7 @@ class Study(Description):
     def _check(self) -> "Study":
         for name, values in listed_values("over", self.over).items():
             for value in values:
-                changed(self.experiment, self.pruning, {name: value})
+                Variant(self.experiment, self.pruning, self.branch).changed({name: value})
         for command, settings in self.commands.items():
             if command not in COMMANDS:
                 raise InputError(unknown("Study: command", command, COMMANDS))
@@ -135,8 +141,8 @@ class Study(Description):
         """
         tables = parse_toml(text, source)
         settings, numerics = tables.pop("study", {}), tables.pop("numerics", {})
-        if not isinstance(settings, dict) or {"experiment", "self", "numerics", "pruning", "commands"} & set(settings):
-            allowed = [name for name in cls.model_fields if name not in ("experiment", "numerics", "pruning", "commands")]
+        if not isinstance(settings, dict) or {*_SECTIONS, "self"} & set(settings):
+            allowed = [name for name in cls.model_fields if name not in _SECTIONS]
             raise InputError(f"study must be a section [study] with {', '.join(allowed)}")
         if not isinstance(numerics, dict) or "self" in numerics:
             raise InputError(f"numerics must be a section [numerics] with {', '.join(Numerics.model_fields)}")
@@ -144,6 +150,11 @@ class Study(Description):
         if pruning is not None and (not isinstance(pruning, dict) or "self" in pruning):
             raise InputError(f"pruning must be a section [pruning] with {', '.join(Pruning.model_fields)}")
         settings = settings if pruning is None else {**settings, "pruning": Pruning(**pruning)}
+        branch = tables.get("branch")
+        if isinstance(branch, dict) and (own := {name: branch[name] for name in Branching.model_fields if name in branch}):
+            # The rest of the section is what the command of this name shows.
+            tables["branch"] = {name: value for name, value in branch.items() if name not in own}
+            settings = {**settings, "branch": Branching(**own)}
         numerics = {**{key: settings.pop(key) for key in _MOVED if key in settings}, **numerics}
         commands = {name: tables.pop(name) for name in COMMANDS if name in tables}
         return cls(experiment=Experiment.from_dict(tables), numerics=Numerics(**numerics), commands=commands, **settings)
@@ -165,6 +176,8 @@ class Study(Description):
         sections = {"study": settings, **({"numerics": numerics} if numerics else {})}
         sections |= {} if self.pruning is None else {"pruning": self.pruning.to_dict()}
         sections |= self.commands
+        if self.branch is not None:
+            sections["branch"] = {**self.branch.to_dict(), **self.commands.get("branch", {})}
         return tomli_w.dumps({**self.experiment.to_dict(), **sections})
 
     def set(self, **settings: Any) -> "Study":
@@ -203,7 +216,8 @@ class Study(Description):
         list of (dict, Experiment)
             Dotted parameter -> value, and the experiment with them.
         """
-        return [(labels, experiment) for labels, experiment, _ in cells(self.experiment, self.over, self.pruning)]
+        base = Variant(self.experiment, self.pruning, self.branch)
+        return [(labels, variant.experiment) for labels, variant in cells(base, self.over)]
 
 
 def _can_be_written(value: Any) -> bool:
@@ -217,13 +231,12 @@ def _can_be_written(value: Any) -> bool:
     return isinstance(value, (bool, int, float, date, datetime, time)) and abs(getattr(value, "real", 0)) < 1e300
 
 
-def cells(
-    experiment: Experiment, over: Mapping[str, Sequence[Any]] | None, pruning: Pruning | None = None
-) -> list[tuple[dict[str, Any], Experiment, Pruning | None]]:
-    """Every combination of the values of `over` with the experiment, and the pruning, that it gives."""
+def cells(base: Variant, over: Mapping[str, Sequence[Any]] | None) -> list[tuple[dict[str, Any], Variant]]:
+    """Every combination of the values of `over`, and what it makes of `base`."""
     listed = listed_values("over", over)
+    base = base._replace(branch=branching_of(base.branch, listed))
     combinations = [dict(zip(listed, values, strict=True)) for values in product(*listed.values())]
-    return [(labels, *changed(experiment, pruning, labels)) for labels in combinations]
+    return [(labels, base.changed(labels)) for labels in combinations]
 
 
 def listed_values(what: str, given: Mapping[str, Sequence[Any]] | None, distinct: bool = True) -> dict[str, list[Any]]:

@@ -70,8 +70,8 @@ class Setting:
         found = cls._remembered(experiment)
         if not perturbed and any(stage.perturbation is not None for stage in found.stages):
             raise InputError(
-                "a protocol that perturbs weights is for integrate, simulate (in weight space), observe and sweep; leave "
-                "`perturbation` out of its stages"
+                "a protocol that perturbs weights is for integrate, simulate, observe, sweep and compare, of networks that are "
+                "neither pruned nor branched; leave `perturbation` out of it"
             )
         return found
 

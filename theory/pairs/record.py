@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike
 from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.checks import text, truth
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError, shown
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.dynamics.pair import joint_overlaps
 from curriculode.theory.pairs.line import ALPHAS, Line, checked_alphas, states_along
 from curriculode.theory.pairs.matching import MOST_ENUMERATED, assigned, every_match, parity, rearranged
+from curriculode.theory.pairs.names import BARRIERS, ERRORS, SECOND, cross_names, of_one_unit
 from curriculode.theory.results.errors import errors
 from curriculode.theory.results.record import Record
+from curriculode.theory.results.registered import observable_names
 from curriculode.theory.results.states import Ensemble, StateRecord, Trajectory
 from curriculode.theory.units.activations import SIGN
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STABLE = 0.02  # Frankle et al. 2020: a network is stable where the barrier is below 2 % of the error
-ERRORS = ("generalization_error", "classification_error")
 WAYS = ("overlaps", "enumeration")
 _STATE = {
     "Q": ("copy", "block", "unit", "other_unit"),
@@ -90,6 +91,16 @@ class Pair(Record):
         return "run" not in self.arrays
 
     @property
+    def run(self) -> np.ndarray:
+        """Numbers of the pairs of runs, (runs,) of int; of theory 0."""
+        return self.arrays.get("run", np.zeros(1, dtype=np.int64))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended a simulation before its last pair."""
+        return not self.by_theory and not self.success
+
+    @property
     def at(self) -> float:
         """The time of the branching."""
         return float(self.statistics["at"])
@@ -132,8 +143,10 @@ class Pair(Record):
     @cached_property
     def has_classes(self) -> bool:
         """Whether labels are classes: whose error a barrier is of by default."""
-        teacher = self.experiment.task.example_law(self.experiment.protocol.level()).teacher
-        return not teacher.exists or teacher.sign or teacher.activation == SIGN
+        law = self.experiment.task.example_law(self.experiment.protocol.level())
+        if not law.teacher.exists:
+            return bool((np.abs(law.label) == 1.0).all())
+        return law.teacher.sign or law.teacher.activation == SIGN
 
     def _net(self, index: tuple[int, ...]) -> int:
         return self.numerics.scrambling if self.by_theory else 2**30 + int(self.arrays["run"][index[0]])
@@ -214,7 +227,8 @@ class Pair(Record):
         ndarray of shape ([runs,] times)
             Below 0 where the middle is better than the ends are.
         """
-        values = getattr(self.interpolate([0.0, 0.5, 1.0], level), self._quantity(error))
+        line = self._ends if level is None else self.interpolate([0.0, 0.5, 1.0], level)
+        values = getattr(line, self._quantity(error))
         return values[..., 1] - 0.5 * (values[..., 0] + values[..., 2])
 
     @checked(way=_way)
@@ -259,20 +273,52 @@ class Pair(Record):
         arrays = {name: value[..., 0, :, :] if one else value for name, value in arrays.items()}
         return self.replace(arrays={**arrays, "v": v, "order": np.array(order), "sign": np.array(sign)})
 
-    def entries(self) -> dict[str, np.ndarray]:
+    @checked
+    def entries(self, pairs: bool = True) -> dict[str, np.ndarray]:
         """Return each order parameter by name: those of copy 1, `copy-2 Q[k,l]` and so on of copy 2, and `X[k,l]`.
+
+        Parameters
+        ----------
+        pairs : bool, default True
+            False sums up the overlaps of each unit with the others, as `Q[k,rest]` and `X[k,rest]`.
 
         Returns
         -------
         dict of str to ndarray
             Name -> values, ([runs,] times).
         """
-        first, second = (copy.entries() for copy in self.copies)
+        first, second = (copy.entries(pairs) for copy in self.copies)
         X = self.blocked[3]
-        blocks, K = X.shape[-3:-1]
-        prefix = [""] if blocks == 1 else [f"{b}," for b in range(blocks)]
-        cross = {f"X[{prefix[b]}{k},{m}]": X[..., b, k, m] for b in range(blocks) for k in range(K) for m in range(K)}
-        return {**first, **{f"copy-2 {name}": value for name, value in second.items()}, **cross}
+        cross = dict(zip(cross_names(*X.shape[-3:-1]), np.moveaxis(X.reshape(*X.shape[:-3], -1), -1, 0), strict=True))
+        if not pairs:
+            K, rest = X.shape[-1], X.sum(axis=-1) - np.diagonal(X, axis1=-2, axis2=-1)
+            each = of_one_unit(list(cross), K)
+            sums = np.moveaxis(rest.reshape(*rest.shape[:-2], -1), -1, 0)
+            others = {f"{name.rsplit(',', 1)[0]},rest]": value for name, value in zip(each, sums, strict=True)}
+            cross = {name: cross[name] for name in each} | others
+        return {**first, **{f"{SECOND}{name}": value for name, value in second.items()}, **cross}
+
+    def observables(self) -> dict[str, np.ndarray]:
+        """Return the scalar observables of copy 1, the errors of copy 2, and the middle of the line over its ends.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Name -> values, ([runs,] times).
+        """
+        line, found = self._ends, {}
+        for name in observable_names(self.experiment.task):
+            found[name] = getattr(line, name)[..., -1] if name in ERRORS else self.copies[0].observable(name)
+        found |= {f"{SECOND}{name}": getattr(line, name)[..., 0] for name in ERRORS if name in found}
+        return {**found, "midpoint": self.midpoint()}
+
+    @cached_property
+    def _ends(self) -> Line:
+        return self.interpolate([0.0, 0.5, 1.0])
+
+    @cached_property
+    def _matched(self) -> "Pair":
+        return self.match()
 
     @checked(name=text)
     def observable(self, name: str) -> np.ndarray:
@@ -281,8 +327,8 @@ class Pair(Record):
         Parameters
         ----------
         name : str
-            "barrier" or "midpoint", "generalization_error" or another observable of copy 1, "copy-2 NAME" for that of copy 2, or an
-            order parameter such as "X[0,0]".
+            "barrier" or "midpoint", or after the units are matched "matched_barrier" or "matched_midpoint"; "generalization_error"
+            or another observable of copy 1, "copy-2 NAME" for that of copy 2; or an order parameter such as "X[0,0]".
 
         Returns
         -------
@@ -294,15 +340,29 @@ class Pair(Record):
         InputError
             For a name that is not known.
         """
-        if name in ("barrier", "midpoint"):
-            return self.barrier() if name == "barrier" else self.midpoint()
+        if name in BARRIERS:
+            pair = self._matched if name.startswith("matched_") else self
+            return pair.barrier() if name.endswith("barrier") else pair.midpoint()
         if name.startswith("X["):
             entries = self.entries()
             if name not in entries:
                 raise InputError(unknown("observable", name, [each for each in entries if each.startswith("X[")]))
             return entries[name]
-        copy = self.copies[name.startswith("copy-2 ")]
-        return copy.observable(name.removeprefix("copy-2 "))
+        copy = self.copies[name.startswith(SECOND)]
+        return copy.observable(name.removeprefix(SECOND))
+
+    def last(self) -> "Pair":
+        """Return the pair at its last time alone.
+
+        Returns
+        -------
+        Pair
+            One time.
+        """
+        axis = 0 if self.by_theory else 1
+        arrays = {name: value if name == "run" else value[-1:] if name == "t" else np.take(value, [-1], axis=axis)
+                  for name, value in self.arrays.items()}  # fmt: skip
+        return self.replace(arrays=arrays)
 
     def to_frame(self) -> "pd.DataFrame":
         """Return the pair as a table.
@@ -343,12 +403,3 @@ class Pair(Record):
         """
         Q, M, v, X = self.blocked
         return (*joint_overlaps(Q, M, X), v.reshape(*v.shape[:-2], -1))
-
-
-def checked_at(at: float, duration: float) -> float:
-    """The time of a branching, or `InputError`."""
-    if not 0.0 <= at < duration:
-        raise InputError(
-            f"at = {shown(at)} is not allowed; copies part within the protocol, from 0 to below its duration {duration:g}"
-        )
-    return at

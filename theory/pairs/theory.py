@@ -25,7 +25,6 @@ from curriculode.theory.solve.stages import Solver
 from curriculode.theory.solve.way import Way
 
 TIMES = 51
-EXAMPLES = ("independent", "same", "reordered")
 
 
 def pair_times(numerics: Numerics, at: float, duration: float) -> np.ndarray:
@@ -49,9 +48,13 @@ def pair_theory(
     other: OrderParameters | None,
     numerics: Numerics,
     progress: Callable[[float], None] | None = None,
+    setting: Setting | None = None,
 ) -> Pair:
-    """The pair that parts at the time `at`, or whose second copy starts at t = 0 from `other`."""
-    clock, setting = time.perf_counter(), Setting.of(experiment)
+    """The pair that parts at the time `at`, or whose second copy starts at t = 0 from `other`.
+
+    setting : that of the experiment, for those who have it from before
+    """
+    clock, setting = time.perf_counter(), Setting.of(experiment) if setting is None else setting
     for state in (start, *([] if other is None else [other])):
         setting.check(state)
     way, duration = Way.of(setting, numerics, progress), experiment.protocol.duration

@@ -16,6 +16,7 @@ from curriculode.theory.core.checks import numbers
 from curriculode.theory.core.description import LARGEST, NOT_TINY, PART
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.tasks.example_law import ExampleLaw, Teacher
+from curriculode.theory.tasks.label_moments import label_moments
 from curriculode.theory.tasks.level import Level
 from curriculode.theory.tasks.strata import on_support
 from curriculode.theory.tasks.task import Task, register_task
@@ -73,6 +74,11 @@ class TeacherStudent(Task):
     support : float, default 1.0
         Share of the relevant inputs, in (0, 1], on which the teacher's units are non-zero, for all of them the same. Dense training
         does not see it; masks do.
+    labels : {"teacher", "random", "one"}, default "teacher"
+        The teacher's; or labels that know nothing of the input: of a classification +1 and -1 as often, of a regression the mean of
+        the teacher's label plus or minus its standard deviation, as often (the squared loss knows no more of such labels); or, of a
+        classification, +1 for all. To begin with other labels and go on with the task, train with them first, and take the state
+        for the start (Frankle, Schwab & Morcos 2020, 2002.10365).
 
     Examples
     --------
@@ -90,6 +96,7 @@ class TeacherStudent(Task):
     label: Literal["value", "sign"] = "value"
 
     support: Annotated[float, Field(gt=0, le=1), PART] = 1.0
+    labels: Literal["teacher", "random", "one"] = "teacher"
 
     level_type: ClassVar[type[Level]] = TeacherStudentLevel
     observable_names: ClassVar[tuple[str, ...]] = ("generalization_error", "classification_error", "specialization")
@@ -130,6 +137,8 @@ class TeacherStudent(Task):
             )
         if self.label_noise > 0 and self.binary_labels:
             raise InputError(f"label_noise = {self.label_noise} is not allowed with labels +1 and -1; set it to 0")
+        if self.labels == "one" and not self.binary_labels:
+            raise InputError('labels = "one" is for labels +1 and -1, and the teacher\'s are real numbers; set label = "sign"')
         return self
 
     @property
@@ -214,6 +223,14 @@ class TeacherStudent(Task):
             )
         scale = np.sqrt(np.array([1.0, level.irrelevant_variance or 0.0])[:blocks])
         code = SIGN if self.teacher_activation == "sign" else activation(self.teacher_activation).code
+        if self.labels != "teacher":
+            label = self._other_labels()
+            return ExampleLaw(
+                probability=np.full(label.size, 1.0 / label.size),
+                gain=np.zeros((label.size, self.teacher_width, blocks)),
+                scale=scale,
+                label=label,
+            )
         sign = self.label == "sign"
         readout = self.A
         if sign and self.teacher_width == 1 and readout[0] != 0 and self.teacher_activation in _SIGN_KEEPING:
@@ -227,6 +244,16 @@ class TeacherStudent(Task):
             teacher=Teacher(code, readout, sign, self.label_noise),
         )
 
+    def _other_labels(self) -> np.ndarray:
+        """The labels that know nothing of the input, each as often."""
+        if self.labels == "one":
+            return np.ones(1)
+        if self.binary_labels:
+            return np.array([1.0, -1.0])
+        g = np.sign if self.teacher_activation == "sign" else activation(self.teacher_activation)
+        mean, square = label_moments(g, self.A, self.reference_overlap()[0])
+        return mean + np.array([1.0, -1.0]) * np.sqrt(square - mean**2 + self.label_noise**2)
+
     def definitions(self) -> list[str]:
         """Return label, fields and blocks in words.
 
@@ -238,7 +265,10 @@ class TeacherStudent(Task):
         output = f"sum_m A_m {self.teacher_activation}(ν_m)"
         label = f"sign({output})" if self.label == "sign" else output
         noise = f" + {self.label_noise:g} N(0, 1)" if self.label_noise else ""
-        lines = [f"y = {label}{noise},  M = {self.teacher_width};  Cov(λ_k, λ_l) = sum_b s_b² Q^b_kl, Cov(λ_k, ν_m) = M_km"]
+        told = f"y = {label}{noise}"
+        if self.labels != "teacher":
+            told = "y = " + " or ".join(f"{value:g}" for value in self._other_labels()) + ", whatever the input"
+        lines = [f"{told},  M = {self.teacher_width};  Cov(λ_k, λ_l) = sum_b s_b² Q^b_kl, Cov(λ_k, ν_m) = M_km"]
         if self.relevant_fraction < 1:
             lines.append(f"blocks b: relevant (φ = {self.relevant_fraction:g}, s = 1) and irrelevant (s² is the level's variance)")
         return lines

@@ -13,7 +13,7 @@ from curriculode.theory.solve.groups import GroupSolution, train_groups
 from curriculode.theory.solve.way import Way
 from curriculode.theory.tickets.coordinates import group, nodes, sign_changes, transported
 from curriculode.theory.tickets.one_shot import OneShotNodes, one_shot_nodes
-from curriculode.theory.tickets.treatments import RENEWAL, Course, Snapshots, Trainer
+from curriculode.theory.tickets.treatments import RENEWAL, Copies, Course, Snapshots, Trainer
 
 
 class NodeTrainer(Trainer):
@@ -106,6 +106,17 @@ class NodeTrainer(Trainer):
     def _trained(self, groups: Groups, v: np.ndarray, transports: bool) -> GroupSolution:
         times = np.unique(np.concatenate([[self.rewind], self.times[self.times >= self.rewind]]))
         return train_groups(self.way, groups, v, self.rewind, self.end, times, transports=transports)
+
+    def copies(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray) -> Copies | None:
+        """Both copies, which are alike as D -> infinity, and X = Q - phi Xi: all of Q but what examples of their own have added."""
+        groups, _ = group(self.coordinates, W, mask)
+        found = self._trained(groups, v, True)
+        if found.failure is not None:
+            return None
+        X = found.Q[-1].copy()
+        np.subtract.at(X, groups.block, groups.share[:, None, None] * found.transports["Xi"])
+        Q, M, v = (np.array([part[-1]] * 2) for part in (found.Q, found.M, found.v))
+        return Copies(Q, M, v, X)
 
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
         """Train the scores of weights that do not move.

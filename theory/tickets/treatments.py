@@ -6,7 +6,7 @@ The same plan serves theory and simulation: a `Trainer` trains masked weights, b
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,6 +58,15 @@ class Snapshots:
     course: Course
 
 
+class Copies(NamedTuple):
+    """Two copies at the end: Q (2, blocks, K, K), M (2, blocks, K, P), v (2, K) of each, and X (blocks, K, K)."""
+
+    Q: np.ndarray
+    M: np.ndarray
+    v: np.ndarray
+    X: np.ndarray
+
+
 class Trainer(ABC):
     """Who trains: theory or simulation.
 
@@ -84,6 +93,10 @@ class Trainer(ABC):
         """sum_i mu_i m_ki u_pi^2, (K, P), over what a mask (K, n) keeps; whether that is the one of the `pruned` network."""
         found: np.ndarray = (mask * self.coordinates.share) @ (self.coordinates.u**2).T
         return found
+
+    @abstractmethod
+    def copies(self, W: np.ndarray, mask: np.ndarray, v: np.ndarray) -> Copies | None:
+        """Two copies of masked weights (K, n), trained from time k to the end on examples of their own; None if they diverge."""
 
     @abstractmethod
     def learn_mask(self, W: np.ndarray, v: np.ndarray, choose: Callable[[np.ndarray], np.ndarray]) -> tuple[Course, np.ndarray]:
@@ -163,7 +176,7 @@ def treat(
             course, kept = trainer.learn_mask(wk, v, choose)
             outcome.treated[name] = Treated(course, kept, trainer.signal(kept, False))
             continue
-        kept = _random_mask(mask, share, rng) if name == "random" else mask
+        kept = random_mask(mask, share, rng) if name == "random" else mask
         if name == "ticket":
             outcome.treated[name] = Treated(trainer.train_kept(wk, mask, v, False), mask, trainer.signal(mask, True))
             continue
@@ -185,7 +198,7 @@ def _fine_tuned(trainer: Trainer, pruning: Pruning, mask_after: Callable, W: np.
     return Treated(course, mask, trainer.signal(mask, False))
 
 
-def _random_mask(mask: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_mask(mask: np.ndarray, share: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A mask that leaves each unit the same share of the coordinates, at random."""
     return best(rng.random(mask.shape), np.ones(mask.shape, bool), share, mask @ share, "unit")
 

@@ -26,8 +26,8 @@ def plateau() -> cu.Experiment:
 def test_the_joint_diffusion_is_what_pairs_of_runs_do(plateau: cu.Experiment, examples: str, seed: int) -> None:
     """Theory at finite D agrees; the equations alone are off by many standard errors."""
     start = plateau.initial(60, 3)
-    settings = dict(at=1.0, examples=examples, dimension=60, runs=600, times=4, points=512, seed=seed, start=start)
-    found = cu.compare_pairs(plateau, **settings)
+    branch, settings = cu.Branching(at=1.0, examples=examples), dict(dimension=60, runs=600, times=4, points=512, seed=seed)
+    found = cu.compare(plateau, branch=branch, starts=[start], **settings)
     assert found.agrees, found.verdict()
     table = found.to_frame()
     table = table[table["quantity"].str.match("X|v") & (table["t"] > 3.0)]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import curriculode as cu
-from curriculode.sims.pairs.verdict import PairComparison
+from curriculode.sims.compare.cell import Cell
+from curriculode.sims.compare.comparison import Comparison
+from curriculode.theory.dynamics.setting import Setting
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "xor, two levels, curriculum": ("xor-curriculum", {"protocol.duration": 4.0}),
@@ -35,15 +37,29 @@ def begun(experiment: cu.Experiment, seed: int) -> cu.OrderParameters:
         Q + cross + np.swapaxes(cross, 1, 2) + A @ T @ A.T, M + A @ T)), v)  # fmt: skip
 
 
+def spread(found: Comparison, prefix: str) -> float:
+    """Root mean square deviation of the quantities of that name in standard errors."""
+    table = found.to_frame()
+    table = table[table["quantity"].str.startswith(prefix)]
+    return float(np.sqrt((table["deviation_in_standard_errors"] ** 2).mean()))
+
+
+def held_against(found: Comparison, theory: cu.Pair) -> Comparison:
+    """The same runs, and other theory alone."""
+    (cell,) = found.cells
+    return Comparison([Cell(cell.labels, cell.experiment, [[theory]], cell.ensemble, cell.start_of_run)], found.dimension, 0, "")
+
+
 @pytest.mark.parametrize("space", ["overlap", "weight"])
 @pytest.mark.parametrize("name", CASES)
 def test_theory_and_pairs_agree(name: str, space: str, seed: int) -> None:
     """Examples of their own from a branching on: the verdict, and X near one standard error r.m.s., its shift of 1/D in it."""
     experiment = case(name)
     options: dict[str, Any] = {"dimension": 600, "runs": 32, "times": 3, "points": 512, "space": space, "seed": seed + 1}
-    found = cu.compare_pairs(experiment, at=0.25 * experiment.protocol.duration, start=begun(experiment, seed), **options)
+    branch = cu.Branching(at=0.25 * experiment.protocol.duration)
+    found = cu.compare(experiment, branch=branch, starts=[begun(experiment, seed)], **options)
     assert found.agrees, found.verdict()
-    assert found.spread("X") < 1.8
+    assert spread(found, "X") < 1.8
 
 
 @pytest.mark.parametrize("name", ["xor, logistic, decay", "perceptron, two blocks", "committee, label noise"])
@@ -51,25 +67,39 @@ def test_the_same_examples_need_their_noise_term(name: str, seed: int) -> None:
     """From two starts: theory agrees, and disagrees by many standard errors where the noise that copies share is left out."""
     experiment = case(name)
     start, other = begun(experiment, seed), begun(experiment, seed + 100)
-    found = cu.compare_pairs(
-        experiment, examples="same", start=start, other=other, dimension=600, runs=32, times=3, points=512, seed=seed
-    )
+    branch, options = cu.Branching(examples="same", weights="own"), {"dimension": 600, "runs": 32, "times": 3, "points": 512}
+    found = cu.compare(experiment, branch=branch, starts=[start, other], seed=seed, **options)
     assert found.agrees, found.verdict()
-    without = PairComparison([cu.branch(experiment, start, other=other, times=3, points=512)], found.simulation)
+    without = held_against(found, cu.branch(experiment, start, other=other, times=3, points=512))
     assert not without.agrees
-    assert "X[" in without.verdict()
-    assert without.spread("X") > 3 * found.spread("X")
+    table = without.to_frame()
+    assert not table[table["quantity"].str.startswith("X")]["agrees"].all()
+    assert spread(without, "X") > 3 * spread(found, "X")
 
 
 @pytest.mark.parametrize("name", ["xor, two levels, curriculum", "committee, label noise"])
 def test_reordered_examples_are_not_independent_ones(name: str, seed: int) -> None:
     """Met in another order within each stage: the two-time recursion agrees, the independent case does not."""
     experiment = case(name)
-    start = experiment.initial(300, seed)
-    found = cu.compare_pairs(experiment, examples="reordered", start=start, at=0.5, dimension=300, runs=32, times=3, points=512)
+    start, branch = experiment.initial(300, seed), cu.Branching(examples="reordered", at=0.5)
+    found = cu.compare(experiment, branch=branch, starts=[start], dimension=300, runs=32, times=3, points=512)
     assert found.agrees, found.verdict()
-    assert found.simulation.statistics["space"] == "weight"
-    assert not PairComparison([cu.branch(experiment, start, at=0.5, times=3, points=512)], found.simulation).agrees
+    assert "what finite D adds to reordered examples is not predicted" in found.verdict()
+    assert found.cells[0].ensemble.statistics["space"] == "weight"
+    assert not held_against(found, cu.branch(experiment, start, at=0.5, times=3, points=512)).agrees
+
+
+def test_a_wrong_rate_of_the_copies_is_noticed(xor: cu.Experiment, seed: int) -> None:
+    """Pairs of runs with a readout that learns a quarter faster than the theory's are called a disagreement."""
+    experiment = xor.replace({"protocol.duration": 2.0})
+    options: dict[str, Any] = {"dimension": 300, "runs": 32, "times": 3, "points": 256, "seed": seed}
+    found = cu.compare(experiment, branch=cu.Branching(at=1.0), **options)
+    assert found.agrees, found.verdict()
+    (cell,) = found.cells
+    faster = experiment.replace({"training.readout_learning_rate": 1.25 * experiment.training.learning_rate})
+    other = cu.compare(faster, branch=cu.Branching(at=1.0), **options).cells[0].ensemble
+    wrong = Cell(cell.labels, experiment, cell.theory, other, cell.start_of_run, cell.perturbed, cell.finite_size)
+    assert not Comparison([wrong], 300, seed, "").agrees
 
 
 def test_the_same_examples_keep_one_network_one(xor: cu.Experiment) -> None:
@@ -163,24 +193,6 @@ def test_mistakes_are_told(xor: cu.Experiment) -> None:
         cu.instability(cu.load("batch-perceptron"), at=[0.0])
 
 
-def test_sweeps_go_on_where_they_ended(tmp_path, xor: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    options: dict[str, Any] = {"at": [0.0, 4.0], "starts": 4, "dimension": 60, "store": tmp_path / "store"}
-    grid = {"student.width": [2, 3], "protocol.order": ["curriculum", "random"]}
-    table = cu.sweep_instability(xor, grid, **options)
-    assert len(table) == 8
-    assert {"student.width", "protocol.order", "at", "barrier", "stable_from"} <= set(table.columns)
-
-    def never(*_: Any, **__: Any) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr("curriculode.sims.pairs.sweep.instability", never)
-    assert cu.sweep_instability(xor, grid, **options).equals(table)
-    monkeypatch.undo()
-    wrong = cu.sweep_instability(xor, {"protocol.duration": [2.0, 8.0]}, **options)
-    assert wrong["failed"].tolist() == [True, True, False, False]
-    assert wrong["status"][0].startswith("at = 4.0 is not allowed")
-
-
 def test_copies_of_a_pruned_network_keep_its_mask(xor: cu.Experiment) -> None:
     options: dict[str, Any] = {"starts": 3, "dimension": 80, "points": 64}
     table = cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0, 4.0], **options)
@@ -194,3 +206,105 @@ def test_copies_of_a_pruned_network_keep_its_mask(xor: cu.Experiment) -> None:
         cu.ticket_instability(xor, cu.Pruning(keep=0.3, rounds=2), at=[0.0], **options)
     with pytest.raises(cu.InputError, match=r"^treatment 'tickets' is unknown"):
         cu.ticket_instability(xor, cu.Pruning(keep=0.3), at=[0.0], treatments=["tickets"], **options)
+
+
+def test_copies_of_a_ticket_by_theory(seed: int) -> None:
+    """Barrier, middle and error of tickets: nodes as many as inputs, against networks with real masks, at 4 standard errors."""
+    experiment = cu.load("xor-tickets").replace({"student.width": 4, "protocol.duration": 20.0, "protocol.order": "random"})
+    options = {"at": [0.0, 5.0], "starts": 24, "treatments": ["dense", "ticket"], "points": 128, "seed": seed}
+    both = [
+        cu.ticket_instability(experiment, cu.Pruning(keep=0.3), **size, **options) for size in ({"nodes": 200}, {"dimension": 200})
+    ]
+    for at in (0.0, 5.0):
+        theory, runs = (table[(table["treatment"] == "ticket") & (table["at"] == at)] for table in both)
+        for name in ("midpoint", "error"):
+            error = np.hypot(theory[name].sem(), runs[name].sem())
+            assert abs(theory[name].mean() - runs[name].mean()) < 4 * error
+    tickets = both[0][both[0]["treatment"] == "ticket"]
+    assert tickets["barrier"].max() < 0.02  # as D -> infinity every ticket is stable; the verdict on whether they win differs
+    table = cu.winning_and_stable(both[1])
+    counted = table[["both", "wins", "stable", "neither"]].sum(axis=1)
+    assert (counted == table["networks"]).all()
+    assert table["networks"].tolist() == [24, 24, 48]
+    with pytest.raises(cu.InputError, match=r"^table is not what ticket_instability returns"):
+        cu.winning_and_stable(tickets)
+
+
+def test_what_copies_of_a_masked_network_share(xor: cu.Experiment, rng: np.random.Generator) -> None:
+    """X = Q - phi Xi of two groups is what two copies with one mask obey: by theory of pairs where the mask keeps everything."""
+    from curriculode.theory.solve.way import Way
+    from curriculode.theory.tickets.trainer import NodeTrainer
+
+    start, setting = begun(xor, 3), Setting.of(xor)
+    start = start.permuted(start.canonical_order())  # the order in which a net meets the units
+    way = Way.of(setting, cu.Numerics(points=256))
+    trainer = NodeTrainer(way, start, np.array([8.0]), 2.0, 1.0, 2**10, 0, rng, net=True, even=True)
+    before = trainer.dense()
+    weights, v = before.weights[1], before.readouts[1]
+    found = trainer.copies(weights, np.ones(weights.shape, bool), v)
+    pair = cu.branch(xor, start, at=2.0, points=256, times=[8.0])
+    np.testing.assert_allclose(found.X[0], pair.X[-1], atol=2e-5)
+    # Under a mask units that keep no coordinate in common share nothing.
+    apart = np.zeros(weights.shape, bool)
+    for k, column in enumerate(np.array_split(np.arange(weights.shape[1]), 4)):
+        apart[k, column] = True
+    X = trainer.copies(apart * weights, apart, v).X[0]
+    np.testing.assert_allclose(X - np.diag(np.diagonal(X)), 0.0, atol=1e-12)
+
+
+def test_branchings_are_parameters_of_a_sweep(tmp_path, xor: cu.Experiment) -> None:
+    """By theory and runs, in the store of all sweeps; a row is what `branch` gives from the start of its seed."""
+    grid = {"branch.at": [0.0, 4.0], "protocol.order": ["curriculum", "random"]}
+    options: dict[str, Any] = {"seeds": 2, "runs": 3, "dimension": 60, "points": 64, "workers": 1, "store": tmp_path / "s.sqlite"}
+    table = cu.sweep(xor, grid, **options)
+    assert len(table) == 8
+    assert not table["failed"].any()
+    row = table[(table["branch.at"] == 4.0) & (table["protocol.order"] == "random") & (table["seed"] == 1)].iloc[0]
+    experiment, start = xor.replace({"protocol.order": "random"}), xor.initial(60, 1)
+    pair = cu.branch(experiment, start, at=4.0, dimension=60, runs=3, seed=1, points=64, times=[8.0])
+    assert row["barrier_simulation"] == pytest.approx(pair.barrier()[:, -1].mean(), rel=1e-12)
+    assert row["matched_midpoint_simulation"] == pytest.approx(pair.match().midpoint()[:, -1].mean(), rel=1e-12)
+    theory = cu.branch(experiment, start, at=4.0, points=64, times=[8.0], scrambling=1)
+    assert row["barrier"] == pytest.approx(theory.barrier()[-1], rel=1e-9)
+    # The same call, one for other columns, and one of the networks alone share the file.
+    again = cu.sweep(xor, grid, observables="X[0,1]", **options)
+    assert again.attrs["status"] == "8 of 8 points done, 0 failed"
+    assert again["seconds"].equals(table["seconds"])
+    alone = cu.sweep(xor, {"protocol.order": ["random"]}, **options)
+    assert "barrier" not in alone
+    one = alone[alone["seed"] == 1].iloc[0]["generalization_error"]
+    assert one == pytest.approx(row["generalization_error"], rel=1e-5)
+
+
+def test_a_boundary_of_stability_is_refined(xor: cu.Experiment) -> None:
+    table = cu.refine(
+        xor.replace({"student.width": 1, "protocol.duration": 1.0}), ("branch.at", 0.0, 0.9), ("levels.hard.noise", 0.1, 0.9),
+        "X[0,0]", level=0.5, budget=25, finest=0, dimension=60, points=64, workers=1, observables="X[0,0]",
+    )  # fmt: skip
+    assert len(table) == 25
+    assert set(table["branch.at"]) == {0.0, 0.225, 0.45, 0.675, 0.9}
+
+
+def test_branchings_that_cannot_be_are_told(xor: cu.Experiment) -> None:
+    with pytest.raises(cu.InputError, match=r"^at = 8.0 is not allowed; copies part within the protocol"):
+        cu.sweep(xor, {"branch.at": [0.0, 8.0]}, workers=1)
+    with pytest.raises(cu.InputError, match=r"^at = 1 goes with shared weights"):
+        cu.compare(xor, dimension=100, branch=cu.Branching(at=1.0, weights="own"))
+    with pytest.raises(cu.InputError, match=r"^a network is pruned or branched"):
+        cu.compare(xor, dimension=100, branch=cu.Branching(), pruning=cu.Pruning(keep=0.5))
+    with pytest.raises(cu.InputError, match=r"^batch learning has no copies that part"):
+        cu.sweep(cu.load("batch-perceptron"), branch=cu.Branching(), workers=1)
+    with pytest.raises(cu.InputError, match=r"^Branching: examples 'sames' is unknown"):
+        cu.Branching(examples="sames")
+    with pytest.raises(cu.InputError, match=r"^branch = 2.0 is not allowed; give a curriculode.Branching"):
+        cu.compare(xor, dimension=100, branch=2.0)
+    with pytest.raises(cu.InputError, match=r"^starts are given, and batch-slices begins at its own"):
+        cu.compare(cu.load("batch-perceptron"), dimension=100, starts=[xor.initial(100)])
+    with pytest.raises(cu.InputError, match=r"^1 starts are not two for each pair"):
+        cu.compare(xor, dimension=100, starts=[xor.initial(100)], branch=cu.Branching(weights="own"))
+
+
+def test_a_file_says_where_networks_branch(xor: cu.Experiment) -> None:
+    study = cu.Study(experiment=xor, branch=cu.Branching(at=2.0), commands={"branch": {"quantity": "X[0,0]"}})
+    assert cu.Study.from_toml(study.to_toml()) == study
+    assert cu.Study.from_toml(cu.Study(experiment=xor, over={"branch.at": [0.0, 2.0]}).to_toml()).branch is None

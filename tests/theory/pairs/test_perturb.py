@@ -125,8 +125,6 @@ def test_mistakes_are_told(xor: cu.Experiment) -> None:
     with pytest.raises(cu.InputError, match=r"^at = 9 is not allowed; weights are perturbed within the protocol"):
         xor.protocol.perturbed("noise", at=9.0)
     changed = perturbed(xor, "noise", 2.0)
-    with pytest.raises(cu.InputError, match=r"^overlap space has no weights to perturb; use space = 'weight'$"):
-        cu.simulate(changed, dimension=100, runs=1)
     with pytest.raises(cu.InputError, match=r"^a protocol that perturbs weights is for integrate, simulate"):
         cu.branch(changed, state, at=3.0)
     with pytest.raises(cu.InputError, match=r"^the map 'signs' needs references on all inputs"):
