@@ -32,6 +32,12 @@ def is_tested(name: str) -> bool:
     return name not in _JUMPING and (name not in OBSERVABLES.names() or OBSERVABLES[name].tested)
 
 
+_COLUMNS = (
+    *("theory", "mean_field", "simulation", "simulation_error", "standard_error", "scatter", "predicted_scatter"),
+    *("theory_error", "deviation"),
+)
+
+
 @dataclass(frozen=True)
 class Perturbed:
     """Theory of some starts with one rate changed by a small relative `step`: what the verdict would be sensitive to.
@@ -206,34 +212,27 @@ class Cell:
         """One row a quantity and time; see `Comparison.to_frame`."""
         import pandas as pd
 
-        parts = []
-        for name, tested in self.verdicts.items():
-            with np.errstate(divide="ignore", invalid="ignore"):
-                nothing = np.abs(tested.deviation) <= self.rounding * np.maximum(1.0, np.abs(tested.theory))
-                in_errors = np.where(nothing, 0.0, tested.deviation / tested.standard_error)
-            columns = {
-                "t": self.t,
-                "quantity": name,
-                "theory": tested.theory,
-                "mean_field": tested.mean_field,
-                "simulation": tested.simulation,
-                "simulation_error": tested.simulation_error,
-                "standard_error": tested.standard_error,
-                "scatter": tested.scatter,
-                "predicted_scatter": tested.predicted_scatter,
-                "theory_error": tested.theory_error,
-                "deviation": tested.deviation,
-                "deviation_in_standard_errors": in_errors,
-                "deviation_in_inverse_root_D": tested.deviation * np.sqrt(self.ensemble.dimension or 1),
-                "allowed": tested.allowed,
-                "share_of_allowed": tested.share,
-                "worst_test": tested.worst,
-                "tested": is_tested(name),
-                "agrees": tested.share <= 1.0,
-            }
-            labels = {key: value if not isinstance(value, list) else str(value) for key, value in self.labels.items()}
-            parts.append(pd.DataFrame({**labels, **columns}))
-        return pd.concat(parts, ignore_index=True)
+        names, verdicts = list(self.verdicts), list(self.verdicts.values())
+        values = {column: np.concatenate([getattr(tested, column) for tested in verdicts]) for column in _COLUMNS}
+        deviation, theory = values["deviation"], values["theory"]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            nothing = np.abs(deviation) <= self.rounding * np.maximum(1.0, np.abs(theory))
+            in_errors = np.where(nothing, 0.0, deviation / values["standard_error"])
+        share = np.concatenate([tested.share for tested in verdicts])
+        columns = {
+            "t": np.tile(self.t, len(names)),
+            "quantity": np.repeat(names, self.times),
+            **values,
+            "deviation_in_standard_errors": in_errors,
+            "deviation_in_inverse_root_D": deviation * np.sqrt(self.ensemble.dimension or 1),
+            "allowed": np.concatenate([tested.allowed for tested in verdicts]),
+            "share_of_allowed": share,
+            "worst_test": np.concatenate([tested.worst for tested in verdicts]),
+            "tested": np.repeat([is_tested(name) for name in names], self.times),
+            "agrees": share <= 1.0,
+        }
+        labels = {key: value if not isinstance(value, list) else str(value) for key, value in self.labels.items()}
+        return pd.DataFrame({**labels, **columns})
 
     @cached_property
     def agrees(self) -> bool:

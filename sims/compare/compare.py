@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from curriculode.sims.compare.beside import diffusion_compiled_beside
 from curriculode.sims.compare.branched import BranchedJob
 from curriculode.sims.compare.cell import Cell, compares_pairs
 from curriculode.sims.compare.comparison import Comparison
@@ -179,7 +181,10 @@ def compare(
 
     at_once = min(_AT_ONCE, worker_count(settings.workers))
     what, fraction = f"comparing {len(jobs)} cells", lambda: float(done.mean())
-    found, interrupted = spread(what, judged, range(len(jobs)), at_once, fraction, progress)
+    online = [job.experiment for job in jobs if type(job) is OnlineJob]
+    with diffusion_compiled_beside(online, jobs[0].dimension) as ready:
+        jobs = [replace(job, ready=ready) for job in jobs]
+        found, interrupted = spread(what, judged, range(len(jobs)), at_once, fraction, progress)
     finished = [cells_of_job for cells_of_job in found if cells_of_job is not None]
     status = f"{len(finished)} of {len(jobs)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
     return Comparison(list(chain(*finished)), jobs[0].dimension, seed, status, interrupted)

@@ -25,6 +25,7 @@ from curriculode.theory.solve.state_evolution import state_evolution
 
 TIMES = 21
 POINTS = 1024
+_PARALLEL_WIDTH = 16
 STEP = 0.02  # relative change of a rate, from which the theory's sensitivity to it is told
 RATES = {"eta": "learning_rate", "eta_v": "readout_learning_rate", "kappa": "weight_decay"}
 EXTRA_NETS = 4  # beyond one a start, over all starts: from their scatter the error of the nets is pooled
@@ -37,6 +38,7 @@ class Job(ABC):
     """One combination of the varied parameters.
 
     labels : their values;  dimension : D, as it is carried out;  runs, starts, seed, numerics : as for `compare`
+    ready : waits until paths of the diffusion can be computed, and meanwhile calls its argument
     given : the starts, where they are not those of the seed
     """
 
@@ -48,6 +50,7 @@ class Job(ABC):
     seed: Any
     numerics: Numerics
     given: tuple[OrderParameters, ...] = field(default=(), kw_only=True)
+    ready: Callable[[Callable[[], None]], None] = field(default=lambda told: None, kw_only=True, repr=False)
 
     @abstractmethod
     def run(self, report: Callable[[float], None]) -> list[Cell]:
@@ -114,7 +117,6 @@ class OnlineJob(Job):
     def run(self, report: Callable[[float], None]) -> list[Cell]:
         """Both sides."""
         theory, perturbed = self.theory(lambda fraction: report(0.3 * fraction))
-        added = self.added(lambda fraction: report(0.3 + 0.5 * fraction))
         ensemble = simulate_setting(
             self.experiment,
             self.setting,
@@ -123,10 +125,12 @@ class OnlineJob(Job):
             self.seed,
             [self.initial[j] for j in self.start_of_run],
             self.at_records,
-            lambda fraction: report(0.8 + 0.2 * fraction),
+            lambda fraction: report(0.3 + 0.2 * fraction),
         )
         if ensemble.interrupted:
             raise KeyboardInterrupt
+        self.ready(lambda: report(0.5))
+        added = self.added(lambda fraction: report(0.5 + 0.5 * fraction))
         return [Cell(self.labels, self.experiment, theory, ensemble, self.start_of_run, perturbed, added)]
 
     @property
@@ -209,7 +213,8 @@ class OnlineJob(Job):
             return trajectory
 
         finished: list[Trajectory] = []
-        workers = worker_count(numerics.workers)
+        # Steps of small students are mostly Python's, which threads would only take from each other.
+        workers = worker_count(numerics.workers) if self.setting.width >= _PARALLEL_WIDTH else 1
         found, interrupted = spread("equations", solve, jobs, workers, lambda: len(finished) / len(jobs), report)
         if interrupted:
             raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import numpy as np
 
 from curriculode.sims.pairs.simulate import pair_arrays, parted
 from curriculode.sims.runs.crew import spread, worker_count
-from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Three
+from curriculode.sims.runs.finite_size import SEEDS, FiniteSize, Paths
 from curriculode.sims.runs.progress import Told
 from curriculode.sims.spaces.draws import segments, stage_counts
 from curriculode.sims.spaces.model import Model
@@ -51,9 +51,9 @@ def pair_finite_size(
     def paths_of(pair: int, stop: threading.Event) -> list[list[Joint]] | None:
         """The joint overlaps of the three paths at the recorded steps."""
         rng, own = np.random.default_rng(child_seed(seed, SEEDS + pair)), start_of_pair[pair]
-        three, step, kept = Three(one_model, starts[own], rng, numerics.noise_terms), 0, []
+        three, step, kept = Paths(one_model, starts[own], rng, numerics.noise_terms), 0, []
         remaining = [np.tile(count, (2, 1)) for count in counts]
-        joint: Three | None = None
+        joint: Paths | None = None
         for segment in (None, *segments(counts, np.union1d(records, [parting]), max(1, dimension))):
             if stop.is_set():
                 return None
@@ -73,7 +73,7 @@ def pair_finite_size(
                     return [[tuple(np.full_like(part, np.nan) for part in state) for state in begin]] * len(records)  # type: ignore[misc]
                 states = [OrderParameters(Q, M, v) for Q, M, v in begin]
                 vectors = np.array([packed(two, state) for state in states])
-                joint = Three(model, states[0], rng, numerics.noise_terms, examples, vectors)
+                joint = Paths(model, states[0], rng, numerics.noise_terms, examples, vectors)
             if joint is not None and step in recorded and (segment is None or segment.record):
                 kept.append(joint.overlaps())
         return kept

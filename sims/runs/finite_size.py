@@ -1,7 +1,8 @@
 """What finite D adds to the theory of a start: pairs of runs of the diffusion with opposite noise, each beside the equations.
 
-The three go through the same stretches and nets, so that what these err by cancels in the difference of a run and the equations;
-and in the mean of a pair all that is linear in the noise cancels, so that its own scatter is of order 1/D.
+All go through the same stretches and nets, so that what these err by cancels in the difference of a run and the equations; and in
+the mean of a pair all that is linear in the noise cancels, so that its own scatter is of order 1/D. Some pairs of a start share
+the equations.
 """
 
 import threading
@@ -29,14 +30,14 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.states import StateRecord
 from curriculode.theory.tasks.blocks import Blocks
 
-_SIGNS = np.array([1.0, -1.0, 0.0])  # of the noise on the three paths
-ALONE = 2  # the last of them
+ALONE = 2  # the last of the three paths of a pair
+_TOGETHER = 4  # pairs that go together, at most
 _POINTS = 128  # of the nets
 _LONGEST, _EASE = 0.5, 5.0  # stretches, whose errors cancel
 SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
 
 
-class Paths(StateRecord):
+class PathRecord(StateRecord):
     """Three paths for each pair: with the noise, with its opposite, and the equations alone; (3 pairs, times, ...)."""
 
     kind: ClassVar[str] = "paths"
@@ -67,10 +68,10 @@ def as_carried_out(setting: Setting, experiment: Experiment, dimension: int) -> 
     return replace(setting, blocks=Blocks(fractions, setting.blocks.T), stages=stages, strata=strata)
 
 
-class Three:
-    """The three paths of a pair as they go, through the same stretches and nets.
+class Paths:
+    """Some pairs with opposite noise as they go, and the equations alone, all through the same stretches and nets.
 
-    copies : as for `Diffuser`;  states : (3, n) where they begin, by default all at `start`
+    copies : as for `Diffuser`;  states : (2 pairs + 1, n) where they begin, by default all at `start`
     """
 
     def __init__(
@@ -81,32 +82,35 @@ class Three:
         noise_terms: bool,
         copies: Literal["independent", "same"] | None = None,
         states: np.ndarray | None = None,
+        pairs: int = 1,
     ) -> None:
-        self._diffuser, self._rng = Diffuser(model, start, noise_terms, _POINTS, copies), rng
+        self._diffuser, self._rng = Diffuser(model, start, noise_terms, _POINTS, copies, pairs), rng
         self._networks, self._dimension = 2 if copies == "independent" else 1, model.dimension
         self._pace = Pace(model.dimension, _LONGEST, _EASE)
-        self._states = np.tile(packed(model.setting, start), (3, 1)) if states is None else states
-        self._shares = np.empty((3, self._networks * len(model.setting.laws)))
+        self._signs, self._drawn = np.append(np.tile([1.0, -1.0], pairs), 0.0), np.append(np.arange(pairs).repeat(2), 0)
+        self._states = np.tile(packed(model.setting, start), (2 * pairs + 1, 1)) if states is None else states
+        self._shares = np.empty((2 * pairs + 1, self._networks * len(model.setting.laws)))
 
     def advance(self, rates: Rates, counts: np.ndarray, remaining: np.ndarray, steps: int) -> None:
-        """Take `steps` steps of a stage with so many examples of each level (levels,), of which some are `remaining`."""
+        """Take `steps` steps of a stage with `counts` examples of each level, (levels,); `remaining` (pairs, levels) are left."""
         share = np.tile(counts / counts.sum(), self._networks)
         while steps > 0:
             stretch = self._diffuser.draw(self._rng, remaining, self._pace.steps(steps))
             remaining -= stretch.counts.reshape(remaining.shape)
-            self._shares[:] = stretch.draws.share, 2.0 * share - stretch.draws.share, share
-            change = self._diffuser.step(self._states, rates, stretch, self._shares, _SIGNS)
+            drawn = stretch.draws.share
+            self._shares[:-1:2], self._shares[1::2], self._shares[-1] = drawn, 2.0 * share - drawn, share
+            change = self._diffuser.step(self._states, rates, stretch, self._shares, self._signs, self._drawn)
             self._pace.passed(stretch.taken / self._dimension, change)
             steps -= stretch.taken
 
     def perturb(self, perturbation: Perturbation) -> None:
-        """Change the weights on all three paths: at random with the noise, and as D -> infinity in the equations."""
+        """Change the weights on all paths: at random with the noise, and as D -> infinity in the equations."""
         model, shared = self._diffuser.model, perturbation.model_copy(update={"dimension": None})
         setting = model.setting
         for path, (Q, M, v) in enumerate(self.overlaps()):
             if not (np.isfinite(Q).all() and np.isfinite(M).all()):
                 continue
-            if path == ALONE:
+            if path == len(self._states) - 1:
                 fractions, T = setting.blocks.fractions, setting.blocks.T
                 Q, M, _ = perturbed_overlaps(Q, M, T, fractions, setting.weight_scale, shared)
             else:
@@ -122,7 +126,7 @@ class Three:
 class FiniteSize:
     """Pairs of the diffusion of one experiment.
 
-    paths : `Paths`, or of two copies a `Pair`, (3 pairs, times, ...)
+    paths : `PathRecord`, or of two copies a `Pair`, (3 pairs, times, ...)
     start_of_pair : (pairs,) number of the start of each;  finite : (pairs,) whether all three paths ended
     """
 
@@ -145,6 +149,11 @@ class FiniteSize:
             return three[:, :ALONE] - three[:, ALONE:]
 
 
+def _three_by_three(paths: int) -> list[int]:
+    """Of the paths that went together those of each pair: two, and the equations."""
+    return [path for first in range(0, paths - 1, 2) for path in (first, first + 1, paths - 1)]
+
+
 def finite_size(
     experiment: Experiment,
     setting: Setting,
@@ -159,43 +168,45 @@ def finite_size(
     """`pairs` pairs, spread evenly over the starts, at the steps `records`; KeyboardInterrupt where that ends them."""
     model = Model.of(setting, dimension)
     counts = stage_counts(experiment.protocol, dimension)
-    start_of_pair = np.arange(pairs) % len(starts)
+    start_of_pair = np.sort(np.arange(pairs) % len(starts))
+    numbers = [np.flatnonzero(start_of_pair == start) for start in range(len(starts))]
+    groups = [group for each in numbers for group in np.array_split(each, -(-each.size // _TOGETHER)) if group.size]
     total, done = sum(int(count.sum()) for count in counts), np.zeros(pairs, dtype=np.int64)
     longest = max(1, dimension)
 
-    def paths_of(pair: int, stop: threading.Event) -> list[Any] | None:
-        """Q, M, v of the three paths at the recorded steps."""
-        rng = np.random.default_rng(child_seed(seed, SEEDS + pair))
-        three, begun = Three(model, starts[start_of_pair[pair]], rng, numerics.noise_terms), 0
+    def paths_of(group: np.ndarray, stop: threading.Event) -> list[Any] | None:
+        """Q, M, v of the paths of some pairs at the recorded steps."""
+        rng = np.random.default_rng(child_seed(seed, SEEDS + int(group[0])))
+        paths, begun = Paths(model, starts[start_of_pair[group[0]]], rng, numerics.noise_terms, pairs=group.size), 0
         kept: list[Any] = []
-        remaining = [count.copy() for count in counts]
+        remaining = [np.tile(count, (group.size, 1)) for count in counts]
 
         def begin(until: int) -> None:
             """Perturb the weights as the next stages begin, up to this one."""
             nonlocal begun
             for stage in setting.stages[begun : until + 1]:
                 if stage.perturbation is not None:
-                    three.perturb(stage.perturbation)
+                    paths.perturb(stage.perturbation)
             begun = until + 1
 
         begin(0)
         if records[0] == 0:
-            kept.append(three.overlaps())
+            kept.append(paths.overlaps())
         for segment in segments(counts, records, longest):
             if stop.is_set():
                 return None
             stage = segment.stage
             begin(stage)
-            three.advance(setting.stages[stage].rates, counts[stage], remaining[stage], segment.steps)
-            done[pair] += segment.steps
+            paths.advance(setting.stages[stage].rates, counts[stage], remaining[stage], segment.steps)
+            done[group] += segment.steps
             if segment.record:
-                kept.append(three.overlaps())
+                kept.append(paths.overlaps())
         return kept
 
     found, interrupted = spread(
         "finite D by the diffusion",
         paths_of,
-        range(pairs),
+        groups,
         worker_count(numerics.workers),
         lambda: float(done.sum()) / (pairs * total),
         report,
@@ -204,8 +215,7 @@ def finite_size(
         raise KeyboardInterrupt
     arrays: dict[str, Any] = {"t": records / dimension}
     for j, name in enumerate("QMv"):
-        array = np.array([[[three[path][j] for three in kept] for path in range(3)] for kept in found])
-        arrays[name] = array.reshape(3 * pairs, *array.shape[2:])
+        arrays[name] = np.array([[paths[path][j] for paths in kept] for kept in found for path in _three_by_three(len(kept[0]))])
     if setting.shape[0] == 1:
         arrays |= {name: arrays[name][:, :, 0].copy() for name in "QM"}
-    return FiniteSize(Paths(experiment, numerics, arrays, f"{pairs} pairs", dimension=dimension), start_of_pair)
+    return FiniteSize(PathRecord(experiment, numerics, arrays, f"{pairs} pairs", dimension=dimension), start_of_pair)

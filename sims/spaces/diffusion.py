@@ -28,7 +28,7 @@ class Pace:
         self._next = min(self._longest, h * min(2.0, max(0.2, 0.9 * factor))) if np.isfinite(factor) else h
 
 
-_ONCE = np.ones(1)
+_ONCE, _FIRST_DRAW = np.ones(1), np.zeros(1, dtype=np.int64)
 
 
 class Diffusion:
@@ -57,8 +57,8 @@ class Diffusion:
             state = self._states[run]
             while left > 0:
                 stretch = diffuser.draw(rng, remaining[run], pace.steps(left))
-                remaining[run] -= stretch.counts
-                error = diffuser.step(state, rates, stretch, stretch.draws.share[None], _ONCE)
+                remaining[run] -= stretch.counts[0]
+                error = diffuser.step(state, rates, stretch, stretch.draws.share, _ONCE, _FIRST_DRAW)
                 pace.passed(stretch.taken / self.model.dimension, error)
                 left -= stretch.taken
 

@@ -38,7 +38,7 @@ from curriculode.sims.spaces.draws import drawn_levels
 from curriculode.sims.spaces.model import Model
 from curriculode.theory.averages.erf_closed_form import ErfClosedForm
 from curriculode.theory.averages.quasi_monte_carlo import least_points
-from curriculode.theory.core.compiled import inner, kernel, part
+from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import fill
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
@@ -56,10 +56,11 @@ _EXAMPLES, _OF_COMPONENT = 64, 16  # fresh ones for the noise of a level, at lea
 
 
 class Draws(NamedTuple):
-    """Random numbers of a stretch.
+    """Random numbers of a stretch, several times over.
 
-    z (levels, components, 1, coordinates, rows) : of examples;  weights (levels, components, rows) : of their increments, times D
-    share (levels,) : of the levels among the examples
+    z (draws, levels, components, 1, coordinates, rows) : of examples
+    weights (draws, levels, components, rows) : of their increments, times D
+    share (draws, levels) : of the levels among the examples
     """
 
     z: np.ndarray
@@ -119,7 +120,7 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True)
 class Stretch:
-    """What a stretch of `taken` examples is drawn to be: so many of each level, (copies levels,), a net, and the noise."""
+    """What a stretch of `taken` examples is drawn to be: so many of each level, (draws, copies levels), a net, and the noise."""
 
     taken: int
     counts: np.ndarray
@@ -137,8 +138,9 @@ class Diffuser:
         noise_terms: bool = True,
         points: int | None = None,
         copies: Literal["independent", "same"] | None = None,
+        draws: int = 1,
     ) -> None:
-        """copies : which examples the two halves of the units meet, where these are two networks."""
+        """copies : which examples the two halves of the units meet, where these are two networks;  draws : of the noise at once."""
         setting, examples = model.setting, model.examples
         (blocks, K, P), size = setting.shape, packed(setting, start).size
         self.model, self._v, self._noise_terms = model, np.array(start.v, dtype=float), noise_terms
@@ -155,8 +157,8 @@ class Diffuser:
         self._net_size = coordinates, points
         levels, components = len(networks), self._laws.probability.size
         rows = max(_OF_COMPONENT, _EXAMPLES // components)
-        shape = (levels, components, 1, coordinates, rows)
-        self._draws = Draws(np.zeros(shape), np.zeros((levels, components, rows)), np.zeros(levels))
+        shape = (draws, levels, components, 1, coordinates, rows)
+        self._draws = Draws(np.zeros(shape), np.zeros((draws, levels, components, rows)), np.zeros((draws, levels)))
         self._work = Work.empty(setting, self._v, size, levels, points, rows)
         self._codes = setting.activation.code, LOSSES[setting.loss]
         self._forms: dict[Rates, ClosedForm] = {}
@@ -178,30 +180,36 @@ class Diffuser:
     def draw(self, rng: np.random.Generator, remaining: np.ndarray, taken: int) -> Stretch:
         """A stretch of `taken` examples from the numbers of each level still `remaining`, until the next is drawn.
 
-        remaining : (levels,), or (2, levels) of copies that meet examples of their own
+        remaining : (..., levels), of every draw, and of both copies where they meet examples of their own
         """
-        counts, draws = np.concatenate([drawn_levels(rng, each, taken) for each in np.atleast_2d(remaining)]), self._draws
+        draws = self._draws
+        each = [drawn_levels(rng, left, taken) for left in remaining.reshape(-1, remaining.shape[-1])]
+        counts = np.concatenate(each).reshape(draws.share.shape)
         draws.share[:] = counts / taken
         _draw_normals(rng, counts, self._laws.probability, draws)
         if self._laws.probability.size > 1:
             p, rows = self._laws.probability, draws.weights.shape[-1]
-            for level in np.flatnonzero(counts):
-                n = int(counts[level])
-                draws.weights[level] += ((rng.multinomial(n, p) - n * p) / rows)[:, None]
+            met = np.nonzero(counts)
+            numbers = counts[met]
+            draws.weights[met] += ((rng.multinomial(numbers, p) - np.multiply.outer(numbers, p)) / rows)[:, :, None]
         net = _net(*self._net_size, int(rng.integers(_NETS)))
         # Coordinates in another order and of other signs: what errors so many nets share does not tell one unit from another.
         order, signs = rng.permutation(net.shape[-2]), np.where(rng.random(net.shape[-2]) < 0.5, -1.0, 1.0)
         return Stretch(taken, counts, np.ascontiguousarray(net[..., order, :] * signs[:, None]), draws)
 
-    def step(self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray) -> float:
+    def step(
+        self, states: np.ndarray, rates: Rates, stretch: Stretch, shares: np.ndarray, signs: np.ndarray, drawn: np.ndarray
+    ) -> float:
         """Move the states (paths, n) over a stretch, and return how much Heun's step differs from Euler's, of what is allowed.
 
         shares : (paths, levels) of the examples;  signs : (paths,) of the noise, 0 for the equations alone, without 1 / D
+        drawn : (paths,) by which of the draws
         """
-        change = _advance(
+        change = advance(
             states,
             shares,
             signs,
+            drawn,
             float(stretch.taken),
             float(self.model.dimension),
             rates,
@@ -257,50 +265,69 @@ def _net(coordinates: int, points: int, number: int) -> np.ndarray:
 @kernel
 def _draw_normals(rng, counts, probability, draws):
     """Examples, and the weights of their noise within a component, of the levels that are met."""
-    levels, components, _, coordinates, rows = draws.z.shape
-    for level in range(levels):
-        if counts[level] == 0:
-            continue
-        for c in range(components):
-            for j in range(coordinates):
+    number, levels, components, _, coordinates, rows = draws.z.shape
+    for draw in range(number):
+        for level in range(levels):
+            if counts[draw, level] == 0:
+                continue
+            for c in range(components):
+                z, weights = draws.z[draw, level, c, 0], draws.weights[draw, level, c]
+                for j in range(coordinates):
+                    for i in range(rows):
+                        z[j, i] = rng.standard_normal()
+                mean = 0.0
                 for i in range(rows):
-                    draws.z[level, c, 0, j, i] = rng.standard_normal()
-            mean = 0.0
-            for i in range(rows):
-                draws.weights[level, c, i] = rng.standard_normal()
-                mean += draws.weights[level, c, i]
-            p = probability[c]
-            # The mean of so few examples, met a random number of times, has some of the noise already.
-            size = np.sqrt(counts[level] * p * (1.0 - (1.0 - p) / rows) / (rows - 1.0))
-            for i in range(rows):
-                draws.weights[level, c, i] = size * (draws.weights[level, c, i] - mean / rows)
+                    weights[i] = rng.standard_normal()
+                    mean += weights[i]
+                p = probability[c]
+                # The mean of so few examples, met a random number of times, has some of the noise already.
+                size = np.sqrt(counts[draw, level] * p * (1.0 - (1.0 - p) / rows) / (rows - 1.0))
+                for i in range(rows):
+                    weights[i] = size * (weights[i] - mean / rows)
 
 
 @kernel
-def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
+def advance(states, shares, signs, drawn, taken, dimension, rates, net, draws, form, laws, activation, loss, noise_terms, work):
     """One stretch of all paths; the change, and less than -1 by as much where a state has become unphysical."""
     first, other, ahead, random, mean = work.first, work.other, work.ahead, work.random, work.mean
     h, worst, physical = taken / dimension, 0.0, True
     for path in range(states.shape[0]):
-        y, share, sign = states[path], shares[path], signs[path]
+        y, sign, draw = states[path], signs[path], drawn[path]
         finite = True
         for a in range(y.size):
             finite = finite and np.isfinite(y[a])
         if not finite:
             continue  # diverged: it is recorded as it is
-        _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, first)
         largest = 0.0
-        for a in range(y.size):
-            ahead[a] = y[a] + 0.5 * h * first[a]
-            random[a] = 0.0
-            mean[a] = 0.0
-        if sign != 0.0:
-            _noise(ahead, draws, rates, laws, activation, loss, work)
-            for a in range(y.size):
-                largest = max(largest, abs(random[a]) / dimension)
-        for a in range(y.size):
-            ahead[a] = y[a] + h * first[a] + sign / dimension * random[a]
-        _rate(ahead, share, rates, net, form, laws, activation, loss, noise_terms, work, other)
+        for part_of_step in range(3):  # one call of what is long to compile: the rate, the noise half way, the rate at the end
+            noise = part_of_step == 1
+            if noise:
+                for a in range(y.size):
+                    ahead[a] = y[a] + 0.5 * h * first[a]
+                    random[a] = 0.0
+                    mean[a] = 0.0
+                if sign == 0.0:
+                    continue
+            elif part_of_step == 2:
+                for a in range(y.size):
+                    largest = max(largest, abs(random[a]) / dimension)
+                    ahead[a] = y[a] + h * first[a] + sign / dimension * random[a]
+            at, into = ahead if part_of_step else y, random if noise else other if part_of_step else first
+            closed = False
+            if form is not None:  # noqa: SIM102 - another type: without a closed form none is compiled
+                if not noise:
+                    closed, share = True, shares[path]
+                    form.numbers[form.at : form.at + form.levels] = share
+                    erf_right_hand_side(
+                        at, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, into
+                    )
+            if not closed:
+                share = draws.share[draw] if noise else shares[path]
+                z, weights = draws.z[draw] if noise else net, draws.weights[draw] if noise else work.uniform
+                bench = work.noise if noise else work.drift
+                _sum(at, share, rates, z, weights, laws, activation, loss, not noise, noise or noise_terms, work, bench, into)
+            if noise:
+                pack(work.second.Q, work.second.M, work.second.v, mean)
         for a in range(y.size):
             change = 0.5 * h * (other[a] - first[a])
             worst = max(worst, abs(change) / (_CHANGE * (1.0 + abs(y[a])) + _OF_NOISE * largest))
@@ -308,39 +335,6 @@ def _advance(states, shares, signs, taken, dimension, rates, net, draws, form, l
         unpack(y, work.state.Q, work.state.M, work.state.v)
         physical = physical and _is_physical(work.state.Q, work.state.M, work.inverse, work.rest)
     return worst if physical else -1.0 - worst
-
-
-@part
-def _rate(y, share, rates, net, form, laws, activation, loss, noise_terms, work, dy):
-    """The rate of the equations where levels are met with `share` (levels,): closed, or by a net."""
-    if form is not None:  # another type: without a closed form none is compiled
-        form.numbers[form.at : form.at + form.levels] = share
-        erf_right_hand_side(y, form.numbers, form.levels, form.blocks, form.K, form.P, form.components, form.noise_terms, dy)
-        return
-    drifts = dy.size > 0  # a literal would be another type, for which all would be compiled again
-    _sum(y, share, rates, net, work.uniform, laws, activation, loss, drifts, noise_terms, work, work.drift, dy)
-
-
-@part
-def _noise(y, draws, rates, laws, activation, loss, work):
-    """Into work.random D times the noise at the state y, and into work.mean the mean of d2."""
-    all_terms = y.size > 0
-    _sum(
-        y,
-        draws.share,
-        rates,
-        draws.z,
-        draws.weights,
-        laws,
-        activation,
-        loss,
-        not all_terms,
-        all_terms,
-        work,
-        work.noise,
-        work.random,
-    )
-    pack(work.second.Q, work.second.M, work.second.v, work.mean)
 
 
 @inner

@@ -1,15 +1,19 @@
 """Theory meets simulation: it agrees, it shrinks with D as it should, and a wrong theory is found out."""
 
 import re
+import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import curriculode as cu
-from curriculode.sims.compare import jobs
+from curriculode.sims.compare import beside, jobs
 from curriculode.sims.compare.compare import compare
 from curriculode.sims.compare.verdict import Sample, covariances, divided_by_covariance, error_of_rate, judge
 from curriculode.sims.runs.simulate import simulate
+from curriculode.sims.spaces import stretch
+from curriculode.theory.core.compiled import kernel, was_compiled
 from curriculode.theory.dynamics import online
 from curriculode.theory.solve.integrate import integrate
 
@@ -489,3 +493,34 @@ def test_compare_refuses(xor: cu.Experiment) -> None:
     ):
         with pytest.raises(cu.InputError, match=message):
             compare(xor, dimension=100, **options)
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_another_process_compiles_beside_the_equations(works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, Ctrl-C ends the waiting, and whether it did its work or not nothing changes."""
+    case = cu.load("xor-curriculum").replace({"protocol.duration": 0.5})
+    expected = cu.compare(case, dimension=60, runs=4, points=64, times=2).to_frame()
+    assert was_compiled(stretch.advance)
+    assert not was_compiled(never_called)
+    monkeypatch.setattr(beside, "was_compiled", lambda compiled: False)
+    if not works:
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+    told: list[float] = []
+    with beside.diffusion_compiled_beside([case], 60) as ready:
+        if works:
+            with pytest.raises(KeyboardInterrupt):
+                ready(_interrupted)
+        ready(lambda: told.append(0.5))
+    assert told or not works
+    assert beside.compile_diffusion(case.to_toml(), 60) is None
+    pd.testing.assert_frame_equal(cu.compare(case, dimension=60, runs=4, points=64, times=2).to_frame(), expected)
+
+
+@kernel
+def never_called(x: float) -> float:
+    """Of which nothing is compiled."""
+    return x
+
+
+def _interrupted() -> None:
+    raise KeyboardInterrupt

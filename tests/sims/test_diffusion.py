@@ -80,18 +80,19 @@ def test_the_noise_of_a_stretch_has_the_covariance_of_its_steps(case: cu.Experim
     """B of the law of a step, levels drawn among them, and the mean of its second order; few fresh examples make it no larger."""
     setting = Setting.of(case)
     start = case.initial(dimension=300, seed=1)
-    stage, D, taken, draws = setting.stages[0], 10**7, 2000, 6000
-    diffuser = Diffuser(Model.of(setting, D), start)
+    stage, D, taken, draws, together = setting.stages[0], 10**7, 2000, 6000, 30
+    diffuser = Diffuser(Model.of(setting, D), start, points=256, draws=together)  # as far as pairs of paths cancel, nets do
     y = packed(setting, start)
     B, second = Step(setting, start.v, 2**13).moments(y, stage.rates).mixed(stage.probability)
-    remaining = np.rint(1e12 * stage.probability).astype(np.int64)
-    ends = np.empty((draws, y.size))
+    remaining = np.tile(np.rint(1e12 * stage.probability).astype(np.int64), (together, 1))
+    signs, drawn = np.append(np.ones(together), 0.0), np.append(np.arange(together), 0)
+    ends = np.empty((draws // together, together, y.size))
     for end in ends:
-        states = np.array([y, y])
+        states = np.tile(y, (together + 1, 1))
         stretch = diffuser.draw(rng, remaining, taken)
-        diffuser.step(states, stage.rates, stretch, np.array([stretch.draws.share, stage.probability]), np.array([1.0, 0.0]))
-        end[:] = states[0] - states[1]  # one net for both: what is left is noise, and what is of order 1/D
-    scaled = ends * D / np.sqrt(taken)
+        diffuser.step(states, stage.rates, stretch, np.vstack([stretch.draws.share, stage.probability]), signs, drawn)
+        end[:] = states[:-1] - states[-1]  # one net for all: what is left is noise, and what is of order 1/D
+    scaled = ends.reshape(draws, -1) * D / np.sqrt(taken)
     covariance = np.cov(scaled.T)
     error = np.sqrt((np.outer(np.diag(B), np.diag(B)) + B**2) / draws)
     assert (np.abs(covariance - B) <= 6 * error + 0.02 * np.abs(B)).all()

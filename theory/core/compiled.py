@@ -63,6 +63,12 @@ def prune(root: Path, used: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def was_compiled(compiled: Any) -> bool:
+    """Whether a kernel is in the cache for some arguments; also said where there is no cache that could hold it."""
+    folder = compiled.stats.cache_path
+    return folder is None or any(Path(folder).glob(f"*.{compiled.py_func.__qualname__}-*.nbi"))
+
+
 def part(function: Callable) -> Any:
     """Compile `function` into the kernels that call it: a call with named tuples of arrays would count references to each."""
     return kernel(function, "always")

@@ -55,14 +55,14 @@ def test_copies_that_step_at_once(plateau: cu.Experiment, rng: np.random.Generat
     expected = eta**2 * push[0] @ push[1].T
 
     state = OrderParameters(W @ W.T / D, W @ U.T / D, v)
-    diffuser = Diffuser(Model.of(replace(setting, width=2 * K), 10**7), state, copies="independent")
+    diffuser = Diffuser(Model.of(replace(setting, width=2 * K), 10**7), state, points=64, copies="independent")
     found, hard = [], np.array([[0, 10**6]] * 2)
     begin = packed(replace(setting, width=2 * K), state)
     y, Q, M = begin[None].copy(), np.empty((1, 2 * K, 2 * K)), np.empty((1, 2 * K, P))
     for _ in range(3000):
         y[0] = begin
         stretch = diffuser.draw(rng, hard, 1)
-        diffuser.step(y, setting.rates, stretch, stretch.draws.share[None], np.ones(1))
+        diffuser.step(y, setting.rates, stretch, stretch.draws.share, np.ones(1), np.zeros(1, dtype=np.int64))
         unpack(diffuser._work.mean, Q, M, state.v.copy())
         found.append(Q[0, :K, K:].copy())
     error = np.std(found, axis=0) / np.sqrt(len(found))
