@@ -69,32 +69,32 @@ def draw(table: pd.DataFrame) -> Any:
         figure, axes = new_figure(1, len(times), width=3.6, height=3.0, sharey=True)
         for axis, at in zip(axes[0], times, strict=True):
             part = table[table["at"] == at]
-            kinds = list(dict.fromkeys(part["kind"]))
-            for i, kind in enumerate(kinds):
+            for kind in dict.fromkeys(part["kind"]):
                 seen = part[part["kind"] == kind]
-                marker, colour = _MARKERS[i % len(_MARKERS)], CYCLE[i % len(CYCLE)]
+                words, marker, colour = _LOOKS[kind]
                 axis.errorbar(
                     seen["effective_size"], seen["accuracy"], yerr=2 * seen["standard_error"], fmt=marker, color=colour,
-                    markersize=4.5, linewidth=1, label=_WORDS.get(kind, kind),
+                    markersize=4.5, linewidth=1, label=words,
                 )  # fmt: skip
             axis.set_title(f"at k = {at:g}: r = {part['r'].iloc[0]:.2f}")
-            axis.set_xlabel("r.m.s. change of a weight / initial s.d.")
+            axis.set_xlabel("r.m.s. change of a weight")
         axes[0, 0].set_ylabel(quantity_label("accuracy", _STUDY.experiment))
         # Beside the panels, where it hides no point.
         axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
-_MARKERS = "osD^vP*X<>"
-_WORDS = {
-    "noise": "noise of n s.d.",
-    "signs": "signs alone",
-    "same-sign-unit": "shuffled within signs, unit",
-    "same-sign-layer": "shuffled within signs, layer",
-    "shuffle-inputs": "inputs shuffled",
-    "shuffle-unit": "units shuffled",
-    "shuffle-layer": "layer shuffled",
-    "reinitialise": "fresh weights",
+# Kinds that do the same to signs, or to what is known of the task, share a colour.
+_LOOKS = {
+    "none": ("none", "o", "#888888"),
+    "noise": ("noise of n s.d.", "s", CYCLE[0]),
+    "signs": ("signs alone", "D", CYCLE[2]),
+    "same-sign-unit": ("shuffled within signs, unit", "^", CYCLE[2]),
+    "same-sign-layer": ("shuffled within signs, layer", "v", CYCLE[2]),
+    "shuffle-inputs": ("inputs shuffled", "P", CYCLE[3]),
+    "shuffle-unit": ("units shuffled", "*", CYCLE[3]),
+    "shuffle-layer": ("layer shuffled", "X", CYCLE[3]),
+    "reinitialise": ("fresh weights", "<", CYCLE[1]),
 }
 _SETTINGS = settings_in_words(_STUDY.experiment, [], _STUDY.dimension)
 
