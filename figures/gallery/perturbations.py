@@ -46,7 +46,9 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     )
     before = simulate(base, dimension=D, runs=runs, times=[0.0, *_AT], points=_POINTS, progress=False)
     rows = []
-    for (at, kind, size), part in found.groupby([f"{_NAME}{name}" for name in ("at", "kind", "size")], sort=False):
+    made: Any
+    for made, part in found.groupby([f"{_NAME}{name}" for name in ("at", "kind", "size")], sort=False):
+        at, kind, size = made
         perturbation = Perturbation(kind=kind, size=size)
         moved = [effective_size(before.state(at, run), perturbation, experiment=base) for run in range(runs)]
         accuracy = part["accuracy_simulation"]

@@ -46,7 +46,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 def draw(table: pd.DataFrame) -> Any:
     """Barrier and error against the time of branching; and of every network the one against the other."""
     with style():
-        figure, axes = new_figure(1, 3, width=2.9, height=2.8)
+        figure, axes = new_figure(1, 3, width=3.2, height=2.8)
         runs = table[table["by"] == "simulation"]
         groups = runs.drop(columns="by").groupby(["treatment", "at"])
         mean, error = groups.mean(), groups.sem()
