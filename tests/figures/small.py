@@ -38,7 +38,7 @@ _SCALES = {
     "lottery": 0.05,
     "matching": 0.3,
     "perceptron-orders": 0.2,
-    "perturbations": 0.25,
+    "perturbations": 0.15,
     "phase-diagrams": 0.1,
     "plateau-escape": 0.5,
     "plateau-length": 0.5,
