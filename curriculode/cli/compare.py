@@ -44,7 +44,8 @@ def compare(
     Integrates the mean-field equations, adds what finite D adds to them by paths of the diffusion, and runs online SGD at
     finite D from the same initial overlaps, for each combination of the varied parameters; for batch learning, state evolution
     against minimisation at finite D. Exit status 1 if they disagree. The verdict says how large an error of each rate it would
-    have noticed. Of a file with a section [pruning] every treatment of what is kept is compared, see `curriculode tickets`.
+    have noticed. Of a file with a section [pruning] every treatment of what is kept is compared, see `curriculode tickets`; with
+    [branch], or --over branch.at=0,5, both copies of a network that parts, see `curriculode branch`.
 
     Example: curriculode compare --over student.width=4,16 --runs 64
     """

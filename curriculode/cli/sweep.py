@@ -61,7 +61,9 @@ def sweep(
     """A table over a grid of parameters, by theory, simulation or both; resumable.
 
     One row a point, order and seed, from shared starts. A point that fails is a row with its reason. Of a file with a section
-    [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment.
+    [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment. With [branch], or
+    --over branch.at=0,5,10, of two copies of each network: their barrier and cross overlaps. Weights are perturbed by
+    -s protocol.perturbation.kind=noise --over protocol.perturbation.at=5,10 --over protocol.perturbation.size=0,0.5,1.
 
     Example: curriculode sweep --over student.width=4,8,16 --over levels.hard.noise=0.1:0.7:13 --seeds 20 --store noise.sqlite
     """

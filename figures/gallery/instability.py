@@ -58,7 +58,9 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame) -> Any:
-    """A panel a width, a colour an order; barriers solid, midpoints dashed, times of discovery as ticks."""
+    """A panel a width, a colour an order; barriers solid, midpoints dashed, times of discovery dotted."""
+    from matplotlib.lines import Line2D
+
     with style():
         widths = sorted(table["width"].unique())
         figure, axes = new_figure(1, len(widths), width=2.8, height=2.8, sharey=True)
@@ -74,20 +76,24 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xlabel("time k of the branching")
             axis.set_title(f"K = {width}")
         axes[0, 0].set_ylabel("error over the mean of the ends")
-        axes[0, -1].legend(loc="upper right")
+        handles, labels = axes[0, -1].get_legend_handles_labels()
+        grey: Any = {"color": "#666666", "linewidth": 1}
+        handles += [Line2D([], [], linestyle="--", **grey), Line2D([], [], linestyle=":", **grey)]
+        axes[0, -1].legend(handles, [*labels, "middle of the line", "discovery"], loc="upper right")
     return figure
 
 
 _SETTINGS = settings_in_words(_STUDY.experiment, ["student.width", "protocol.order"], _STUDY.dimension)
 
 FIGURE = NamedFigure(
-    title="Stability to the noise of SGD comes before accuracy does, and earlier with an easy phase",
+    title="Stability to the noise of SGD comes earlier with width, and with an easy phase",
     caption=(
         "Networks branched at time k, both copies trained to the end on examples of their own: the highest classification error "
         "along the line between them over the mean of its ends (points, bands of two standard errors), and that in the middle of "
-        f"the line (dashed; the first is never below half the difference of the ends). Grey: 2 %, below which a network is called "
-        "stable. Dotted: when the mean accuracy has left one half by "
-        f"{_DISCOVERED:g}. {listed(_WIDTHS.values())} pairs of runs at K = {listed(_WIDTHS)}. Settings: {_SETTINGS}."
+        "the line (dashed; the first is never below half the difference of the ends). Grey: 2 %, below which a network is called "
+        f"stable. Dotted: discovery, when the mean accuracy has left one half by {_DISCOVERED:g}; networks of K = 4 are stable "
+        f"from about then on, wide ones long before. {listed(_WIDTHS.values())} pairs of runs at K = {listed(_WIDTHS)}. "
+        f"Settings: {_SETTINGS}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -1,4 +1,4 @@
-"""Perturbations of the weights early in training against the accuracy in the end, by theory and on real weights."""
+"""Perturbations of the weights early in training against the accuracy in the end: a sweep over their kind, size and time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from curriculode.figures.gallery.words import listed, settings_in_words
 from curriculode.figures.plots.labels import quantity_label
 from curriculode.figures.plots.style import CYCLE, new_figure, style
 from curriculode.sims.runs.simulate import simulate
-from curriculode.theory.describe.experiment import Experiment
+from curriculode.sims.sweep.sweep import sweep
 from curriculode.theory.describe.perturbation import Perturbation
 from curriculode.theory.describe.study import Study
 from curriculode.theory.pairs.perturb import effective_size
@@ -20,34 +20,41 @@ _EXPERIMENT = "xor-curriculum"
 _STUDY = Study.load(_EXPERIMENT)
 _AT = (5.0, 10.0)
 _MADE = (
-    *(("noise", size) for size in (0.25, 0.5, 1.0, 2.0)),
+    *(("noise", size) for size in (0.0, 0.25, 0.5, 1.0, 2.0)),
     *((kind, 1.0) for kind in ("signs", "same-sign-unit", "same-sign-layer", "shuffle-inputs", "shuffle-unit", "shuffle-layer")),
     ("reinitialise", 1.0),
 )
-_RUNS, _POINTS = 24, 256
+_RUNS, _POINTS = 64, 256
+_NAME = "protocol.perturbation."
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """Effective size and final accuracy of every perturbation at every time."""
     runs, D, base = max(4, round(scale * _RUNS)), _STUDY.dimension, _STUDY.experiment
-    duration, rows = base.protocol.duration, []
-    options: dict[str, Any] = {"dimension": D, "runs": runs, "space": "weight", "points": _POINTS, "progress": False}
-    for i, at in enumerate(_AT):
-        plain = simulate(base, times=[at, duration], **options)
-        for j, (kind, size) in enumerate((("none", 0.0), *_MADE)):
-            found, sizes = plain, np.zeros(runs)
-            if kind != "none":
-                perturbation = Perturbation.of(kind).model_copy(update={"size": size})
-                protocol = base.protocol.perturbed(perturbation, at=at)
-                experiment = Experiment(task=base.task, student=base.student, training=base.training, protocol=protocol)
-                found = simulate(experiment, times=[at, duration], **options)
-                sizes = np.array(
-                    [effective_size(found.state(found.t[0], run), perturbation, experiment=base) for run in range(runs)]
-                )
-            accuracy = found.observable("accuracy")[:, -1]
-            labels = {"at": at, "kind": kind, "size": size, "effective_size": sizes.mean(), "accuracy": np.nanmean(accuracy)}
-            rows.append({**labels, "standard_error": np.nanstd(accuracy, ddof=1) / np.sqrt(runs), "runs": runs})
-            report((i * (len(_MADE) + 1) + j + 1) / (len(_AT) * (len(_MADE) + 1)))
+    kinds, sizes = zip(*_MADE, strict=True)
+    found = sweep(
+        base,
+        {f"{_NAME}at": _AT},
+        zip={f"{_NAME}kind": kinds, f"{_NAME}size": sizes},
+        seeds=runs,
+        runs=1,
+        theory=False,
+        dimension=D,
+        observables="accuracy",
+        points=_POINTS,
+        progress=lambda fraction: report(0.95 * fraction),
+    )
+    before = simulate(base, dimension=D, runs=runs, times=[0.0, *_AT], points=_POINTS, progress=False)
+    rows = []
+    made: Any
+    for made, part in found.groupby([f"{_NAME}{name}" for name in ("at", "kind", "size")], sort=False):
+        at, kind, size = made
+        perturbation = Perturbation(kind=kind, size=size)
+        moved = [effective_size(before.state(at, run), perturbation, experiment=base) for run in range(runs)]
+        accuracy = part["accuracy_simulation"]
+        labels = {"at": at, "kind": "none" if size == 0.0 else kind, "size": size, "effective_size": np.mean(moved)}
+        rows.append({**labels, "accuracy": accuracy.mean(), "standard_error": accuracy.sem(), "runs": len(accuracy)})
+    report(1.0)
     table = pd.DataFrame(rows)
     return table.assign(r=table.groupby("at")["at"].transform(lambda group: _correlation(table.loc[group.index])))
 
@@ -64,21 +71,33 @@ def draw(table: pd.DataFrame) -> Any:
         figure, axes = new_figure(1, len(times), width=3.6, height=3.0, sharey=True)
         for axis, at in zip(axes[0], times, strict=True):
             part = table[table["at"] == at]
-            kinds = list(dict.fromkeys(part["kind"]))
-            for i, kind in enumerate(kinds):
+            for kind in dict.fromkeys(part["kind"]):
                 seen = part[part["kind"] == kind]
-                marker, colour = "osD^vP*X<"[i % 9], CYCLE[i % len(CYCLE)]
+                words, marker, colour = _LOOKS[kind]
                 axis.errorbar(
                     seen["effective_size"], seen["accuracy"], yerr=2 * seen["standard_error"], fmt=marker, color=colour,
-                    markersize=4.5, linewidth=1, label=kind,
+                    markersize=4.5, linewidth=1, label=words,
                 )  # fmt: skip
             axis.set_title(f"at k = {at:g}: r = {part['r'].iloc[0]:.2f}")
-            axis.set_xlabel("root mean square change of a weight / initial")
+            axis.set_xlabel("r.m.s. change of a weight")
         axes[0, 0].set_ylabel(quantity_label("accuracy", _STUDY.experiment))
-        axes[0, 0].legend(loc="lower left", ncols=2, fontsize=6.5)
+        # Beside the panels, where it hides no point.
+        axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
+# Kinds that do the same to signs, or to what is known of the task, share a colour.
+_LOOKS = {
+    "none": ("none", "o", "#888888"),
+    "noise": ("noise of n s.d.", "s", CYCLE[0]),
+    "signs": ("signs alone", "D", CYCLE[2]),
+    "same-sign-unit": ("shuffled within signs, unit", "^", CYCLE[2]),
+    "same-sign-layer": ("shuffled within signs, layer", "v", CYCLE[2]),
+    "shuffle-inputs": ("inputs shuffled", "P", CYCLE[3]),
+    "shuffle-unit": ("units shuffled", "*", CYCLE[3]),
+    "shuffle-layer": ("layer shuffled", "X", CYCLE[3]),
+    "reinitialise": ("fresh weights", "<", CYCLE[1]),
+}
 _SETTINGS = settings_in_words(_STUDY.experiment, [], _STUDY.dimension)
 
 FIGURE = NamedFigure(
@@ -86,8 +105,8 @@ FIGURE = NamedFigure(
     caption=(
         f"At k = {listed(_AT)} the weights are perturbed, and training goes on. Accuracy in the end against the root mean square "
         "change of a weight, in standard deviations of initial weights, as Frankle, Schwab and Morcos (2020, figure 8) draw it for "
-        f"real networks; r is the correlation over the perturbations. Means of {_RUNS} runs of online SGD on the weights, bars of "
-        f"two standard errors. Settings: {_SETTINGS}."
+        f"real networks; r is the correlation over the perturbations. Noise is of n = {listed(n for _, n in _MADE[1:5])} such "
+        f"deviations. Means of {_RUNS} runs of online SGD in overlap space, bars of two standard errors. Settings: {_SETTINGS}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

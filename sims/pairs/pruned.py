@@ -202,7 +202,7 @@ def _copies(trainer: Trainer, pruning: Pruning, names: tuple[str, ...], rng: np.
 
 @checked(table=inside, margin=number)
 def winning_and_stable(table: "pd.DataFrame", margin: float = STABLE) -> "pd.DataFrame":
-    """Count, network by network, which sub-networks win, and which are stable: do they win exactly when they are stable?
+    """Count, network by network, which sub-networks win and which are stable.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def stage_counts(protocol: Protocol, dimension: int) -> list[np.ndarray]:
     if total < 1:
         raise InputError(f"duration {protocol.duration:g} at D = {dimension} is no full example; use a duration of at least 1/D")
     stages = protocol.stages()
-    if protocol.order == "stages":
+    if protocol.order == "stages" or protocol.perturbation is not None:  # which may cut a stage
         return plan_counts([stage.end * dimension for stage in stages], [stage.probability for stage in stages], total)
     if protocol.order in ("hard-only", "easy-only"):
         return [np.rint(stage.probability * total).astype(np.int64) for stage in stages]

@@ -81,7 +81,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "lottery": {"_WIDTHS": {4: 8_000, 8: 1_500, 16: 500}, "_NOISES": (0.2, 0.6)},
     "perceptron-orders": {"_EASY": (0.0, 0.4), "_HARD": (1.0, 2.0), "_SHARES": (0.2, 0.5)},
     "perceptron-speedup": {"_GRIDS": lambda module: {part: _ends(grid) for part, grid in module._GRIDS.items()}},
-    "perturbations": {"_AT": (10.0,), "_MADE": (("noise", 2.0), ("signs", 1.0), ("reinitialise", 1.0))},
+    "perturbations": {"_AT": (10.0,), "_MADE": (("noise", 0.0), ("noise", 2.0), ("signs", 1.0), ("reinitialise", 1.0))},
     "phase-diagrams": {
         "_PARTS": lambda module: {name: replace(part, over=_GRIDS[name], seeds=30) for name, part in module._PARTS.items()},
         "sweep": lambda module: partial(module.sweep, workers=1),

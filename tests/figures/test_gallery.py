@@ -359,9 +359,25 @@ def test_networks_of_two_starts_meet_after_matching() -> None:
 
 @pytest.mark.slow
 def test_tickets_err_less_than_random_masks_wherever_they_part() -> None:
-    error = table("ticket-stability").groupby(["treatment", "at"])["error"].mean()
+    data = table("ticket-stability")
+    error = data[data["by"] == "simulation"].groupby(["treatment", "at"])["error"].mean()
     for at in (0.0, 10.0):
         assert error["dense", at] < error["ticket", at] < error["random", at] - 0.05
+
+
+@pytest.mark.slow
+def test_tickets_are_stable_whether_they_win_or_not() -> None:
+    """By theory all of them; of networks with real masks more than of dense ones, those that lose among them."""
+    data = table("ticket-stability")
+    tickets = data[data["treatment"] == "ticket"]
+    assert tickets[tickets["by"] == "theory"]["barrier"].max() < 0.02
+    runs = data[data["by"] == "simulation"]
+    barrier = runs[runs["at"] == 0.0].groupby("treatment")["barrier"]
+    assert barrier.mean()["dense"] - barrier.mean()["ticket"] > 3 * barrier.sem()["dense"]
+    counted = cu.winning_and_stable(runs).set_index("treatment")
+    of_tickets = counted[counted["at"].isna()].loc["ticket"]
+    assert of_tickets["stable"] > of_tickets["networks"] / 3  # stable, and not among the winners
+    assert of_tickets["both"] > of_tickets["wins"]
 
 
 @pytest.mark.slow

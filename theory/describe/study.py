@@ -86,9 +86,11 @@ class Study(Description):
 
     @model_validator(mode="after")
     def _check(self) -> "Study":
-        for name, values in listed_values("over", self.over).items():
+        listed, base = listed_values("over", self.over), Variant(self.experiment, self.pruning, self.branch)
+        first = {name: values[0] for name, values in listed.items()}  # settings may need each other
+        for name, values in listed.items():
             for value in values:
-                Variant(self.experiment, self.pruning, self.branch).changed({name: value})
+                base.changed({**first, name: value})
         for command, settings in self.commands.items():
             if command not in COMMANDS:
                 raise InputError(unknown("Study: command", command, COMMANDS))

@@ -85,7 +85,7 @@ class Solver:
         for stage in stages:
             if stage.event is not None:
                 y = stage.event(y)
-                if len(solution.states) == 1 and stage.start == times[0]:
+                if len(solution.states) == 1 and stage.start == times[0] == stages[0].start:
                     solution.states[0] = y.copy()  # what happens at the very start is the start
             if stage.end <= stage.start:
                 continue

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import curriculode as cu
+from curriculode.sims.spaces.draws import stage_counts
 from curriculode.sims.spaces.model import Model
 from curriculode.sims.spaces.perturb_overlaps import perturb_overlaps
 from curriculode.theory.describe.perturbation import KINDS
@@ -99,11 +100,23 @@ def test_time_kind_and_size_are_parameters_of_a_sweep(xor: cu.Experiment) -> Non
     np.testing.assert_allclose(none["generalization_error"], plain["generalization_error"], rtol=1e-4)
 
 
+@pytest.mark.parametrize("order", ["curriculum", "anti-curriculum", "random", "hard-only"])
+def test_a_perturbation_changes_no_example(xor: cu.Experiment, order: str) -> None:
+    """As many examples of each level as without it, to one, in all and before it."""
+    plain = xor.replace({"protocol.order": order}).protocol
+    cut = xor.replace({"protocol.order": order, "protocol.perturbation.kind": "noise", "protocol.perturbation.at": 3.0}).protocol
+    before, after = (np.array(stage_counts(protocol, 101)) for protocol in (plain, cut))
+    assert after.sum() == before.sum() == 808
+    assert np.abs(after.sum(axis=0) - before.sum(axis=0)).max() <= 1
+    first = sum(int(count.sum()) for count, stage in zip(after, cut.stages(), strict=True) if stage.end <= 3.0)
+    assert first == 303
+
+
 def test_mistakes_are_told(xor: cu.Experiment) -> None:
     assert cu.Experiment.from_toml((found := small(xor, kind="signs", at=1.0)).to_toml()) == found
-    with pytest.raises(cu.InputError, match=r"^Protocol: .*at = 9 is not allowed; weights are perturbed within the protocol"):
+    with pytest.raises(cu.InputError, match=r"^at = 9 is not allowed; weights are perturbed within the protocol"):
         small(xor, kind="signs", at=9.0)
-    with pytest.raises(cu.InputError, match=r"kind is missing"):
+    with pytest.raises(cu.InputError, match=r"^TimedPerturbation needs 'kind'"):
         small(xor, size=1.0)
     twice = small(xor, kind="signs", at=1.0)
     protocol = twice.protocol.perturbed("shuffle-inputs", at=2.0)
