@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from curriculode.sims.sweep.optima import check_optimum
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.tables import clipped, shown, some
 from curriculode.theory.averages.quasi_monte_carlo import check_points
@@ -67,7 +68,7 @@ class Plan:
         if size > _MOST:
             raise InputError(f"the grid has {size} points, more than {_MOST:.0e}; give fewer values, or fewer seeds")
         self.shard = _shard(shard)
-        self.observables = _chosen(experiment, observables)
+        self.observables = _chosen(experiment, observables, self.settings)
         self._checked: set[int] = set()
 
     @property
@@ -167,8 +168,10 @@ class Plan:
                 check_points(points, setting.fields)
             if numerics.averages == "closed form":
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
-        scalars = scalar_names(experiment.task)
-        base = scalar_names(self.experiment.task)
+        if self.settings.optimization is not None:
+            check_optimum(experiment, self.settings.optimization)
+        scalars = [*self.settings.extra, *scalar_names(experiment.task)]
+        base = [*self.settings.extra, *scalar_names(self.experiment.task)]
         if asked := [name for name in self.observables if name not in scalars and name not in base]:
             from curriculode.theory.results.states import entry_names
 
@@ -242,10 +245,10 @@ def _tables(value: Any) -> Any:
     return value
 
 
-def _chosen(experiment: Experiment, observables: Sequence[str] | str | None) -> list[str]:
+def _chosen(experiment: Experiment, observables: Sequence[str] | str | None, settings: Settings) -> list[str]:
     """The names of observables a user asked for, by default all of the task."""
     if observables is None:
-        return observable_names(experiment.task)
+        return [*settings.extra, *observable_names(experiment.task)]
     names = plain([observables] if isinstance(observables, str) else observables)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(

@@ -18,6 +18,7 @@ import numpy as np
 
 from curriculode._version import __version__
 from curriculode.sims.sweep import sources
+from curriculode.sims.sweep.optima import optimum_rows
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.values import Layout
 from curriculode.theory.core import environment as here
@@ -25,6 +26,7 @@ from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.optimization import Optimization
 from curriculode.theory.describe.pruning import PREFIX, Pruning, changed
 from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.training import BatchSlices
@@ -32,7 +34,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble
 from curriculode.theory.tangent.space import TANGENT
-from curriculode.theory.tickets.study import DENSE, TicketStudy
+from curriculode.theory.tickets.study import TicketStudy
 from curriculode.theory.tickets.treatments import UNTRAINED
 
 # Numbered now, while what was imported is what stands in the files.
@@ -141,10 +143,10 @@ def compute(job: Job) -> Result:
     layout, numbers, trace, failed = "", b"", "", True
     try:
         experiment, pruning = _changed(job.experiment or _base(job.text), job.pruning, job.changes)
-        treated = (DENSE, *job.settings.treatments) if pruning is not None else ()
+        settings = job.settings
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            layout_here = Layout.of(experiment, job.settings.parts, job.asked, treated)
-            point = _Point(experiment, job.seed, job.settings, layout_here, pruning)
+            layout_here = Layout.of(experiment, settings.parts, job.asked, settings.labels, settings.extra)
+            point = _Point(experiment, job.seed, settings, layout_here, pruning)
             numbers, status, failed = point.measured()
         layout = point.layout.text
     except MemoryError:
@@ -195,7 +197,9 @@ class _Point:
     def measured(self) -> tuple[bytes, str, bool]:
         """Numbers, status, and whether it failed."""
         settings, sides = self.settings, []
-        if isinstance(self.experiment.training, TANGENT):
+        if settings.optimization is not None:
+            sides += [self._optimum(settings.optimization)]
+        elif isinstance(self.experiment.training, TANGENT):
             sides += [self._theory(None)] if settings.theory else []
             sides += [self._finals(self._in_tangent_space())] if settings.runs else []
         elif self.pruning is not None:
@@ -249,6 +253,18 @@ class _Point:
         if settings.scramblings > 1:
             found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(len(finals))
         return _Side(status, values=found)
+
+    def _optimum(self, optimization: Optimization) -> _Side:
+        """The best order or rates, and the protocols beside it, from the starts that they are judged by."""
+        values, status = optimum_rows(self.experiment, optimization, self.layout, self.seed, self.settings)
+        if not np.isfinite(values).any():
+            return _Side(f"theory: {status}", failed=True)
+        found = {"": values.mean(axis=1)}
+        if values.shape[1] > 1:
+            found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        elif "_standard_error" in self.layout.parts:
+            found["_standard_error"] = np.full(len(values), np.nan)
+        return _Side(f"theory: {status}", values=found)
 
     def _pruned_theory(self, pruning: Pruning) -> _Side:
         """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""

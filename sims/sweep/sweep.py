@@ -25,8 +25,8 @@ from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.optimization import Optimization
 from curriculode.theory.describe.pruning import Pruning
-from curriculode.theory.tickets.study import DENSE
 from curriculode.theory.tickets.treatments import USUAL, checked_treatments
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def sweep(
     seeds: int | Sequence[int] = 1,
     pruning: Pruning | None = None,
     treatments: Sequence[str] | None = None,
+    optimization: Optimization | None = None,
     theory: bool = True,
     runs: int = 0,
     dimension: int = 1000,
@@ -90,6 +91,8 @@ def sweep(
         (with several `scramblings` as many), by simulation a run is one network with masked weights; see `tickets`.
     treatments : sequence of str, optional
         With a pruning, what is done with what is kept, by default "ticket", "reinit", "random".
+    optimization : Optimization, optional
+        What is found at every point, by theory: the best order, learning rate, or both, judged beside the classical orders.
     theory : bool, default True
         Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
         s * scramblings on), so that the averages' error is part of the scatter between seeds.
@@ -144,7 +147,9 @@ def sweep(
         `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged,
         why it failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed.
         `table.attrs["status"]` says how many points are done. With a pruning there is one row for each treatment, and one for
-        "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences.
+        "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences. With an
+        optimization likewise for the "optimum" and each protocol beside it; `objective` is what was made small, and `kind`
+        the place in `curriculode.theory.control.kinds.KINDS` of the best kind of order.
 
     Raises
     ------
@@ -183,6 +188,7 @@ def sweep(
         noise_terms=noise_terms,
         pruning=pruning,
         treatments=treatments,
+        optimization=optimization,
     )
     with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
         return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))
@@ -203,6 +209,8 @@ def planned(
 ) -> Plan:
     """The points of a sweep with these arguments; `settings` are dimension, theory, runs, scramblings and the shortcuts."""
     checked_experiment(experiment)
+    if pruning is not None and settings.get("optimization") is not None:
+        raise InputError("a sweep has either a pruning or an optimization; leave one of them out")
     if pruning is not None:
         settings["treatments"] = checked_treatments(list(USUAL if treatments is None else treatments))
     elif treatments is not None:
@@ -298,7 +306,7 @@ def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.Data
     names = plan.names if "protocol.order" in plan.names else [*plan.names, "protocol.order"]
     base = {"protocol.order": plan.experiment.protocol.order}
     # Rows of a point: one, or one a treatment.
-    treatments = (DENSE, *plan.settings.treatments) if plan.pruning is not None else ("",)
+    treatments = plan.settings.labels or ("",)
     places = {number: [layout.places(columns, name) for name in treatments] for number, layout in store.layouts().items()}
     nothing, missing = [float("nan")] * len(columns), np.array([np.nan], dtype="<f8").tobytes()
     found = {key: (layout, result) for key, layout, result in store.results(plan.keys)}
@@ -318,7 +326,7 @@ def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.Data
             failed = result.failed or (bool(name) and not any(map(math.isfinite, values[:finals])))
             treatment = [name] if name else []
             rows.append((*cells, *treatment, plan.seed(index), *values, failed, result.status, result.seconds))
-    label = ["treatment"] if plan.pruning is not None else []
+    label = ["treatment"] if plan.settings.labels else []
     table = pd.DataFrame(rows, columns=pd.Index([*names, *label, "seed", *columns, "failed", "status", "seconds"]))
     status = f"{points - failures} of {len(plan)} points done, {failures} failed"
     status += ", then the sweep was interrupted" if filled.interrupted else ""

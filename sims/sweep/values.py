@@ -28,7 +28,8 @@ class Layout:
     entries : order parameters, or None for all of that shape
     parts : endings of the columns there are of each name: "" and "_standard_error" of the theory, "_simulation" and
         "_simulation_standard_error"; with the latter, the number of diverged runs stands at the end
-    treatments : of a pruning, the dense training first: there are all of these columns of each; else none
+    treatments : of a pruning, the dense training first, or protocols beside an optimum: there are all of these columns of each
+    extra : names of numbers that are no observables, the last of each
     """
 
     task: str
@@ -37,9 +38,17 @@ class Layout:
     entries: tuple[str, ...] | None
     parts: tuple[str, ...]
     treatments: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, experiment: Experiment, parts: tuple[str, ...], asked: Iterable[str], treatments: tuple[str, ...] = ()) -> "Layout":
+    def of(
+        cls,
+        experiment: Experiment,
+        parts: tuple[str, ...],
+        asked: Iterable[str],
+        treatments: tuple[str, ...] = (),
+        extra: tuple[str, ...] = (),
+    ) -> "Layout":
         """The layout of a point of this experiment, where those names are `asked` for."""
         blocks = Blocks.of(experiment.task)
         K, P = experiment.student.width, blocks.references
@@ -49,7 +58,7 @@ class Layout:
             known = set(entry_names(blocks.count, K, P))
             entries = tuple(sorted(known & set(asked)))
         names = tuple(scalar_names(experiment.task))
-        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments)
+        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments, extra)
 
     @classmethod
     def from_text(cls, text: str) -> "Layout":
@@ -60,14 +69,15 @@ class Layout:
     def text(self) -> str:
         """The layout in a line."""
         content = asdict(self)
-        if not self.treatments:
-            del content["treatments"]  # as it was before there were any: the text is the layout's name
+        for name in ("treatments", "extra"):
+            if not content[name]:
+                del content[name]  # as it was before there were any: the text is the layout's name
         return json.dumps(content, sort_keys=True)
 
     @property
     def names(self) -> list[str]:
         """Names of everything that is kept, in order."""
-        return [*self.observables, *(entry_names(*self.shape) if self.entries is None else self.entries)]
+        return [*self.observables, *(entry_names(*self.shape) if self.entries is None else self.entries), *self.extra]
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], int]:
@@ -100,7 +110,7 @@ class Layout:
         return self.task in TASKS and name in TASKS[self.task].observable_names
 
     def final(self, record: StateRecord) -> np.ndarray:
-        """The values of all names at the last time, names first: (names,) of a trajectory, (names, runs) of an ensemble."""
+        """The values of all names but the extra ones at the last time, names first: (names,) or, of an ensemble, (names, runs)."""
         time = len(record.lead) - 1
         scalars = [np.take(record.observable(name), -1, axis=time) for name in self.observables]
         Q, M, v = (np.take(part, -1, axis=time) for part in record.blocked)
@@ -123,6 +133,7 @@ def _layout(text: str) -> Layout:
         entries=None if entries is None else tuple(entries),
         parts=tuple(given["parts"]),
         treatments=tuple(given.get("treatments", ())),
+        extra=tuple(given.get("extra", ())),
     )
 
 

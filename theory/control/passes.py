@@ -66,6 +66,10 @@ class Path:
         base = self.setting.rates
         return Rates(eta, base.eta_v * eta / base.eta if base.eta > 0 else base.eta_v, base.kappa)
 
+    def finest(self, duration: float) -> bool:
+        """Whether the step is as short as it is ever made."""
+        return duration / self.step >= _MOST_STEPS
+
     def value(self, schedule: Schedule) -> float:
         """The objective at the end of the schedule; infinite where the equations diverge."""
         states = self._forward(schedule)
@@ -73,8 +77,11 @@ class Path:
             return float("inf")
         return float(sum(weight * self.objective.value_and_gradient(self.costates, y)[0] for weight, y in self._counted(states)))
 
-    def sensitivity(self, schedule: Schedule) -> Sensitivity | None:
-        """The objective and its derivatives by all of the schedule; None where the equations diverge."""
+    def sensitivity(self, schedule: Schedule, orders: bool = True) -> Sensitivity | None:
+        """The objective and its derivatives by all of the schedule; None where the equations diverge.
+
+        orders : whether those by the probability of levels that a stretch has none of are wanted too; they are zero otherwise
+        """
         states = self._forward(schedule)
         if states is None:
             return None
@@ -100,7 +107,7 @@ class Path:
                 back = costate.copy()
                 handed = np.zeros_like(costate)
                 for place, share, step in ((y4, h / 6.0, h), (y3, h / 3.0, 0.5 * h), (y2, h / 3.0, 0.5 * h), (y, h / 6.0, 0.0)):
-                    pulled = self.costates.pull(place, share * costate + handed, p, rates)
+                    pulled = self.costates.pull(place, share * costate + handed, p, rates, orders)
                     back += pulled.state
                     handed = step * pulled.state
                     found.probability[n] += pulled.levels
@@ -157,22 +164,25 @@ def paths(
     schedules: list[Schedule],
     allowed: float,
 ) -> list[Path]:
-    """A path from every start, with a step that is short enough for `schedules`: halved until the objective of the first start
-    changes by less than `allowed`, relatively.
+    """A path from every start, with a step of its own that is short enough for `schedules`: halved until the objective changes by
+    less than `allowed`, relatively. One start may sit on a plateau where another one's equations are stiff.
     """
+    return [_settled(Path(setting, objective, start, numerics, np.inf), schedules, allowed, i) for i, start in enumerate(starts)]
+
+
+def _settled(path: Path, schedules: list[Schedule], allowed: float, number: int) -> Path:
     T = float(schedules[0].edges[-1])
-    step, before, coarse = T / _FIRST_STEPS, np.full(len(schedules), np.inf), np.inf
+    step, before = T / _FIRST_STEPS, np.full(len(schedules), np.inf)
     while True:
-        first = Path(setting, objective, starts[0], numerics, step)
-        now = np.array([first.value(schedule) for schedule in schedules])
+        path.step = step
+        now = np.array([path.value(schedule) for schedule in schedules])
         finite = np.isfinite(now) & np.isfinite(before)
         settled = finite.any() and np.array_equal(np.isfinite(now), np.isfinite(before))
         if settled and (np.abs(now - before)[finite] <= allowed * np.abs(now[finite])).all():
-            break  # the longer step was short enough
-        if T / step >= _MOST_STEPS:
+            path.step = 2.0 * step  # the longer one was short enough
+            return path
+        if path.finest(T):
             if not np.isfinite(now).any():
-                raise InputError("the equations diverge from the first start; give a smaller learning_rate or more weight_decay")
-            coarse = step
-            break
-        step, before, coarse = 0.5 * step, now, step
-    return [Path(setting, objective, start, numerics, coarse) for start in starts]
+                raise InputError(f"the equations diverge from start {number}; give a smaller learning_rate or more weight_decay")
+            return path
+        step, before = 0.5 * step, now

@@ -110,7 +110,7 @@ def worth(
             found.append(one)
             if progress is not None:
                 progress((i + 1) / len(along))
-    steps = sum(max(1, int(np.ceil(length / along[0].step - 1e-9))) for length in lengths)
+    steps = max(sum(max(1, int(np.ceil(length / path.step - 1e-9))) for length in lengths) for path in along)
     return Worth(
         experiment,
         settings,
@@ -123,6 +123,6 @@ def worth(
             "probability": schedule.probability.copy(),
             "value": np.array([one.value for one in found]),
         },
-        f"{len(starts)} {'start' if len(starts) == 1 else 'starts'}, {steps} steps of RK4 and back",
+        f"{len(starts)} {'start' if len(starts) == 1 else 'starts'}, {steps} steps of RK4 and back at most",
         statistics={"method": "RK4", "steps": steps, "average": average, "objective": objective, "ways": along[0].engine.ways},
     )
