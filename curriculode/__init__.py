@@ -112,10 +112,10 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
+    from .theory.describe.optimization import Optimization
     from .theory.describe.order_parameters import OrderParameters
     from .theory.describe.perturbation import Perturbation
     from .theory.describe.protocol import Protocol, Stage
-    from .theory.describe.optimization import Optimization
     from .theory.describe.pruning import Pruning
     from .theory.describe.study import Study
     from .theory.describe.tangent import TangentRidge, TangentSGD

@@ -42,10 +42,11 @@ def optimum_rows(
         own: Any = {"": best.experiment, PURE: best.bang_bang() if PURE in layout.treatments else None}
         protocol = own[""] if label == OPTIMUM else own.get(label) or experiment.replace({"protocol.order": label})
         finals = np.array([layout.final(integrate(protocol, start, numerics=exact)) for start in judges]).T
-        extra = {"objective": best.values[best.protocols.index(label), best.counted]}
+        values = best.values[best.protocols.index(label), best.counted]
+        extra = {"objective": values, "gain": values - best.values[0, best.counted]}  # paired by start, and so is its error
         if "kind" in layout.extra:
-            extra["kind"] = np.full(len(judges), float(KINDS.index(best.kind)))
+            extra["kind"] = np.full(len(judges), float(KINDS.index(best.best_order)))
         rows += [finals, *(extra[name][None] for name in layout.extra)]
     left = int((~best.counted).sum())
     status = best.status + (f"; {left} of {tests} starts that it is judged by diverge and are left out" if left else "")
-    return np.concatenate(rows), status + (f"; best kind of order: {best.kind}" if "kind" in layout.extra else "")
+    return np.concatenate(rows), status + (f"; best kind of order: {best.best_order}" if "kind" in layout.extra else "")

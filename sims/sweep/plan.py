@@ -19,6 +19,7 @@ import numpy as np
 from curriculode.sims.sweep.optima import check_optimum
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.tables import clipped, shown, some
+from curriculode.sims.sweep.values import extra_names
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
@@ -170,8 +171,8 @@ class Plan:
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
         if self.settings.optimization is not None:
             check_optimum(experiment, self.settings.optimization)
-        scalars = [*self.settings.extra, *scalar_names(experiment.task)]
-        base = [*self.settings.extra, *scalar_names(self.experiment.task)]
+        scalars = [*extra_names(experiment, self.settings), *scalar_names(experiment.task)]
+        base = [*extra_names(self.experiment, self.settings), *scalar_names(self.experiment.task)]
         if asked := [name for name in self.observables if name not in scalars and name not in base]:
             from curriculode.theory.results.states import entry_names
 
@@ -248,7 +249,7 @@ def _tables(value: Any) -> Any:
 def _chosen(experiment: Experiment, observables: Sequence[str] | str | None, settings: Settings) -> list[str]:
     """The names of observables a user asked for, by default all of the task."""
     if observables is None:
-        return [*settings.extra, *observable_names(experiment.task)]
+        return [*extra_names(experiment, settings), *observable_names(experiment.task)]
     names = plain([observables] if isinstance(observables, str) else observables)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(

@@ -20,7 +20,7 @@ from curriculode._version import __version__
 from curriculode.sims.sweep import sources
 from curriculode.sims.sweep.optima import optimum_rows
 from curriculode.sims.sweep.settings import Settings
-from curriculode.sims.sweep.values import Layout
+from curriculode.sims.sweep.values import Layout, extra_names
 from curriculode.theory.core import environment as here
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
@@ -145,7 +145,7 @@ def compute(job: Job) -> Result:
         experiment, pruning = _changed(job.experiment or _base(job.text), job.pruning, job.changes)
         settings = job.settings
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            layout_here = Layout.of(experiment, settings.parts, job.asked, settings.labels, settings.extra)
+            layout_here = Layout.of(experiment, settings.parts, job.asked, settings.labels, extra_names(experiment, settings))
             point = _Point(experiment, job.seed, settings, layout_here, pruning)
             numbers, status, failed = point.measured()
         layout = point.layout.text

@@ -71,10 +71,10 @@ class Settings(Description):
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """Names of what is kept of a point beside observables and order parameters: of an optimum, its objective and kind."""
+        """Names of what is kept of an optimum beside observables and order parameters: its objective, what it gains, and kind."""
         if self.optimization is None:
             return ()
-        return ("objective", "kind") if "order" in self.optimization.control else ("objective",)
+        return ("objective", "gain", *(("kind",) if "order" in self.optimization.control else ()))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -103,9 +103,11 @@ def settings_with(numerics: Numerics | None, given: dict[str, Any]) -> Settings:
         raise InputError(
             "a sweep with theory = False and runs = 0 has nothing to compute; leave theory on, or give a number of runs"
         )
-    if settings.optimization is not None and (settings.runs or not settings.theory or settings.scramblings > 1 or settings.treatments):
+    if settings.optimization is not None and (
+        settings.runs or not settings.theory or settings.scramblings > 1 or settings.treatments
+    ):
         raise InputError(
-            "a sweep of optima is by theory, one net a seed: leave out runs, theory = False, scramblings and treatments; what is found "
-            "is simulated and compared as any experiment"
+            "a sweep of optima is by theory, one net a seed: leave out runs, theory = False, scramblings and treatments; what is "
+            "found is simulated and compared as any experiment"
         )
     return settings

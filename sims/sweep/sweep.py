@@ -148,8 +148,9 @@ def sweep(
         why it failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed.
         `table.attrs["status"]` says how many points are done. With a pruning there is one row for each treatment, and one for
         "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences. With an
-        optimization likewise for the "optimum" and each protocol beside it; `objective` is what was made small, and `kind`
-        the place in `curriculode.theory.control.kinds.KINDS` of the best kind of order.
+        optimization likewise for the "optimum" and each protocol beside it; `objective` is what was made small, `gain` what the
+        optimum gains on each, with its paired error, and `kind` the place in `curriculode.theory.control.kinds.KINDS` of the best
+        kind of order. A ridge in a tangent space has its `train_loss`.
 
     Raises
     ------

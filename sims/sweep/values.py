@@ -11,12 +11,15 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from curriculode.sims.sweep.settings import Settings
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.tangent import TangentRidge
 from curriculode.theory.results.registered import OBSERVABLES, Observable, scalar_names
 from curriculode.theory.results.states import StateRecord, entry_names
 from curriculode.theory.tasks import TASKS
 from curriculode.theory.tasks.blocks import Blocks
 
+TRAIN_LOSS = "train_loss"
 _MOST_KEPT = 4096  # order parameters; of wider students those asked for, since a point would take megabytes
 
 
@@ -110,7 +113,7 @@ class Layout:
         return self.task in TASKS and name in TASKS[self.task].observable_names
 
     def final(self, record: StateRecord) -> np.ndarray:
-        """The values of all names but the extra ones at the last time, names first: (names,) or, of an ensemble, (names, runs)."""
+        """All values at the last time but those of an optimum, names first: (names,) or, of an ensemble, (names, runs)."""
         time = len(record.lead) - 1
         scalars = [np.take(record.observable(name), -1, axis=time) for name in self.observables]
         Q, M, v = (np.take(part, -1, axis=time) for part in record.blocked)
@@ -119,7 +122,13 @@ class Layout:
         if self.entries is not None:
             order = {name: i for i, name in enumerate(entry_names(*self.shape))}
             state = state[..., [order[name] for name in self.entries]]
-        return np.ascontiguousarray(np.concatenate([np.array(scalars), np.moveaxis(state, -1, 0)]))
+        more = [np.take(record.observable(name), -1, axis=time)[None] for name in self.extra if name == TRAIN_LOSS]
+        return np.ascontiguousarray(np.concatenate([np.array(scalars), np.moveaxis(state, -1, 0), *more]))
+
+
+def extra_names(experiment: Experiment, settings: Settings) -> tuple[str, ...]:
+    """What is kept of a point beside observables and order parameters: of an optimum its objective ..., of a ridge its loss."""
+    return (*settings.extra, *((TRAIN_LOSS,) if isinstance(experiment.training, TangentRidge) else ()))
 
 
 @lru_cache(maxsize=256)

@@ -105,7 +105,7 @@ def optimize(
     -------
     Optimum
         `.experiment` with its order "stages", `.value`, `.to_frame()` beside the classical orders and the nearest pure stages with
-        paired errors, `.stages()`, `.bang_bang()`, `.kind`.
+        paired errors, `.stages()`, `.bang_bang()`, `.best_order`.
 
     Raises
     ------

@@ -26,12 +26,17 @@ _FIRST_STEPS, _MOST_STEPS = 32, 2**15
 
 
 class Sensitivity(NamedTuple):
-    """The objective and its derivatives: by p of each stretch (N, levels), by eta (N,), and by the weight decay over each (N,)."""
+    """The objective and its derivatives: by p of each stretch (N, levels), by eta (N,), and by the weight decay over each (N,).
+
+    states, costates : (N, n) where each stretch begins
+    """
 
     value: float
     probability: np.ndarray
     eta: np.ndarray
     kappa: np.ndarray
+    states: np.ndarray
+    costates: np.ndarray
 
 
 @dataclass
@@ -86,12 +91,13 @@ class Path:
         if states is None:
             return None
         N, levels = schedule.probability.shape
-        found = Sensitivity(0.0, np.zeros((N, levels)), np.zeros(N), np.zeros(N))
+        begins = np.array([stretch[0][1] for stretch in states])
+        found = Sensitivity(0.0, np.zeros((N, levels)), np.zeros(N), np.zeros(N), begins, np.zeros_like(begins))
         value, costate = 0.0, np.zeros_like(self._y)
         weights = {id(y): weight for weight, y in self._counted(states)}
         for n in range(N - 1, -1, -1):
             p, rates = schedule.probability[n], self.rates(float(schedule.eta[n]))
-            along = self._along(p, rates)
+            along = self.along(p, rates)
             h = (states[n][-1][0] - states[n][0][0]) / (len(states[n]) - 1)
             for i in range(len(states[n]) - 1, 0, -1):
                 if id(states[n][i][1]) in weights:
@@ -115,12 +121,14 @@ class Path:
                     found.kappa[n] += pulled.kappa
                 costate = back
                 self.evaluations += 7
+            found.costates[n] = costate
         first = states[0][0][1]
         if id(first) in weights:
             value += weights[id(first)] * self.objective.value_and_gradient(self.costates, first)[0]
         return found._replace(value=float(value))
 
-    def _along(self, p: np.ndarray, rates: Rates) -> OnlineLearning:
+    def along(self, p: np.ndarray, rates: Rates) -> OnlineLearning:
+        """The equations of a stretch."""
         return OnlineLearning(self.setting, self.engine, p, rates, self._v)
 
     def _forward(self, schedule: Schedule) -> list[list[tuple[float, np.ndarray]]] | None:
@@ -128,7 +136,7 @@ class Path:
         y, stretches = self._y, []
         with np.errstate(all="ignore"):
             for n, length in enumerate(schedule.lengths):
-                along = self._along(schedule.probability[n], self.rates(float(schedule.eta[n])))
+                along = self.along(schedule.probability[n], self.rates(float(schedule.eta[n])))
                 count = max(1, int(np.ceil(length / self.step - 1e-9)))
                 h, start = length / count, schedule.edges[n]
                 kept = [(float(start), y)]
@@ -172,7 +180,9 @@ def paths(
 
 def _settled(path: Path, schedules: list[Schedule], allowed: float, number: int) -> Path:
     T = float(schedules[0].edges[-1])
-    step, before = T / _FIRST_STEPS, np.full(len(schedules), np.inf)
+    # No longer than a stretch: a step that is halved is then another one.
+    step = min(T / _FIRST_STEPS, *(float(schedule.lengths.max()) for schedule in schedules))
+    before = np.full(len(schedules), np.inf)
     while True:
         path.step = step
         now = np.array([path.value(schedule) for schedule in schedules])

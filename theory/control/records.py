@@ -40,6 +40,9 @@ class Worth(Record):
         Of the protocol.
     value : ndarray of shape (starts,)
         The objective itself.
+    singular : ndarray of shape (starts, times, 3), optional
+        With `singular=True`, where each interval begins: the share p* of the first of two levels on a singular arc there, the slope
+        lambda . [f_h, g] of the gap of worths, which vanishes on such an arc, and lambda . [g, [f_h, g]], negative there.
     """
 
     kind: ClassVar[str] = "worth"
@@ -51,8 +54,9 @@ class Worth(Record):
         "weight_decay": ("start", "time"),
         "probability": ("time", "level"),
         "value": ("start",),
+        "singular": ("start", "time", "arc"),
     }
-    needed: ClassVar[tuple[str, ...]] = tuple(dimensions)
+    needed: ClassVar[tuple[str, ...]] = tuple(name for name in dimensions if name != "singular")
     t: np.ndarray
     length: np.ndarray
     worth: np.ndarray
@@ -124,6 +128,9 @@ class Worth(Record):
             columns[f"worth_{name}"], columns[f"worth_{name}_error"] = self.mean(name), self.standard_error(name)
         for name in ("learning_rate", "weight_decay"):
             columns[f"by_{name}"], columns[f"by_{name}_error"] = self.mean(name), self.standard_error(name)
+        if "singular" in self.arrays:
+            for i, name in enumerate(("share", "slope", "kelley")):
+                columns[f"singular_{name}"] = self.arrays["singular"][:, :, i].mean(axis=0)
         return pd.DataFrame(columns)
 
 
@@ -256,7 +263,7 @@ class Optimum(Record):
         return self._pure()[0].edges[1:-1]
 
     @property
-    def kind(self) -> str:
+    def best_order(self) -> str:
         """The simplest kind of order that is as good as the optimum, out of `kinds`.
 
         An order is as good where it loses, in the mean over the starts it is judged by, at most a twentieth of what separates the

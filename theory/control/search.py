@@ -51,9 +51,13 @@ class Search:
                 shorter = self._shorten(self._here)
             except _TooLong:
                 ended, shorter = False, True
-            if not shorter or self._left <= 0:
+            if not shorter:
                 return self._here_value, ended
             self._measure_again()
+            if self._left <= 0:
+                while self._shorten(self._here):
+                    self._measure_again()
+                return self._here_value, False
 
     def _minimize(self, begin: Schedule, tolerance: float) -> bool:
         """One call of scipy from `begin`; whether it converged."""
@@ -151,7 +155,7 @@ class Search:
         shorter = False
         for path in self.along:
             coarse = path.value(schedule)
-            path.step *= 0.5
+            path.step = min(path.step, float(schedule.lengths.max())) * 0.5
             if path.finest(float(schedule.edges[-1])) or abs(path.value(schedule) - coarse) <= self.allowed * abs(coarse):
                 path.step *= 2.0
             else:
@@ -188,15 +192,15 @@ class Search:
         return total, by_p, by_eta
 
 
-class _TooLong(Exception):  # noqa: N818
+class _TooLong(Exception):
     """Steps were too long, and are shorter now: no step into divergence."""
 
 
 def _diverging(path: Path, schedule: Schedule) -> None:
-    """Of a schedule along which a path diverges: raise `_TooLong` where it does not with shorter steps, which it has from now on."""
+    """Of a schedule along which a path diverges: raise `_TooLong` where it does not with shorter steps, which it then keeps."""
     step = path.step
     for _ in range(_SHORTER):
-        path.step *= 0.5
+        path.step = min(path.step, float(schedule.lengths.max())) * 0.5
         if path.finest(float(schedule.edges[-1])):
             break
         if np.isfinite(path.value(schedule)):
@@ -234,6 +238,9 @@ def _exchange(by_p: np.ndarray, schedule: Schedule) -> float:
     for n in range(N):
         sums[n, n * levels : (n + 1) * levels] = 1.0
     found = linprog(
-        by_p.ravel(), A_eq=np.vstack([budgets, sums])[:-1], b_eq=np.concatenate([schedule.budget, np.ones(N)])[:-1], bounds=(0.0, 1.0)
+        by_p.ravel(),
+        A_eq=np.vstack([budgets, sums])[:-1],
+        b_eq=np.concatenate([schedule.budget, np.ones(N)])[:-1],
+        bounds=(0.0, 1.0),
     )
     return max(0.0, float(by_p.ravel() @ schedule.probability.ravel() - found.fun)) if found.success else float("nan")

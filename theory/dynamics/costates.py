@@ -90,7 +90,7 @@ class Costates:
         return by_Q, by_M, fields.v
 
     def pull(self, y: np.ndarray, costate: np.ndarray, probability: np.ndarray, rates: Rates, absent: bool = True) -> Pulled:
-        """Products of the costate (n,) with the derivatives of the rate at y (n,) of a stage; with levels of p = 0 where `absent`."""
+        """Products of the costate (n,) with the derivatives of a stage's rate at y (n,); with levels of p = 0 where `absent`."""
         laws, Q, M, v = self.laws_at(y)
         eta, eta_v, kappa = rates.eta, rates.eta_v, rates.kappa
         T, fractions = self.setting.blocks.T, self.setting.blocks.fractions
