@@ -41,6 +41,7 @@ _HOMES = {
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
     "Pruning": "theory.describe.pruning",
+    "Optimization": "theory.describe.optimization",
     "keep_units": "theory.tickets.units",
     "delete_units": "theory.tickets.units",
     "reinitialise_units": "theory.tickets.units",
@@ -110,6 +111,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
+    from .theory.describe.optimization import Optimization
     from .theory.describe.order_parameters import OrderParameters
     from .theory.describe.perturbation import Perturbation, TimedPerturbation
     from .theory.describe.protocol import Protocol, Stage

@@ -40,6 +40,8 @@ for _name in (
     "lottery",
     "matching",
     "optimal-orders",
+    "order-gains",
+    "order-kinds",
     "perceptron-orders",
     "perceptron-speedup",
     "perturbations",

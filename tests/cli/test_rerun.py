@@ -99,7 +99,13 @@ OWN: dict[str, dict[str, Any]] = {
         "theory": True,
     },
     "branch": {"at": 0.5, "examples": "same", "weights": "own", "quantity": "X[0,0]", "match": True, "theory": True},
-    "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
+    "worth": {
+        "objective": "classification_error",
+        "levels": "easy=0.5,hard=0.5",
+        "average": True,
+        "intervals": 3,
+        "singular": True,
+    },
     "optimize": {
         "control": ["learning_rate"],
         "stages": 4,
@@ -116,6 +122,7 @@ OWN: dict[str, dict[str, Any]] = {
         "theory": False,
         "observables": ["classification_error", "Q[0,1]"],
         "treatments": ["ticket"],
+        "control": ["order"],
         "scramblings": 2,
     },
     "refine": {
@@ -138,6 +145,7 @@ BESIDE = {
     ("sweep", "zip"): ["--over", "student.width=1,2", "--over", "training.learning_rate=1.0,0.5"],
     ("sweep", "space"): ["--runs", "2"],
     ("refine", "space"): ["--runs", "2"],
+    ("sweep", "starts"): ["--control", "order"],
     ("refine", "gap"): ["--seeds", "2"],
 }
 # Options that leave the numbers of the table as they are.
@@ -178,7 +186,7 @@ def cases() -> list[Any]:
 
 def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
-    if (command, name) in (("worth", "starts"), ("optimize", "starts")):
+    if name == "starts" and command in ("worth", "optimize", "sweep"):
         return 3
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4

@@ -14,6 +14,7 @@ import pandas as pd
 from curriculode.figures import gallery
 
 _ORDERS = ["curriculum", "random"]
+_HARD = "levels.hard.irrelevant_variance"
 _WIDE = {"student.width": [2, 16], "protocol.order": _ORDERS}
 _GRIDS = {
     "width": {"student.width": [6, 16], "levels.hard.noise": [0.3, 0.6], "protocol.order": _ORDERS},
@@ -30,6 +31,8 @@ _SCALES = {
     "difficulty": 0.1,
     "example-worth": 0.25,
     "optimal-orders": 0.2,
+    "order-gains": 0.2,
+    "order-kinds": 0.5,
     "finite-d-bands": 0.15,
     "finite-d-odds": 0.25,
     "finite-d-shift": 0.1,
@@ -78,6 +81,19 @@ _SMALL: dict[str, dict[str, Any]] = {
     "matching": {"_WIDTHS": {4: 200, 16: 64}},
     "example-worth": {"_WIDTHS": (4, 8), "_POINTS": 64, "_INTERVALS": 10, "_RTOL": 1e-2},
     "optimal-orders": {"_STAGES": (6,), "_ITERATIONS": 15, "_DIMENSIONS": (100,), "_RUNS": 1000},
+    "order-gains": {
+        "_WIDTHS": (2, 4),
+        "_SHARES": (0.5,),
+        "_ITERATIONS": 2,
+        "_POINTS": 64,
+        "_DURATION": 10.0,
+        "sweep": lambda module: partial(module.sweep, workers=1),
+    },
+    "order-kinds": {
+        "_PARTS": lambda module: {"share": module._PARTS["share"] | {"over": {"levels.easy.share": [0.1, 0.5], _HARD: [2.0]}}},
+        "_STAGES": 4,
+        "sweep": lambda module: partial(module.sweep, workers=1),
+    },
     "lottery": {"_WIDTHS": {4: 8_000, 8: 1_500, 16: 500}, "_NOISES": (0.2, 0.6)},
     "perceptron-orders": {"_EASY": (0.0, 0.4), "_HARD": (1.0, 2.0), "_SHARES": (0.2, 0.5)},
     "perceptron-speedup": {"_GRIDS": lambda module: {part: _ends(grid) for part, grid in module._GRIDS.items()}},
