@@ -6,7 +6,9 @@
 ('mlp', 64)
 """
 
+from curriculode.sims.networks.compare import compare
+from curriculode.sims.networks.comparison import OrderComparison
 from curriculode.sims.networks.study import NetworkStudy, load
 from curriculode.sims.networks.train import train
 
-__all__ = ["NetworkStudy", "load", "train"]
+__all__ = ["NetworkStudy", "OrderComparison", "compare", "load", "train"]
