@@ -8,7 +8,9 @@
 
 from curriculode.sims.networks.compare import compare
 from curriculode.sims.networks.comparison import OrderComparison
+from curriculode.sims.networks.pairs import instability
 from curriculode.sims.networks.study import NetworkStudy, load
+from curriculode.sims.networks.tickets import NetworkTickets, tickets
 from curriculode.sims.networks.train import train
 
-__all__ = ["NetworkStudy", "OrderComparison", "compare", "load", "train"]
+__all__ = ["NetworkStudy", "NetworkTickets", "OrderComparison", "compare", "instability", "load", "tickets", "train"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MIXTURE = "mixture"
 
 
-class _OfNetworks(Record):
+class OfNetworks(Record):
     """A record whose experiment is one of networks."""
 
     kind: ClassVar[str] = "network-record"
@@ -45,7 +45,7 @@ class _OfNetworks(Record):
         return {**facts, "status": self.status}
 
 
-class NetworkRuns(TwoTimes, _OfNetworks):
+class NetworkRuns(TwoTimes, OfNetworks):
     """Networks in training, one a seed.
 
     Made by `networks.train` and `load_record`; its constructor is that of `Record`.
@@ -175,13 +175,22 @@ class NetworkRuns(TwoTimes, _OfNetworks):
         return pd.DataFrame({**labels, **columns})
 
 
-class NetworkInstability(_OfNetworks, Instability):
+class NetworkInstability(OfNetworks, Instability):
     """The barrier between copies of real networks at the end of training, against the time k at which they part.
 
     Made by `networks.instability` and `load_record`; its constructor is that of `Record`, its arrays those of `Instability`.
     """
 
     kind: ClassVar[str] = "network-instability"
+
+
+def libraries() -> dict[str, str]:
+    """Versions of what computes networks."""
+    from importlib.metadata import version
+
+    import jax
+
+    return {"jax": version("jax"), "device": jax.devices()[0].device_kind}
 
 
 def at_level(experiment: Any, values: np.ndarray, level: Any) -> np.ndarray:

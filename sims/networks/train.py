@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from curriculode.sims.networks.course import Course, Lesson, Stopped, needs_extra
 from curriculode.sims.networks.describe import NetworkExperiment, checked_network_experiment
 from curriculode.sims.networks.indicators import in_common
-from curriculode.sims.networks.record import NetworkRuns
+from curriculode.sims.networks.record import NetworkRuns, libraries
 from curriculode.sims.runs.crew import spread, worker_count
 from curriculode.sims.runs.progress import Told
 from curriculode.theory.core.arguments import checked, inside
@@ -136,15 +136,6 @@ def train(
         statistics={"data": images.fingerprint},
         environment={**environment(), **libraries()},
     )
-
-
-def libraries() -> dict[str, str]:
-    """Versions of what computes networks."""
-    from importlib.metadata import version
-
-    import jax
-
-    return {"jax": version("jax"), "device": jax.devices()[0].device_kind}
 
 
 def _remembered(courses: list[Course], memories: np.ndarray, steps: list[int], records: list[int]) -> dict[str, np.ndarray]:

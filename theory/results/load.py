@@ -21,6 +21,7 @@ _ROOMS = (
     "curriculode.theory.control.records",
     # Of the floor above, which this one must not import: loaded by name.
     "curriculode.sims.networks.record",
+    "curriculode.sims.networks.tickets",
 )
 
 
