@@ -46,6 +46,10 @@ class NetworkStudy(Description):
         Dotted parameter -> values; the cells are all combinations.
     at : sequence of float, default (0.0,)
         Times of branching.
+    match : bool, default False
+        Whether the units of copies are matched before their barrier is measured.
+    times : int, optional
+        Number of output times of a training, by default 11.
     pruning : Pruning, optional
         What tickets keep: the section [pruning].
     treatments : sequence of str, default ("ticket", "reinit", "random")
@@ -60,6 +64,8 @@ class NetworkStudy(Description):
     scan: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 4
     over: dict[str, Any] = Field(default_factory=dict)
     at: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(strict=False, min_length=1)] = (0.0,)
+    match: bool = False
+    times: Annotated[int, Field(ge=2, le=10**6)] | None = None
     pruning: Pruning | None = None
     treatments: Annotated[tuple[str, ...], Field(strict=False)] = ("ticket", "reinit", "random")
 
@@ -139,9 +145,8 @@ class NetworkStudy(Description):
         import tomli_w
 
         held = {name: getattr(self, name) for name in type(self).model_fields if name not in ("experiment", "pruning")}
-        settings = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in held.items() if value not in ((), {})
-        }
+        settings = {name: list(value) if isinstance(value, tuple) else value for name, value in held.items()}
+        settings = {name: value for name, value in settings.items() if value not in ([], {}, None)}
         more = {} if self.pruning is None else {"pruning": self.pruning.to_dict()}
         return tomli_w.dumps({**self.experiment.to_dict(), "study": settings, **more})
 
