@@ -85,7 +85,7 @@ def show(
 
     found = load(experiment)
     if data is not None:
-        found = found.replace({"data.folder": str(data)})  # type: ignore[assignment]
+        found = found.replace({"data.folder": str(data)})
     settings = f"{found.to_toml()}\n# count = {count}"
     outputs = Outputs(out, f"{Path(experiment).stem}-images", (".png", ".pdf", ".toml"), "data show", settings, force)
     outputs.publish({**picture(plot_images(found, count)), ".toml": text(found.to_toml())})

@@ -124,7 +124,7 @@ def _command(function: Callable) -> Callable:
 @_command
 def compare(
     asked: _Asked,
-    over: OVER = None,
+    over: OVER = None,  # type: ignore[valid-type]
     orders: Annotated[
         str | None, typer.Option("--orders", help="curriculum, anti-curriculum, random, hard-only, easy-only, stages.")
     ] = None,

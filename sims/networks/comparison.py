@@ -208,7 +208,7 @@ class OrderComparison:
         if not len(sure):
             words = f"no gain over {reference} is significant among {len(gaps)}"
         else:
-            row = sure.loc[sure["gain"].abs().idxmax()]
+            row = sure.iloc[int(sure["gain"].abs().argmax())]
             cell = ", ".join(f"{name} {row[name]}" for name in (self.cells[0] if self.cells else {}))
             words = (
                 f"{len(sure)} of {len(gaps)} gains over {reference} are significant; the largest: {row['order']} "

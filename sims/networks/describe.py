@@ -25,7 +25,7 @@ pixel_noise = 1.5
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -147,11 +147,18 @@ class NetworkExperiment(Description):
         return round(self.protocol.duration * self.data.inputs)
 
     # Dotted names and files know nothing of what is learnt: the same as those of experiments of the theory.
-    replace = Experiment.replace
-    get = Experiment.get
-    _tables = Experiment._tables
-    to_dict = Experiment.to_dict
-    to_toml = Experiment.to_toml
+    if TYPE_CHECKING:
+
+        def replace(self, changes: Mapping[str, Any]) -> "NetworkExperiment": ...  # noqa: D102
+        def get(self, name: str) -> Any: ...  # noqa: D102
+        def to_dict(self) -> dict[str, Any]: ...  # noqa: D102
+        def to_toml(self) -> str: ...  # noqa: D102
+    else:
+        replace = Experiment.replace
+        get = Experiment.get
+        _tables = Experiment._tables
+        to_dict = Experiment.to_dict
+        to_toml = Experiment.to_toml
 
     @classmethod
     @checked(tables=inside)
@@ -240,7 +247,7 @@ def checked_network_experiment(name: str, value: Any) -> NetworkExperiment:
     """The experiment that is given, or `InputError` for anything else."""
     if not isinstance(value, NetworkExperiment):
         raise InputError(
-            f"{name} = {shown(value)} is not allowed; give a curriculode.NetworkExperiment, such as networks.load('digits')"
+            f"{name} = {shown(value)} is not allowed; give a NetworkExperiment, such as networks.load('digits-curriculum')"
         )
     return value
 

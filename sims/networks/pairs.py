@@ -137,7 +137,7 @@ def instability(
     status = f"{len(kept)} of {runs} networks branched at {times.size} times" + ("; interrupted" if interrupted else "")
     status += f"; {failed} pairs diverged (a smaller learning_rate may help)" if failed else ""
     return NetworkInstability(
-        experiment,
+        experiment,  # type: ignore[arg-type]
         settings,
         {"at": times, "run": np.array([number for number, _ in kept]), **arrays},
         status,

@@ -35,11 +35,12 @@ class OfNetworks(Record):
 
     def _facts(self) -> dict[str, str]:
         """What is said of the record in a few words."""
-        network, training = self.experiment.network, self.experiment.training  # type: ignore[attr-defined]
+        experiment: Any = self.experiment
+        network, training = experiment.network, experiment.training
         facts = {
-            "data": f"{self.experiment.data.name}, {self.experiment.examples} examples",  # type: ignore[attr-defined]
+            "data": f"{experiment.data.name}, {experiment.examples} examples",
             "network": f"{network.kind}, width {network.size}, depth {network.depth}",
-            "training": f"{training.optimizer}, rate {training.learning_rate:g}, {self.experiment.protocol.order} order",
+            "training": f"{training.optimizer}, rate {training.learning_rate:g}, {experiment.protocol.order} order",
         }
         facts["arrays"] = ", ".join(f"{name} {value.shape}" for name, value in self.arrays.items())
         return {**facts, "status": self.status}

@@ -131,7 +131,7 @@ class NetworkStudy(Description):
             raise InputError(f"study must be a section [study] with {', '.join(list(cls.model_fields)[1:-2])}")
         if pruning is not None and (not isinstance(pruning, dict) or "self" in pruning):
             raise InputError(f"pruning must be a section [pruning] with {', '.join(Pruning.model_fields)}")
-        more = {} if pruning is None else {"pruning": Pruning(**pruning)}
+        more: dict[str, Any] = {} if pruning is None else {"pruning": Pruning(**pruning)}
         return cls(experiment=NetworkExperiment.from_dict(tables), **more, **settings)
 
     def to_toml(self) -> str:

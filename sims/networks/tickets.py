@@ -257,7 +257,7 @@ def tickets(
     )
     status += f"; {diverged} trainings diverged (a smaller learning_rate may help)" if diverged else ""
     return NetworkTickets(
-        experiment,
+        experiment,  # type: ignore[arg-type]
         settings,
         arrays,
         status,
@@ -326,7 +326,8 @@ class _Tickets:
             own = [random_mask(m, _even(m), self._rng) for m in masks] if name == "random" else masks
             weights = [dict(layer) for layer in begun]
             for layer, m, W0, Wk, scale in zip(weights, own, matrices(first), matrices(begun), scales, strict=False):
-                made = treated_weights(name, SimpleNamespace(weight_scale=scale), W0, Wk, m, self._rng)
+                scaled: Any = SimpleNamespace(weight_scale=scale)  # all that it asks of a trainer
+                made = treated_weights(name, scaled, W0, Wk, m, self._rng)
                 layer["w"] = made.astype(np.float32).reshape(layer["w"].shape)
             found[name] = self._look(weights, own) if name in UNTRAINED else self._treated(weights, own)
         return found

@@ -126,7 +126,7 @@ def train(
     status += "; interrupted" if interrupted else ""
     status += f"; {diverged} diverged (a smaller learning_rate may help)" if diverged else ""
     return NetworkRuns(
-        experiment,
+        experiment,  # type: ignore[arg-type]
         settings,
         arrays,
         status,
