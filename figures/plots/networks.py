@@ -69,6 +69,46 @@ def _gains(axis: Any, part: Any, names: list[str]) -> None:
         axis.set_xticks([])
 
 
+def draw_gains(table: Any) -> Any:
+    """Draw gains against the width from a table of them: levels as panels, depths as colours, with a common tail dashed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns network.width, network.depth, level, gain, standard_error and tail, of one order.
+
+    Returns
+    -------
+    Figure
+        A panel a level.
+    """
+    with style():
+        levels = list(dict.fromkeys(table["level"]))
+        figure, axes = new_figure(1, len(levels), width=2.5, height=2.8, sharey=True)
+        for axis, level in zip(axes[0], levels, strict=True):
+            axis.axhline(0.0, color="#888888", linewidth=0.8)
+            for i, depth in enumerate(sorted(table["network.depth"].unique())):
+                for tail in sorted(table["tail"].unique()):
+                    here = (table["level"] == level) & (table["network.depth"] == depth) & (table["tail"] == tail)
+                    part = table[here].sort_values("network.width")
+                    words = f"{depth} hidden" + (", common tail" if tail else "")
+                    look = {"color": CYCLE[i], "linestyle": "--" if tail else "-", "linewidth": 1, "capsize": 2}
+                    shift = 2.0 ** (0.06 * (i - 1) + (0.03 if tail else 0.0))  # so that bars do not hide each other
+                    axis.errorbar(
+                        shift * part["network.width"], 100 * part["gain"], yerr=200 * part["standard_error"], marker="o",
+                        markersize=3, label=words, **look,
+                    )  # fmt: skip
+            widths = sorted(table["network.width"].unique())
+            axis.set_xscale("log", base=2)
+            axis.set_xticks(widths, [str(width) for width in widths])
+            axis.minorticks_off()
+            axis.set_xlabel("units of a layer")
+            axis.set_title(level)
+        axes[0, 0].set_ylabel("accuracy gained over random (%)")
+        axes[0, -1].legend(loc="best", fontsize=6.5)
+    return figure
+
+
 def plot_course(runs: Any, ax: Any = None) -> Any:
     """Draw the accuracy of networks at each level against time, with two standard errors over the runs.
 

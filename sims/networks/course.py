@@ -132,8 +132,9 @@ class Lesson:
             if here in events and there > here:
                 device = self._perturbed(experiment, device, events[here], here)
             if there > here:
-                index, rate = plan.index[here:there], plan.rate[here:there]
-                device, state = engine.train(experiment.network, rules, device, state, x, labels, index, rate, batch, on_masks)
+                device, state = engine.train(
+                    experiment.network, rules, device, state, x, labels, plan.index, plan.rate, batch, (here, there), on_masks
+                )
                 told(there - here)
             if there in seen:
                 values.append(engine.measure(experiment.network, training.loss, device, self.tests, self.images.test_labels))

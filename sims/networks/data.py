@@ -116,12 +116,11 @@ def _images(data: ImageData) -> Images:
     mean, scale = np.float32(0.0), top
     if data.scaling == "standard":
         mean, scale = np.float32(train.mean(dtype=float)), np.float32(train.std(dtype=float))
-    parts = [((part.astype(np.float32) - mean) / scale, labels.astype(np.int32)) for part, labels in
-             ((train, train_labels), (test, test_labels))]  # fmt: skip
-    for part in parts:
-        for array in part:
-            array.flags.writeable = False
-    return Images(*parts[0], *parts[1], digest.hexdigest())
+    scaled = [((part.astype(np.float32) - mean) / scale).astype(np.float32) for part in (train, test)]
+    labels = [part.astype(np.int32) for part in (train_labels, test_labels)]
+    for array in (*scaled, *labels):
+        array.flags.writeable = False
+    return Images(scaled[0], labels[0], scaled[1], labels[1], digest.hexdigest())
 
 
 def _raw(name: str, folder: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The engine: training by a scan over the examples, compiled once a network; side by side by vmap on an accelerator.
+"""The engine: training by a loop over the examples, compiled once a network; side by side by vmap on an accelerator.
 
 On a CPU every network is a call of its own, on as many threads as there are cores: there the same network has the same bits
 whatever is computed beside it. On an accelerator the networks of one shape go through one call, by vmap.
@@ -37,37 +37,37 @@ def gradient(network: Network, loss: str, weights: Weights, x: Any, labels: Any)
 
 
 def _stretch(
-    network: Network,
-    rules: Rules,
-    weights: Weights,
-    state: Any,
-    x: Any,
-    labels: Any,
-    index: Any,
-    rates: Any,
-    masks: Any,
+    network: Network, rules: Rules, span: Any, weights: Weights, state: Any, x: Any, labels: Any, index: Any, rates: Any, masks: Any
 ) -> Any:
-    """Steps on the rows `index` (steps, batch) of x and labels at `rates` (steps,); masks are None or (units, ...) a layer."""
+    """Steps number span[0] to span[1] on the rows `index` (steps, batch) of x and labels at `rates` (steps,).
+
+    A loop of as many steps as it is told, so that looking at a network on its way compiles nothing anew.
+    masks : None, or of each layer (units, ...) or None
+    """
     loss, optimizer, decay = rules
     change = transformation(optimizer)
 
-    def step(carry: Any, now: Any) -> Any:
+    def step(number: Any, carry: Any) -> Any:
         weights, state = carry
-        rows, rate = now
+        rows, rate = index[number], rates[number]
         slope = gradient(network, loss, weights, x[rows], labels[rows])
         if decay:
             slope = jax.tree.map(lambda g, w: g + decay * w, slope, weights)
         if masks is not None:
             slope = [{**g, "w": g["w"] if m is None else g["w"] * m} for g, m in zip(slope, masks, strict=True)]
         slope, state = change.update(slope, state)
-        return (jax.tree.map(lambda w, g: w - rate * g, weights, slope), state), None
+        return jax.tree.map(lambda w, g: w - rate * g, weights, slope), state
 
-    return lax.scan(step, (weights, state), (index, rates))[0]
+    return lax.fori_loop(span[0], span[1], step, (weights, state))
 
 
 _train = jax.jit(_stretch, static_argnums=(0, 1))
-# The same for several networks at once, on axis 0 of everything; rows of images are each network's own.
-_train_many = jax.jit(lambda network, rules, *parts: jax.vmap(partial(_stretch, network, rules))(*parts), static_argnums=(0, 1))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _train_many(network: Network, rules: Rules, span: Any, *parts: Any) -> Any:
+    """The same for several networks at once, on axis 0 of everything; rows of images are each network's own."""
+    return jax.vmap(lambda *each: _stretch(network, rules, span, *each))(*parts)
 
 
 def train(
@@ -80,36 +80,35 @@ def train(
     index: np.ndarray,
     rates: np.ndarray,
     batch: int,
+    span: tuple[int, int],
     masks: Any = None,
 ) -> tuple[Weights, Any]:
-    """Train on the rows `index` (examples,) one after the other, `batch` a step; rows that are left at the end are a step.
+    """Train on the rows index[begin:end], `batch` a step, from a whole number of them on; rows left at the end are a step.
 
-    rates : (examples,), of which a step takes its first
+    index, rates : (examples,) of the whole order; a step takes the first rate of its rows
     """
     state = transformation(rules[1]).init(weights) if state is None else state
+    begin, end = span
     whole = index.size // batch * batch
-    for part, size in ((slice(0, whole), batch), (slice(whole, index.size), index.size - whole)):
-        if index[part].size:
-            steps = index[part].reshape(-1, size)
+    parts = [(slice(0, whole), batch, (begin // batch, min(end, whole) // batch))]
+    if end > whole:
+        parts.append((slice(whole, index.size), index.size - whole, (0, 1)))
+    for part, size, steps in parts:
+        if steps[1] > steps[0]:
             rate = np.ascontiguousarray(rates[part].reshape(-1, size)[:, 0], dtype=np.float32)
-            weights, state = _train(network, rules, weights, state, x, labels, steps, rate, masks)
+            bounds = np.array(steps, dtype=np.int32)
+            rows = index[part].reshape(-1, size)
+            weights, state = _train(network, rules, bounds, weights, state, x, labels, rows, rate, masks)
     return weights, state
 
 
 def train_many(
-    network: Network,
-    rules: Rules,
-    weights: Weights,
-    x: Any,
-    labels: Any,
-    index: Any,
-    rates: Any,
-    masks: Any = None,
+    network: Network, rules: Rules, weights: Weights, x: Any, labels: Any, index: Any, rates: Any, masks: Any = None
 ) -> Weights:
     """Train networks side by side by vmap: everything has an axis of networks in front, index (networks, steps, batch)."""
-    count = len(index)
-    state = jax.vmap(transformation(rules[1]).init)(weights) if count else None
-    found: Weights = _train_many(network, rules, weights, state, x, labels, index, rates, masks)[0]
+    state = jax.vmap(transformation(rules[1]).init)(weights)
+    bounds = np.array([0, np.shape(index)[1]], dtype=np.int32)
+    found: Weights = _train_many(network, rules, bounds, weights, state, x, labels, index, rates, masks)[0]
     return found
 
 

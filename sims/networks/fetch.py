@@ -15,7 +15,8 @@ class _Bar:
     """What pooch tells how much is there."""
 
     def __init__(self, name: str, enabled: bool | None) -> None:
-        self._name, self._enabled, self._bar, self._done = name, enabled, None, 0
+        self._name, self._enabled, self._done = name, enabled, 0
+        self._bar: Progress | None = None
         self.total = 0
 
     def update(self, count: int) -> None:
