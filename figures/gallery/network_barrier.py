@@ -75,6 +75,7 @@ def draw(table: pd.DataFrame) -> Any:
             axis.legend(loc="upper right", fontsize=7)
             axis.set_ylim(bottom=0)
         axes[0, 0].set_xscale("symlog", linthresh=1.0)
+        axes[0, 0].set_xlim(-0.3, 75.0)
         axes[0, 0].set_xticks(_AT, [f"{k:g}" for k in _AT])
         axes[0, 0].minorticks_off()
         axes[0, 0].set_ylabel("barrier of the classification error")

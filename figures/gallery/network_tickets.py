@@ -88,6 +88,8 @@ def draw(table: pd.DataFrame) -> Any:
                 look: Any = {"color": COLOURS[name], "marker": "o", "markersize": 3, "linewidth": 1, "capsize": 2, "label": name}
                 axis.errorbar(part["x"], part["value"], yerr=2 * part["standard_error"], **look)
             axis.set_xscale("log")
+            axis.set_xticks([0.05, 0.1, 0.2, 0.5], ["0.05", "0.1", "0.2", "0.5"])
+            axis.minorticks_off()
             axis.set_xlabel("share of the weights kept")
             axis.set_title(title)
         axes[0, 0].set_ylabel("accuracy")
@@ -100,6 +102,8 @@ def draw(table: pd.DataFrame) -> Any:
                 look = {"color": colour, "linestyle": line, "marker": "o", "markersize": 3, "linewidth": 1, "capsize": 2}
                 moved.errorbar(part["x"] / reference[by], part["value"], yerr=error, label=f"{words}, {by}", **look)
         moved.set_xscale("log")
+        moved.set_xticks([0.25, 0.5, 1.0, 2.0, 5.0], ["1/4", "1/2", "1", "2", "5"])
+        moved.minorticks_off()
         moved.set_ylim(0, 1)
         moved.set_xlabel("learning rate / reference")
         moved.set_title("weights, end and start")
