@@ -28,6 +28,7 @@ _EXPERIMENT = Annotated[
     str, typer.Argument(metavar="EXPERIMENT", help="A built-in experiment on real data (`networks experiments`) or a TOML file.")
 ]
 _RUNS = Annotated[int | None, typer.Option("--runs", help="Seeds; by default the experiment's own.")]
+_FIRST = Annotated[int | None, typer.Option("--first", help="Number of the first run: a confirmation takes others than a search.")]
 _SEED = Annotated[int | None, typer.Option("--seed", help="Seed of all runs.")]
 _DATA = Annotated[Path | None, typer.Option("--data", help="Folder of the files of the images.")]
 _WORKERS = Annotated[int | None, typer.Option("--workers", help="Threads; by default all cores.")]
@@ -35,6 +36,7 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "experiment": (_EXPERIMENT, DEFAULT),
     "changes": (CHANGES, None),
     "runs": (_RUNS, None),
+    "first": (_FIRST, None),
     "seed": (_SEED, None),
     "data": (_DATA, None),
     "workers": (_WORKERS, None),
@@ -66,6 +68,12 @@ class _Asked:
     def progress(self) -> bool | None:
         """What verbs take as `progress`."""
         return False if self.quiet else None
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What all verbs take."""
+        study = self.study
+        return {"runs": study.runs, "first": study.first, "seed": study.seed, "workers": self.workers, "progress": self.progress}
 
     def set(self, **settings: Any) -> "NetworkStudy":
         """The study with these settings, where they were given; then the files of the command are known."""
@@ -111,7 +119,7 @@ def _command(function: Callable) -> Callable:
         if changed:
             over = {name: value for name, value in study.over.items() if name not in changed}
             study = study.set(experiment=study.experiment.replace(changed), over=over)
-        study = study.set(runs=given["runs"], seed=given["seed"])
+        study = study.set(runs=given["runs"], first=given["first"], seed=given["seed"])
         places = {name: given[name] for name in ("workers", "out", "force", "json", "quiet")}
         raise typer.Exit(function(_Asked(given["experiment"], function.__name__, study, **places), **values))
 
@@ -151,8 +159,7 @@ def compare(
         scan=scan,
     )
     found = compare(
-        study.experiment, study.over, orders=study.orders, runs=study.runs, seed=study.seed, rates=study.rates or None,
-        scan=study.scan, store=store, workers=asked.workers, progress=asked.progress,
+        study.experiment, study.over, orders=study.orders, rates=study.rates or None, scan=study.scan, store=store, **asked.how
     )  # fmt: skip
     several = len(study.orders) > 1
     shown = found.gaps("random" if "random" in study.orders else study.orders[-1]) if several else found.summary()
@@ -174,10 +181,7 @@ def train(
     from curriculode.sims.networks.train import train
 
     study = asked.set(times=times)
-    found = train(
-        study.experiment, runs=study.runs, seed=study.seed, times=study.times, remember=[0.0], workers=asked.workers,
-        progress=asked.progress,
-    )  # fmt: skip
+    found = train(study.experiment, times=study.times, remember=[0.0], **asked.how)
     asked.publish(found.to_frame(), plot_course(found).figure, "interrupted" in found.status)
     table = found.to_frame()
     shown = (
@@ -221,10 +225,7 @@ def tickets(
     before = {"keep": 0.2} if asked.study.pruning is None else asked.study.pruning.to_dict()
     pruning = Pruning(**{**before, **{name: value for name, value in settings.items() if value is not None}})
     study = asked.set(pruning=pruning, treatments=None if treatments is None else parse.names(treatments))
-    found = tickets(
-        study.experiment, pruning, treatments=study.treatments, runs=study.runs, seed=study.seed, workers=asked.workers,
-        progress=asked.progress,
-    )  # fmt: skip
+    found = tickets(study.experiment, pruning, treatments=study.treatments, **asked.how)
     asked.publish(found.to_frame(), plot_treatments(found).figure, "interrupted" in found.status)
     summary = found.summary()
     asked.tell(summary[summary["level"] == "mixture"], "Errors on the mixture", found.status, {"density": found.density})
@@ -246,10 +247,7 @@ def instability(
     from curriculode.sims.networks.pairs import instability
 
     study = asked.set(at=None if at is None else [parse.value(each) for each in at.split(",")], match=match)
-    found = instability(
-        study.experiment, at=list(study.at), match=study.match, runs=study.runs, seed=study.seed, workers=asked.workers,
-        progress=asked.progress,
-    )  # fmt: skip
+    found = instability(study.experiment, at=list(study.at), match=study.match, **asked.how)
     asked.publish(found.to_frame(), plot_barrier(found).figure, "interrupted" in found.status)
     stable = found.stable_from
     sentence = f"stable from k = {stable:g} on" if stable == stable else "stable from none of these times on"

@@ -1,1 +1,56 @@
-"""What a curriculum gains on FashionMNIST against width and depth: from a table that took long to compute."""
+"""What a curriculum gains on FashionMNIST against width and depth: from tables that took long to compute.
+
+Each table is what `curriculode networks compare NAME.toml` gives, as `gaps()`, with the study of that name beside it.
+"""
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+
+from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.plots.networks import draw_gains
+from curriculode.figures.plots.style import style
+from curriculode.sims.networks.study import NetworkStudy
+
+# Name of a table -> how it is called in the picture.
+PARTS = {
+    "network-fashion-sgd": "SGD, the best rate",
+    "network-fashion-adam": "Adam, the best rate",
+    "network-fashion-slow": "Adam, a tenth of it",
+}
+_FOLDER = resources.files("curriculode.figures.gallery") / "tables"
+
+
+def study(name: str) -> NetworkStudy:
+    """The study that made a table."""
+    return NetworkStudy.from_toml((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
+    """The stored gains, which no scale changes."""
+    parts = []
+    for name, words in PARTS.items():
+        with resources.as_file(_FOLDER / f"{name}.csv") as path:
+            parts.append(pd.read_csv(path).assign(part=words))
+    report(1.0)
+    return pd.concat(parts, ignore_index=True).assign(tail=0.0)
+
+
+def draw(table: pd.DataFrame) -> Any:
+    """A row for each way of training, levels as panels, depths as colours."""
+    with style():
+        return draw_gains(table)
+
+
+_STUDY = study("network-fashion-sgd")
+_RUNS = _STUDY.runs
+
+FIGURE = NamedFigure(
+    title="FashionMNIST: what a curriculum gains, at the best rate and at one that is too small",
+    caption="",
+    experiment=_STUDY,
+    compute=compute,
+    draw=draw,
+)

@@ -34,6 +34,8 @@ class NetworkStudy(Description):
         What is learnt, by whom, how, and from which examples.
     runs : int, default 16
         Seeds.
+    first : int, default 0
+        Number of the first: a confirmation takes others than a search did.
     seed : int, default 0
         Of all runs.
     orders : sequence of str, default ("curriculum", "random")
@@ -58,6 +60,7 @@ class NetworkStudy(Description):
 
     experiment: NetworkExperiment
     runs: Annotated[int, Field(ge=1, le=MOST_RUNS)] = 16
+    first: Annotated[int, Field(ge=0, le=MOST_RUNS)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**128)] = 0
     orders: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("curriculum", "random")
     rates: Annotated[tuple[Annotated[float, Field(gt=0, le=LARGEST)], ...], Field(strict=False)] = ()
