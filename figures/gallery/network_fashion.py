@@ -11,14 +11,12 @@ import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
 from curriculode.figures.plots.networks import draw_gains
-from curriculode.figures.plots.style import style
 from curriculode.sims.networks.study import NetworkStudy
 
 # Name of a table -> how it is called in the picture.
 PARTS = {
-    "network-fashion-sgd": "SGD, the best rate",
-    "network-fashion-adam": "Adam, the best rate",
-    "network-fashion-slow": "Adam, a tenth of it",
+    "network-fashion-adam": "the best rate",
+    "network-fashion-slow": "a tenth of it",
 }
 _FOLDER = resources.files("curriculode.figures.gallery") / "tables"
 
@@ -40,16 +38,22 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Any:
     """A row for each way of training, levels as panels, depths as colours."""
-    with style():
-        return draw_gains(table)
+    return draw_gains(table)
 
 
-_STUDY = study("network-fashion-sgd")
+_STUDY = study("network-fashion-slow")
 _RUNS = _STUDY.runs
 
 FIGURE = NamedFigure(
     title="FashionMNIST: what a curriculum gains, at the best rate and at one that is too small",
-    caption="",
+    caption=(
+        "Accuracy of the curriculum less that of the random order after 10,000 images of FashionMNIST with pixel noise in a "
+        "single pass, a tenth of them easy and a tenth medium, at each level and on the mixture, for perceptrons of 1, 2 and 3 "
+        f"hidden layers of 12, 50 and 400 ReLU units. {_RUNS} seeds, which no search of settings had seen, share images, levels, "
+        "noise, permutation and initial weights between the orders; bars are two standard errors of the paired differences. Adam, "
+        "10 images a step. Top: learning rate 0.001, the best of four for nearly all; bottom: 0.0001, at which networks are not "
+        "done with learning when the examples are over, the narrow ones least. The table is stored, with the studies that made it."
+    ),
     experiment=_STUDY,
     compute=compute,
     draw=draw,

@@ -75,7 +75,8 @@ def draw_gains(table: Any) -> Any:
     Parameters
     ----------
     table : DataFrame
-        Columns network.width, network.depth, level, gain, standard_error and tail, of one order.
+        Columns network.width, network.depth, level, gain, standard_error and tail, of one order; where there is a column part, a
+        row of panels for each.
 
     Returns
     -------
@@ -84,29 +85,36 @@ def draw_gains(table: Any) -> Any:
     """
     with style():
         levels = list(dict.fromkeys(table["level"]))
-        figure, axes = new_figure(1, len(levels), width=2.5, height=2.8, sharey=True)
-        for axis, level in zip(axes[0], levels, strict=True):
-            axis.axhline(0.0, color="#888888", linewidth=0.8)
-            for i, depth in enumerate(sorted(table["network.depth"].unique())):
-                for tail in sorted(table["tail"].unique()):
-                    here = (table["level"] == level) & (table["network.depth"] == depth) & (table["tail"] == tail)
-                    part = table[here].sort_values("network.width")
-                    words = f"{depth} hidden" + (", common tail" if tail else "")
-                    look = {"color": CYCLE[i], "linestyle": "--" if tail else "-", "linewidth": 1, "capsize": 2}
-                    shift = 2.0 ** (0.06 * (i - 1) + (0.03 if tail else 0.0))  # so that bars do not hide each other
-                    axis.errorbar(
-                        shift * part["network.width"], 100 * part["gain"], yerr=200 * part["standard_error"], marker="o",
-                        markersize=3, label=words, **look,
-                    )  # fmt: skip
-            widths = sorted(table["network.width"].unique())
-            axis.set_xscale("log", base=2)
-            axis.set_xticks(widths, [str(width) for width in widths])
-            axis.minorticks_off()
+        parts = list(dict.fromkeys(table["part"])) if "part" in table else [None]
+        figure, axes = new_figure(len(parts), len(levels), width=2.5, height=2.6, sharey=True, sharex=True)
+        for row, part in zip(axes, parts, strict=True):
+            for axis, level in zip(row, levels, strict=True):
+                _against_width(axis, table[(table["level"] == level) & (part is None or table.get("part") == part)])
+                if row is axes[0]:
+                    axis.set_title(level)
+            words = "accuracy gained over random (%)"
+            row[0].set_ylabel(words if part is None else f"gain over random (%)\n{part}")
+        for axis in axes[-1]:
             axis.set_xlabel("units of a layer")
-            axis.set_title(level)
-        axes[0, 0].set_ylabel("accuracy gained over random (%)")
         axes[0, -1].legend(loc="best", fontsize=6.5)
     return figure
+
+
+def _against_width(axis: Any, table: Any) -> None:
+    """Gains of one level."""
+    axis.axhline(0.0, color="#888888", linewidth=0.8)
+    for i, depth in enumerate(sorted(table["network.depth"].unique())):
+        for tail in sorted(table["tail"].unique()):
+            part = table[(table["network.depth"] == depth) & (table["tail"] == tail)].sort_values("network.width")
+            words = f"{depth} hidden" + (", common tail" if tail else "")
+            look = {"color": CYCLE[i], "linestyle": "--" if tail else "-", "linewidth": 1, "capsize": 2, "markersize": 3}
+            shift = 2.0 ** (0.06 * (i - 1) + (0.03 if tail else 0.0))  # so that bars do not hide each other
+            error = 200 * part["standard_error"]
+            axis.errorbar(shift * part["network.width"], 100 * part["gain"], yerr=error, marker="o", label=words, **look)
+    widths = sorted(table["network.width"].unique())
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(widths, [str(width) for width in widths])
+    axis.minorticks_off()
 
 
 def plot_course(runs: Any, ax: Any = None) -> Any:
