@@ -11,7 +11,8 @@ from .report import picture, print_files, print_json, text
 
 app = typer.Typer(
     name="data",
-    help="The images that `curriculode networks` learns: what there is, where it is, and how to get it.",
+    help="The images that `curriculode networks` learns: what there is, where it is, and how to get it.\n\n"
+    "Example: curriculode data list",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="networks",
-    help="Real networks on real data: orders of the same examples, tickets, stability. Needs the extra: curriculode[networks].",
+    help="Real networks on real data: orders of the same examples, tickets, stability. Needs the extra: curriculode[networks].\n\n"
+    "Example: curriculode networks compare digits-curriculum",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
