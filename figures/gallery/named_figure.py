@@ -74,7 +74,7 @@ class NamedFigure:
         """The experiment as the text of a TOML file, to keep beside the picture."""
         if isinstance(self.experiment, (str, Path)):
             return experiment_text(self.experiment)
-        return str(self.experiment.to_toml())  # type: ignore[union-attr]
+        return str(self.experiment.to_toml())  # type: ignore[attr-defined]
 
     @property
     def origin(self) -> str:

@@ -28,22 +28,23 @@ _COMMITTEES_AT = (0.0, 2.0, 5.0, 10.0, 20.0)
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """The barrier of every width at every time, as the copies are and with their units matched; and of committees."""
-    parts, steps = [], 2 * len(_WIDTHS) + len(_COMMITTEES)
+    parts: list[pd.DataFrame] = []
     cells = [(width, match) for width in _WIDTHS for match in (False, True)]
-    for i, (width, match) in enumerate(cells):
-        experiment = _STUDY.experiment.replace({"network.width": [width, width]})
-        runs = max(3, round(scale * _RUNS))
-        found = of_networks(experiment, at=_AT, runs=runs, match=match, progress=lambda f, i=i: report((i + f) / steps))
+    steps = len(cells) + len(_COMMITTEES)
+
+    def advance(fraction: float) -> None:
+        report((len(parts) + fraction) / steps)
+
+    for width, match in cells:
+        network = _STUDY.experiment.replace({"network.width": [width, width]})
+        found = of_networks(network, at=_AT, runs=max(3, round(scale * _RUNS)), match=match, progress=advance)
         parts.append(found.summary().assign(by="digits", width=width, matched=match))
     numerics = Numerics(averages="quasi-Monte Carlo", points=256)
-    for i, (width, pairs) in enumerate(_COMMITTEES.items(), start=len(cells)):
+    for width, pairs in _COMMITTEES.items():
         experiment = _THEORY.experiment.replace({"student.width": width, "protocol.order": "random"})
-        pairs = max(4, round(scale * pairs))
-        found = instability(
-            experiment, at=_COMMITTEES_AT, starts=pairs, dimension=_THEORY.dimension, numerics=numerics,
-            progress=lambda f, i=i: report((i + f) / steps),
-        )  # fmt: skip
-        parts.append(found.summary().assign(by="theory", width=width, matched=False))
+        count, D = max(4, round(scale * pairs)), _THEORY.dimension
+        curve = instability(experiment, at=_COMMITTEES_AT, starts=count, dimension=D, numerics=numerics, progress=advance)
+        parts.append(curve.summary().assign(by="theory", width=width, matched=False))
     return pd.concat(parts, ignore_index=True)
 
 

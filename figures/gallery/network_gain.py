@@ -23,13 +23,17 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """The gains of every width and depth at every level, with and without a common tail."""
     parts, runs = [], max(3, round(scale * _RUNS))
     for i, tail in enumerate(_TAILS):
+
+        def advance(fraction: float, i: int = i) -> None:
+            report((i + fraction) / len(_TAILS))
+
         found = compare(
             _STUDY.experiment.replace({"training.common_tail": tail}),
             {"network.width": list(_WIDTHS), "network.depth": list(_DEPTHS)},
             runs=runs,
             rates=_RATES,
             scan=max(2, round(scale * _SCAN)),
-            progress=lambda fraction, i=i: report((i + fraction) / len(_TAILS)),
+            progress=advance,
         )
         rates = found.summary().pivot_table(
             index=["network.width", "network.depth"], columns="order", values="learning_rate"

@@ -47,15 +47,15 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         experiment = _THEORY.experiment
         draws = max(2, round(scale * _DRAWS))
         table = ends(experiment, Pruning(keep=keep), _TREATMENTS, _THEORY.dimension, draws, 0, _POINTS)
-        for _, row in table.iterrows():
+        for _, each in table.iterrows():
             parts.append(
-                {"by": "theory", "treatment": row["treatment"], "x": keep, "value": row["end"], "part": "accuracy",
-                 "standard_error": row["end_standard_error"]}
+                {"by": "theory", "treatment": each["treatment"], "x": keep, "value": each["end"], "part": "accuracy",
+                 "standard_error": each["end_standard_error"]}
             )  # fmt: skip
     report(0.85)
     for i, rate in enumerate(_RATES):
-        experiment = _STUDY.experiment.replace({"training.learning_rate": rate})
-        moved = train(experiment, runs=runs, times=2, remember=[0.0], progress=False)
+        network = _STUDY.experiment.replace({"training.learning_rate": rate})
+        moved = train(network, runs=runs, times=2, remember=[0.0], progress=False)
         parts += _moved("digits", rate, moved.weight_correlation(0.1)[:, -1], moved.sign_changes()[:, -1])
         report(0.85 + 0.1 * (i + 1) / len(_RATES))
     for rate in _THEORY_RATES:

@@ -87,3 +87,17 @@ def test_the_stored_tables_are_those_of_their_studies() -> None:
         assert len(cells) == len(study.over["network.width"]) * len(study.over["network.depth"])
         assert part["pairs"].max() == study.runs >= 16
         assert study.experiment.examples == 10_000
+
+
+def test_a_curriculum_gains_on_narrow_networks_that_learn_too_slowly_and_not_at_the_best_rate() -> None:
+    data = table("network-fashion")
+    best, slow = (data[data["part"] == words] for words in network_fashion.PARTS.values())
+    assert not best["significant"].any()
+    hard = slow[slow["level"] == "hard"].set_index(["network.width", "network.depth"])
+    for depth in (1, 2, 3):
+        narrow, wide = hard.loc[(12, depth)], hard.loc[(400, depth)]
+        assert narrow["gain"] - wide["gain"] > 4 * np.hypot(narrow["standard_error"], wide["standard_error"])
+        assert 0.03 < narrow["gain"] < 0.05
+    # With depth nothing falls that is told from no change.
+    change = hard.loc[(12, 3), "gain"] - hard.loc[(12, 1), "gain"]
+    assert abs(change) < 2 * np.hypot(hard.loc[(12, 3), "standard_error"], hard.loc[(12, 1), "standard_error"])

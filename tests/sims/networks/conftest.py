@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import curriculode as cu
+from curriculode.sims.networks.course import Lesson
+from curriculode.theory.describe.order_parameters import child_seed
 
 _MISSING = [name for name in ("jax", "optax", "sklearn", "pooch") if importlib.util.find_spec(name) is None]
 
@@ -34,6 +36,11 @@ def described(order: str = "curriculum", **settings: object) -> cu.NetworkExperi
         ),
     )
     return experiment.replace({name.replace("__", "."): value for name, value in settings.items()})
+
+
+def lesson_of(experiment: cu.NetworkExperiment, seed: int = 0) -> Lesson:
+    """What the networks of run 0 share."""
+    return Lesson(experiment, experiment.data.images(), child_seed(seed, 0))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import curriculode as cu
 from curriculode.sims.networks.course import Lesson, aligned
 from curriculode.theory.describe.order_parameters import child_seed
 
-from .conftest import described
+from .conftest import described, lesson_of
 
 jax = pytest.importorskip("jax", reason="the extra networks is not installed")
 from curriculode.sims.networks import engine, layers  # noqa: E402
@@ -18,10 +18,6 @@ NETWORKS = [
     (cu.CNN(filters=2, depth=2, activation="erf"), "cross-entropy"),
 ]
 gradient = jax.jit(engine.gradient, static_argnums=(0, 1))
-
-
-def lesson_of(experiment, seed=0):
-    return Lesson(experiment, experiment.data.images(), child_seed(seed, 0))
 
 
 @pytest.mark.parametrize(("network", "loss"), NETWORKS, ids=["mlp-gelu", "mlp-tanh", "cnn-erf"])

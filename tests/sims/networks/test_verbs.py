@@ -15,8 +15,7 @@ from curriculode.sims.networks.points import Point
 from curriculode.sims.networks.tickets import _Tickets
 from curriculode.sims.pairs.instability import along_line
 
-from .conftest import described
-from .test_engine import lesson_of
+from .conftest import described, lesson_of
 
 pytest.importorskip("jax", reason="the extra networks is not installed")
 
