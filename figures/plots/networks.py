@@ -90,12 +90,11 @@ def draw_gains(table: Any) -> Any:
         for row, part in zip(axes, parts, strict=True):
             for axis, level in zip(row, levels, strict=True):
                 _against_width(axis, table[(table["level"] == level) & (part is None or table.get("part") == part)])
-                if row is axes[0]:
-                    axis.set_title(level)
             words = "accuracy gained over random (%)"
             row[0].set_ylabel(words if part is None else f"gain over random (%)\n{part}")
-        for axis in axes[-1]:
-            axis.set_xlabel("units of a layer")
+        for top, bottom, level in zip(axes[0], axes[-1], levels, strict=True):
+            top.set_title(level)
+            bottom.set_xlabel("units of a layer")
         axes[0, -1].legend(loc="best", fontsize=6.5)
     return figure
 
