@@ -1,7 +1,7 @@
 """The engine: training by a loop over the examples, compiled once a network; side by side by vmap on an accelerator.
 
 On a CPU every network is a call of its own, on as many threads as there are cores: there the same network has the same bits
-whatever is computed beside it. On an accelerator the networks of one shape go through one call, by vmap.
+whatever is computed beside it. On an accelerator the networks of a comparison that have one shape go through one call, by vmap.
 """
 
 from functools import partial
@@ -19,6 +19,11 @@ from curriculode.sims.networks.layers import Weights, losses, outputs
 Rules = tuple[str, str, float]  # loss, optimizer and weight decay
 MOMENTUM = 0.9
 _TESTED = 1000  # images in one go
+
+
+def side_by_side() -> bool:
+    """Whether networks are trained by one call for many: on an accelerator."""
+    return bool(jax.default_backend() != "cpu")
 
 
 def transformation(optimizer: str) -> optax.GradientTransformation:

@@ -31,7 +31,8 @@ from curriculode.sims.sweep.values import Layout
 from curriculode.theory.core.environment import environment
 from curriculode.theory.describe.order_parameters import child_seed
 
-_COUNT = ("architectures", "catalogue", "course", "data", "describe", "draws", "engine", "files", "layers")
+_COUNT = ("architectures", "catalogue", "course", "data", "describe", "draws", "engine", "files", "layers", "points")
+_TOGETHER = 64  # networks side by side
 _COST = 4_000.0  # weights that a step of the smallest network costs
 
 
@@ -75,6 +76,15 @@ class Point:
         tables = {name: value for name, value in self.experiment.to_dict().items() if name != "data"}
         told = [tables, self.experiment.data.scaling, self.experiment.data.test, self.run, str(seed), data, device]
         return hashlib.blake2b(json.dumps(told, sort_keys=True).encode(), digest_size=16).digest()
+
+    @property
+    def alike(self) -> str | None:
+        """What the points have in common that may be trained side by side; None where a network goes its own way."""
+        experiment, tables = self.experiment, self.experiment.to_dict()
+        if experiment.examples % experiment.training.batch or experiment.protocol.order == "stages":
+            return None
+        training = {name: value for name, value in tables["training"].items() if name not in ("learning_rate", "common_tail")}
+        return json.dumps([self.shared, tables["network"], training])
 
     @property
     def cost(self) -> float:
@@ -140,6 +150,35 @@ def finish(
     return found
 
 
+def _side_by_side(points: list[Point], images: Images, seed: int) -> list[np.ndarray]:
+    """Error and loss (2, levels) in the end of points that are alike, trained in one call."""
+    import jax
+
+    from curriculode.sims.networks import engine
+    from curriculode.sims.networks.draws import plan_order
+
+    lessons: dict[int, Lesson] = {}
+    parts: list[tuple[Any, ...]] = []
+    for point in points:
+        experiment = point.experiment
+        lesson = lessons.setdefault(point.run, Lesson(experiment, images, child_seed(seed, point.run)))
+        plan = plan_order(experiment, lesson.rows())
+        x, labels = lesson.shown(lesson.rows(), plan.level)
+        rates = plan.rate.reshape(-1, experiment.training.batch)[:, 0].astype(np.float32)
+        parts.append((lesson.start(experiment), x, labels, plan.index.reshape(-1, experiment.training.batch), rates))
+    weights = jax.tree.map(lambda *each: np.stack(each), *(part[0] for part in parts))
+    x, labels, index, rates = (np.stack([part[k] for part in parts]) for k in range(1, 5))
+    training, network = points[0].experiment.training, points[0].experiment.network
+    rules = (training.loss, training.optimizer, training.weight_decay)
+    found = engine.train_many(network, rules, weights, x, labels, index, rates)
+    result = []
+    for k, point in enumerate(points):
+        own = jax.tree.map(lambda each, k=k: each[k], found)
+        values = engine.measure(network, training.loss, own, lessons[point.run].tests, images.test_labels)
+        result.append(values if np.isfinite(values).all() else np.full(values.shape, np.nan))
+    return result
+
+
 def _compute(
     what: str,
     points: Sequence[Point],
@@ -152,15 +191,36 @@ def _compute(
     progress: Told,
 ) -> bool:
     """Compute points, and keep them from the thread that owns the store; whether Ctrl-C ended it."""
-    groups: dict[tuple[int, str], list[int]] = {}
+    from curriculode.sims.networks import engine
+
+    beside = engine.side_by_side()
+    groups: dict[Any, list[int]] = {}
     for i in missing:
-        groups.setdefault((points[i].run, points[i].shared), []).append(i)
+        # Side by side go networks that differ in their seed and their order alone; one by one those that share what is drawn.
+        key = points[i].alike if beside else None
+        groups.setdefault((points[i].run, points[i].shared) if key is None else key, []).append(i)
+    pieces = [part[i : i + _TOGETHER] for part in groups.values() for i in range(0, len(part), _TOGETHER)] if beside else []
     total = sum(points[i].cost for i in missing)
     ready: queue.SimpleQueue[tuple[int, Result]] = queue.SimpleQueue()
     done, lock = [0.0], threading.Lock()
     code = SimpleNamespace(sources=own_sources())
     settings = SimpleNamespace(text=json.dumps({"seed": str(seed), "data": images.fingerprint}))
     here = json.dumps(environment(), sort_keys=True)
+
+    def keep(i: int, values: np.ndarray, finite: bool, seconds: float) -> None:
+        status = "trained to the end" if finite else "diverged (a smaller learning_rate may help)"
+        numbers = np.ascontiguousarray(values, dtype="<f8").tobytes()
+        ready.put((i, Result(not finite, status, seconds, points[i].layout.text, numbers, here)))
+
+    def together(group: list[int], stop: threading.Event) -> bool:
+        if points[group[0]].alike is None:
+            return work(group, stop)
+        begin = time.perf_counter()
+        for i, values in zip(group, _side_by_side([points[i] for i in group], images, seed), strict=True):
+            keep(i, values, bool(np.isfinite(values).all()), (time.perf_counter() - begin) / len(group))
+            with lock:
+                done[0] += points[i].cost
+        return True
 
     def work(group: list[int], stop: threading.Event) -> bool:
         lesson = Lesson(points[group[0]].experiment, images, child_seed(seed, points[group[0]].run))
@@ -175,10 +235,7 @@ def _compute(
                 course = lesson.run(point.experiment, lesson.start(point.experiment), stop=stop, told=told)
             except Stopped:
                 return False
-            status = "trained to the end" if course.finite else "diverged (a smaller learning_rate may help)"
-            numbers = np.ascontiguousarray(course.values[-1], dtype="<f8").tobytes()
-            seconds = time.perf_counter() - begin
-            ready.put((i, Result(not course.finite, status, seconds, point.layout.text, numbers, here)))
+            keep(i, course.values[-1], course.finite, time.perf_counter() - begin)
         return True
 
     def fraction() -> float:
@@ -192,7 +249,10 @@ def _compute(
 
     interrupted = True
     try:
-        _, interrupted = spread(what, work, list(groups.values()), worker_count(workers), fraction, progress)
+        if beside:  # the device is one: the next piece is drawn while it computes the last
+            _, interrupted = spread(what, together, pieces, min(2, worker_count(workers)), fraction, progress)
+        else:
+            _, interrupted = spread(what, work, list(groups.values()), worker_count(workers), fraction, progress)
     except KeyboardInterrupt:
         pass
     finally:

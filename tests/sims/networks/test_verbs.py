@@ -63,6 +63,23 @@ def test_the_same_call_computes_what_is_missing_only(compared, monkeypatch):
     assert seen[1:] == [4]
 
 
+def test_side_by_side_the_same_networks_come_out(compared, monkeypatch, tmp_path):
+    found, _ = compared
+    from curriculode.sims.networks import engine, points
+
+    monkeypatch.setattr(engine, "side_by_side", lambda: True)
+    monkeypatch.setattr(points, "_TOGETHER", 5)
+    calls, train_many = [], engine.train_many
+    monkeypatch.setattr(engine, "train_many", lambda *parts: calls.append(len(parts[5])) or train_many(*parts))
+    options = {"runs": 3, "store": tmp_path / "beside.sqlite", "progress": False}
+    beside = networks.compare(described(), {"network.width": [4, 6]}, **options)
+    assert np.allclose(beside.values, found.values, rtol=1e-4)
+    assert sorted(calls) == [1, 1, 5, 5]  # six networks of each width
+    odd = networks.compare(described(training__batch=5), runs=1, progress=False)  # 96 examples: one by one
+    monkeypatch.undo()
+    assert np.array_equal(odd.values, networks.compare(described(training__batch=5), runs=1, progress=False).values)
+
+
 def test_what_is_finished_when_it_is_interrupted_is_kept(tmp_path):
     store = tmp_path / "networks.sqlite"
     found = networks.compare(described(), runs=6, store=store, workers=1, progress=Stop())
