@@ -128,3 +128,9 @@ def test_mistakes_are_one_sentence(command: Command, arguments: list[str], words
     said = command(*arguments, status=2)
     assert words in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_figure_that_needs_the_extra_says_so(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("curriculode.figures.gallery.named_figure.find_spec", lambda name: None)
+    said = command("figure", "network-gain", status=2)
+    assert "it needs the extra networks: pip install 'curriculode[networks]'" in said.err

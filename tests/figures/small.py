@@ -79,7 +79,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "finite-d-shift": {"_DIMENSIONS": (40, 160)},
     "instability": {"_AT": (0.0, 20.0), "_WIDTHS": {4: 480, 8: 240}},
     "matching": {"_WIDTHS": {4: 200, 16: 64}},
-    "network-barrier": {"_AT": (0.0, 50.0), "_WIDTHS": (6, 50), "_RUNS": 64, "_COMMITTEES": {4: 24}, "_COMMITTEES_AT": (0.0,)},
+    "network-barrier": {"_AT": (0.0, 50.0), "_WIDTHS": (6, 30), "_RUNS": 56, "_COMMITTEES": {4: 24}, "_COMMITTEES_AT": (0.0,)},
     "network-gain": {"_WIDTHS": (12,), "_DEPTHS": (1, 2), "_TAILS": (0.0,), "_RATES": (0.01, 0.03), "_RUNS": 160},
     "network-tickets": {
         "_STUDY": lambda module: module._STUDY.set(experiment=module._STUDY.experiment.replace({"protocol.duration": 67.359375})),
