@@ -84,9 +84,16 @@ _HOMES = {
     "compare": "sims.compare.compare",
     "sweep": "sims.sweep.sweep",
     "refine": "sims.sweep.refine",
+    "NetworkExperiment": "sims.networks.describe",
+    "NetworkSGD": "sims.networks.describe",
+    "MLP": "sims.networks.architectures",
+    "CNN": "sims.networks.architectures",
+    "ImageData": "sims.networks.data",
     "phase_diagram": "figures.plots.phase_diagram",
     "register_figure": "figures.gallery",
 }
+
+_ROOMS = {"networks": "sims.networks"}  # whole rooms, whose verbs have the names of those here
 
 __all__ = [*_HOMES, "__version__"]
 
@@ -139,6 +146,8 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"curriculode.{_ROOMS[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'curriculode' has no attribute {name!r}")
     value = getattr(import_module(f"curriculode.{_HOMES[name]}"), name)
@@ -147,4 +156,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

@@ -6,6 +6,7 @@ import typer
 
 from .branch import branch
 from .compare import compare
+from .data import app as data
 from .diagram import diagram
 from .equations import equations
 from .experiments import experiments
@@ -13,6 +14,7 @@ from .figure import figure
 from .fluctuations import fluctuations
 from .integrate import integrate
 from .merge import merge
+from .networks import app as networks
 from .optimize import optimize
 from .refine import refine
 from .simulate import simulate
@@ -34,6 +36,8 @@ for command in (
     *(sweep, merge, refine, diagram, figure, equations, experiments),
 ):
     app.command()(command)
+for group in (networks, data):
+    app.add_typer(group)
 
 
 def _version(show: bool) -> None:
