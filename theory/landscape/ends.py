@@ -1,0 +1,113 @@
+"""Where a student ends that goes through a protocol and is then held on one level: the equations' part of `attractors`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.order_parameters import OrderParameters
+from curriculode.theory.describe.protocol import Stage
+from curriculode.theory.dynamics.setting import Setting
+from curriculode.theory.landscape.fixed_point import fixed_point_record, stage_held
+from curriculode.theory.landscape.kinds import invariants
+from curriculode.theory.landscape.rest import Holding, Rest
+from curriculode.theory.results.states import Trajectory
+from curriculode.theory.solve.integrate import integrate_setting
+
+_SETTLE = 100.0  # over eta: followed before the first steps of Newton, from where the times end
+
+
+def held_on(experiment: Experiment, order: str, until: float, level: str) -> Experiment:
+    """The experiment in an order, and then on with a level alone until a later time."""
+    ordered = experiment.replace({"protocol.order": order}) if order != experiment.protocol.order else experiment
+    protocol = ordered.protocol
+    T = protocol.duration
+    if until <= T:
+        return ordered
+    names = [each.name for each in protocol.levels]
+    plan = [
+        Stage(
+            share=(stage.end - stage.start) / until,
+            probability={name: float(p) for name, p in zip(names, stage.probability, strict=True) if p > 0},
+            learning_rate=stage.learning_rate,
+        )
+        for stage in protocol.stages()
+    ]
+    plan.append(Stage(share=1.0 - sum(stage.share for stage in plan), probability={level: 1.0}))
+    return ordered.replace({"protocol.order": "stages", "protocol.duration": until, "protocol.plan": plan})
+
+
+@dataclass(frozen=True)
+class End:
+    """Where one student ended.
+
+    values : (times,) of the quantity, and `final` at rest;  rest : the state at rest, or none;  invariants : of it
+    """
+
+    values: np.ndarray
+    final: float
+    rest: Rest
+    invariants: tuple[np.ndarray, ...] | None
+
+
+class Ends:
+    """The way to the end of students of one experiment in one order.
+
+    experiment : held on the level after its protocol;  quantity : an observable;  longest : that the equations are followed
+    """
+
+    def __init__(self, experiment: Experiment, level: str, numerics: Numerics, quantity: str, longest: float) -> None:
+        self.experiment, self.quantity, self.longest = experiment, quantity, longest
+        self.setting = Setting.of(experiment)
+        held, self.called = stage_held(experiment, self.setting, level)
+        self.holding = Holding(self.setting, held, numerics)
+        self.numerics = self.holding.way.numerics.set(rtol=numerics.rtol or 1e-5)
+        self._settle = _SETTLE / max(held.rates.eta, held.rates.eta_v, 1e-3)
+
+    def of_theory(self, start: OrderParameters, times: np.ndarray) -> End:
+        """The end of a student by the equations alone."""
+        trajectory = integrate_setting(self.experiment, self.setting, start, self.numerics.set(times=times))
+        values = trajectory.observable(self.quantity)
+        padded = np.concatenate([values, np.full(times.size - values.size, np.nan)])
+        return self._at_rest(trajectory.state() if trajectory.t.size else start, padded)
+
+    def of_states(self, Q: np.ndarray, M: np.ndarray, v: np.ndarray, times: np.ndarray) -> End:
+        """The end of a run, whose states at the times are given, times first: where the equations lead it from the last of them."""
+        values = self._values({"t": times, "Q": Q, "M": M, "v": v})
+        return self._at_rest(OrderParameters(Q[-1], M[-1], v[-1]), values)
+
+    def _values(self, arrays: dict[str, Any]) -> np.ndarray:
+        found: np.ndarray = Trajectory(self.experiment, self.numerics, arrays, "").observable(self.quantity)
+        return found
+
+    def _at_rest(self, state: OrderParameters, values: np.ndarray) -> End:
+        rest = self.holding.rest(state, self._settle, self.longest)
+        if rest.failure is not None:
+            return End(values, float(values[-1]) if values.size else float("nan"), rest, None)
+        arrays = {"t": np.zeros(1), **{name: getattr(rest.state, name)[None] for name in "QMv"}}
+        return End(values, float(self._values(arrays)[0]), rest, invariants(self.experiment, rest.state, self.numerics))
+
+    def record(self, end: End) -> Any:
+        """The fixed point of an end, with its spectrum and sentence."""
+        return fixed_point_record(self.experiment, self.holding, end.rest, self.called)
+
+
+def default_times(protocol_end: float, until: float, count: int = 21) -> np.ndarray:
+    """Times that are even through the protocol, and from its end to `until` in equal ratios."""
+    half = max(2, (count + 1) // 2)
+    early = np.linspace(0.0, protocol_end, half)
+    late = np.geomspace(protocol_end, until, max(2, count - half + 1))[1:] if until > protocol_end else np.zeros(0)
+    times: np.ndarray = np.concatenate([early, late])
+    if late.size:
+        times[-1] = until
+    return times
+
+
+def paired(values: Sequence[Sequence[End]], times: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of ends (starts) x (orders): values (orders, starts, times) and those at rest (orders, starts)."""
+    along = np.array([[end.values for end in row] for row in values]).reshape(len(values), -1, times)
+    final = np.array([[end.final for end in row] for row in values]).reshape(len(values), -1)
+    return np.ascontiguousarray(np.swapaxes(along, 0, 1)), np.ascontiguousarray(final.T)
