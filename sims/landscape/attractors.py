@@ -144,7 +144,7 @@ def attractors(
     settings = numerics_with(
         numerics, times=times, averages=averages, points=points, scrambling=scrambling, rtol=rtol, noise_terms=noise_terms, workers=workers
     )
-    settings = settings.set(points=settings.points or POINTS, space=space or settings.space)
+    settings = settings.set(points=settings.points or POINTS, space=space or settings.space, estimate_error=False)
     protocol = experiment.protocol
     if orders is None:
         orders = [protocol.order] if len(protocol.levels) == 1 or protocol.order == "stages" else ["curriculum", "random", "hard-only"]

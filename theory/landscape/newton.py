@@ -63,12 +63,14 @@ def newton(equations: StageEquations, y: np.ndarray, tolerance: float) -> Root:
     place = equations.coordinates
     A, v = place.weights(y, equations.v)
     y = place.state(A, v)
+    size = _norm(equations.rate(y))
+    y, size = _without_remnants(equations, A, v, y, size, tolerance)
+    A, v = place.weights(y, equations.v)
     f = equations.rate(y)
-    size = _norm(f)
     last, made = np.inf, 0
     for made in range(_MOST_ITERATIONS):
         resting = size <= tolerance * equations.scale(y)
-        if resting and not size < 0.3 * last:  # the digits that there are
+        if resting and (size <= 1e-6 * tolerance * equations.scale(y) or not size < 0.3 * last):  # the digits that there are
             break
         if not np.isfinite(size):
             return Root(y, size, made, False)
