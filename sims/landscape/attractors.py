@@ -56,7 +56,9 @@ def _time(name: str, value: Any) -> float:
 
 def _space(name: str, value: Any) -> str:
     if value not in SPACES:
-        raise InputError(unknown("space", value, list(SPACES)) if isinstance(value, str) else f"space = {shown(value)} is not allowed")
+        raise InputError(
+            unknown("space", value, list(SPACES)) if isinstance(value, str) else f"space = {shown(value)} is not allowed"
+        )
     return str(value)
 
 
@@ -142,15 +144,26 @@ def attractors(
     ((2, 2), 't')
     """
     settings = numerics_with(
-        numerics, times=times, averages=averages, points=points, scrambling=scrambling, rtol=rtol, noise_terms=noise_terms, workers=workers
+        numerics,
+        times=times,
+        averages=averages,
+        points=points,
+        scrambling=scrambling,
+        rtol=rtol,
+        noise_terms=noise_terms,
+        workers=workers,
     )
     settings = settings.set(points=settings.points or POINTS, space=space or settings.space, estimate_error=False)
     protocol = experiment.protocol
     if orders is None:
-        orders = [protocol.order] if len(protocol.levels) == 1 or protocol.order == "stages" else ["curriculum", "random", "hard-only"]
+        orders = (
+            [protocol.order] if len(protocol.levels) == 1 or protocol.order == "stages" else ["curriculum", "random", "hard-only"]
+        )
     level = protocol.level(level).name
     names = scalar_names(experiment.task)
-    quantity = ("classification_error" if "classification_error" in names else "generalization_error") if quantity is None else quantity
+    quantity = (
+        ("classification_error" if "classification_error" in names else "generalization_error") if quantity is None else quantity
+    )
     if quantity not in names:
         raise InputError(unknown("quantity", quantity, names))
     end_of_protocol = protocol.duration
@@ -183,7 +196,9 @@ def attractors(
             if not done:
                 raise
             interrupted = True
-    return _record(experiment, settings, list(orders), level, quantity, t, ways, done, by, seed, dimension, len(begins), interrupted)
+    return _record(
+        experiment, settings, list(orders), level, quantity, t, ways, done, by, seed, dimension, len(begins), interrupted
+    )
 
 
 def _runs(

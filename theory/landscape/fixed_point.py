@@ -201,7 +201,7 @@ def fixed_point(
     >>> import numpy as np
     >>> from curriculode import OrderParameters, fixed_point, load
     >>> experiment = load("committee-plateau").replace({"student.width": 2, "task.teacher_width": 2})
-    >>> plateau = fixed_point(experiment, OrderParameters(np.full((2, 2), 0.3), np.full((2, 2), 0.4), np.ones(2)), noise_terms=False)
+    >>> plateau = fixed_point(experiment, OrderParameters(np.full((2, 2), 0.3), np.full((2, 2), 0.35), np.ones(2)), noise_terms=False)
     >>> plateau.Q.round(6).tolist(), int(plateau.statistics["unstable"])
     ([[0.333333, 0.333333], [0.333333, 0.333333]], 1)
     """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.5  # of the largest cosine: as for covered clusters
 _TIMES = 201
-_STILL = 1e-3  # of the largest gain: what ends so close to it has not passed its largest
+_LATE, _STILL = 0.1, 1e-2  # the last tenth of the protocol, and the growth over it that is none
 
 
 class LinearGain(Record):
@@ -52,7 +52,7 @@ class LinearGain(Record):
         Readout at M = 0.
     statistics : mapping of str to value
         `slow` (the time of discovery by cubic growth after the readout's collapse, from the signal that is left; infinite where there
-        is none), `threshold`, `bounded` (whether the gain has passed its largest).
+        is none), `threshold`, `bounded` (whether the gain grows no more at the end).
     """
 
     kind: ClassVar[str] = "linear gain"
@@ -237,7 +237,9 @@ def linear_gain(
     M = ordered.blocked()[1]
     scale = float(np.abs(M).max())
     if not scale > 0.0:
-        raise InputError("the start has no signal, M = 0; give one of a finite dimension, such as experiment.initial(dimension=1000)")
+        raise InputError(
+            "the start has no signal, M = 0; give one of a finite dimension, such as experiment.initial(dimension=1000)"
+        )
     begin = packed(setting, OrderParameters(ordered.Q, ordered.M / scale, ordered.v))
     with one_blas_thread():
         solution = Solver(method, rtol, atol, np.inf, progress).solve(stretches, begin, t)
@@ -251,7 +253,8 @@ def linear_gain(
     slow = _slow(setting, Q[-1], M[-1])
     back = np.argsort(order)
     Q, M, v = Q[:, :, back][..., back], M[:, :, back], v[:, back]
-    bounded = bool(gain[-1] < (1.0 - _STILL) * gain.max())
+    before = float(np.interp((1.0 - _LATE) * t[-1], t[: gain.size], gain))
+    bounded = bool(gain[-1] < (1.0 + _STILL) * before)
     if Q.shape[1] == 1:
         Q, M = Q[:, 0], M[:, 0]
     found = LinearGain(
@@ -296,6 +299,6 @@ def _told(found: LinearGain, bounded: bool) -> str:
         return f"{words}: discovered at t = {time:.4g}, by linear growth up to D_c = {ratio:.3g} times the start's dimension"
     if bounded:
         slow = found.slow_discovery_time()
-        after = f"by cubic growth at t = {slow:.4g}, in proportion to D" if np.isfinite(slow) else "if at all, by nonlinear growth"
-        return f"{words}, too little: D_c is {ratio:.3g} of the start's dimension; discovered {after}"
+        after = f", then by cubic growth at t = {slow:.4g}, in proportion to D" if np.isfinite(slow) else ""
+        return f"{words} and no more: linear growth discovers it up to D_c = {ratio:.3g} times the start's dimension{after}"
     return f"{words} and goes on: not discovered by t = {T:g}"

@@ -34,9 +34,7 @@ _INVARIANT = 1e-8  # of the force at M = 0 that is rounding
 class SignalGrowth(Dynamics):
     """Q and v of one stage at M = 0, and M to first order; the state is that of the equations, M being the small signal."""
 
-    def __init__(
-        self, setting: Setting, online: OnlineLearning, probability: np.ndarray, rates: Rates, numerics: Numerics
-    ) -> None:
+    def __init__(self, setting: Setting, online: OnlineLearning, probability: np.ndarray, rates: Rates, numerics: Numerics) -> None:
         self.setting, self._online, self.rates = setting, online, rates
         self.names, self.size = online.names, online.size
         self._met = [(float(p), level) for level, p in enumerate(probability) if p > 0]
@@ -175,6 +173,10 @@ def curvature_and_gram(activation: Any, C: np.ndarray) -> tuple[np.ndarray, np.n
             else:
                 rho = np.clip(C[k, m] / (root[k] * root[m]), -1.0, 1.0)
                 other = rho * z[:, None] + np.sqrt(1.0 - rho**2) * z[None, :]
-                value = float(weight @ (activation(root[k] * z)[:, None] * activation((root[m] * other).ravel()).reshape(other.shape)) @ weight)
+                value = float(
+                    weight
+                    @ (activation(root[k] * z)[:, None] * activation((root[m] * other).ravel()).reshape(other.shape))
+                    @ weight
+                )
             gram[k, m] = gram[m, k] = value
     return curvature, gram

@@ -20,6 +20,10 @@ _ROOMS = (
     "curriculode.theory.pairs.record",
     "curriculode.theory.pairs.plateau",
     "curriculode.theory.control.records",
+    "curriculode.theory.landscape.fixed_point",
+    "curriculode.theory.landscape.gain",
+    "curriculode.theory.landscape.continuation",
+    "curriculode.theory.landscape.records",
 )
 
 
