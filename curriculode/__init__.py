@@ -81,6 +81,7 @@ _HOMES = {
     "LinearGain": "theory.landscape.gain",
     "continuation": "theory.landscape.continuation",
     "Continuation": "theory.landscape.continuation",
+    "mean_field": "theory.landscape.mean_field",
     "attractors": "sims.landscape.attractors",
     "Attractors": "theory.landscape.records",
     "simulate": "sims.runs.simulate",
@@ -132,6 +133,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.landscape.continuation import Continuation, continuation
     from .theory.landscape.fixed_point import FixedPoint, fixed_point
     from .theory.landscape.gain import LinearGain, linear_gain
+    from .theory.landscape.mean_field import mean_field
     from .theory.landscape.records import Attractors
     from .theory.pairs.line import Line
     from .theory.pairs.perturb import effective_size, perturb

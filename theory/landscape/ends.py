@@ -19,6 +19,8 @@ from curriculode.theory.solve.integrate import integrate_setting
 
 _SETTLE = 100.0  # over eta: followed before the first steps of Newton, from where the times end
 
+_FINE = 2048  # points of the nets of errors, whatever those of the equations
+
 
 def held_on(experiment: Experiment, order: str, until: float, level: str) -> Experiment:
     """The experiment in an order, and then on with a level alone until a later time."""
@@ -70,7 +72,7 @@ class Ends:
     def of_theory(self, start: OrderParameters, times: np.ndarray) -> End:
         """The end of a student by the equations alone."""
         trajectory = integrate_setting(self.experiment, self.setting, start, self.numerics.set(times=times))
-        values = trajectory.observable(self.quantity)
+        values = self._values({name: getattr(trajectory, name) for name in ("t", "Q", "M", "v")})
         padded = np.concatenate([values, np.full(times.size - values.size, np.nan)])
         return self._at_rest(trajectory.state() if trajectory.t.size else start, padded)
 
@@ -80,7 +82,8 @@ class Ends:
         return self._at_rest(OrderParameters(Q[-1], M[-1], v[-1]), values)
 
     def _values(self, arrays: dict[str, Any]) -> np.ndarray:
-        found: np.ndarray = Trajectory(self.experiment, self.numerics, arrays, "").observable(self.quantity)
+        numerics = self.numerics.set(points=max(_FINE, self.numerics.points or 0))
+        found: np.ndarray = Trajectory(self.experiment, numerics, arrays, "").observable(self.quantity)
         return found
 
     def _at_rest(self, state: OrderParameters, values: np.ndarray) -> End:
