@@ -32,8 +32,9 @@ def attractors(
 ) -> int:
     """Where students end, with what odds in each order, and whether the gap between orders is a lottery or speed.
 
-    Every start goes through the protocol in each order and on with the hardest level until it rests. Writes the attractors as a table, the
-    odds (-odds.csv), the gap over time (-gap.csv), and a picture of both. Ctrl-C keeps the starts that were finished.
+    Every start goes through the protocol in each order and on with the hardest level until it rests. Writes the attractors as a
+    table, the odds (-odds.csv), the gap over time (-gap.csv), and a picture of both. Ctrl-C keeps the starts that were
+    finished.
 
     Example: curriculode attractors xor-curriculum -s training.weight_decay=0.05 --starts 100
     """

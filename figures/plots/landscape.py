@@ -76,6 +76,7 @@ def draw_split(axis: Any, split: Any, **options: Any) -> None:
             )
     axis.axhline(0.0, color="#888888", linewidth=0.8)
     axis.set_xscale("symlog", linthresh=max(float(later[later > 0].min(initial=1.0)), 1e-3))
+    axis.set_xlim(0.0, None)
     axis.set_xlabel(f"{TIME} (points: at rest)")
     axis.set_ylabel("gap of the errors")
     axis.legend()

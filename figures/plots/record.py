@@ -42,8 +42,8 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     those that diverged are left out, and the legend says so. Batch learning is dashes (theory) and bars (runs) at the ends of
     slices. Several records may be drawn on the same axes. Fluctuations at a dimension are the mean of runs with a band of two
     standard deviations of a single one. A study of tickets is drawn with all its treatments, by default their generalisation error.
-    What examples are worth is drawn for every level, an optimum as the share of the easiest level, attractors as their odds, a branch
-    of states at rest against its parameter, and the gain of a signal and the spectrum of a state at rest as they are.
+    What examples are worth is drawn for every level, an optimum as the share of the easiest level, attractors as their odds, a
+    branch of states at rest against its parameter, and the gain of a signal and the spectrum of a state at rest as they are.
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]". Without it an overview is drawn, whose several
         axes may be given as `ax` too, and which are returned

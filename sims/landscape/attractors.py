@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from curriculode.sims.runs.progress import Told, progress_of
 from curriculode.sims.runs.simulate import simulate_setting
-from curriculode.theory.core.arguments import checked, inside
+from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.checks import number_within, text, whole_number
 from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError, shown
@@ -87,10 +87,11 @@ def attractors(
 ) -> Attractors:
     """Find where students end, how often in each order, and whether the gap between orders is a lottery or speed.
 
-    From every start the student goes through the protocol in each order, and is then held on one level until it rests: by the equations, or
-    in runs of SGD at a dimension, which the equations take over at the end. Ends are of one kind where they are the same up to
-    permutations of units and the task's symmetries; each kind has its error, its spectrum and its odds. The gap between two orders is the
-    sum of what pairs from one start make that end in different attractors (the lottery) and in the same (speed).
+    From every start the student goes through the protocol in each order, and is then held on one level until it rests: by the
+    equations, or in runs of SGD at a dimension, which the equations take over at the end. Ends are of one kind where they are
+    the same up to permutations of units and the task's symmetries; each kind has its error, its spectrum and its odds. The gap
+    between two orders is the sum of what pairs from one start make that end in different attractors (the lottery) and in the
+    same (speed).
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """A state at rest followed in a parameter: predictor along the branch, corrector across it (pseudo-arclength, Keller 1977).
 
-The unknowns u are the weights along the references, a trapezoid L of those across them (as many columns as C^b has weight in, so that no
-turn of the basis is left), the readout, and the parameter. A point solves f(u, p) = 0 on the plane across the tangent, which is the null
-vector of [df/du, df/dp]: at a fold it has no part along p, and nothing is singular. Idle units stay idle, and are left out.
+The unknowns u are the weights along the references, a trapezoid L of those across them (as many columns as C^b has weight in,
+so that no turn of the basis is left), the readout, and the parameter. A point solves f(u, p) = 0 on the plane across the
+tangent, which is the null vector of [df/du, df/dp]: at a fold it has no part along p, and nothing is singular. Idle units stay
+idle, and are left out.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,8 @@ class Point(NamedTuple):
 
 
 class Branch:
-    """The branch through a state; `equations_at` gives the equations at a value of the parameter, `scale` is what one step of it is."""
+    """The branch through a state; `equations_at` gives the equations at a value of the parameter, `scale` is what one step of
+    it is."""
 
     def __init__(self, equations_at: Callable[[float], StageEquations], y: np.ndarray, parameter: float, scale: float) -> None:
         self._at, self.scale = equations_at, scale

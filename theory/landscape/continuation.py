@@ -182,9 +182,9 @@ def continuation(
 ) -> Continuation:
     """Follow a state at rest in a parameter, through its folds, and locate where its stability changes.
 
-    The branch f(u, p) = 0 is followed along its length (pseudo-arclength, Keller 1977), u the weights: at a fold, where two states at rest meet
-    and vanish, it turns back in p and goes on. A fold is where the tangent has no part along p; an exchange of stability, where a rate of
-    growth passes zero without one. Both are located by secants along the branch.
+    The branch f(u, p) = 0 is followed along its length (pseudo-arclength, Keller 1977), u the weights: at a fold, where two
+    states at rest meet and vanish, it turns back in p and goes on. A fold is where the tangent has no part along p; an exchange
+    of stability, where a rate of growth passes zero without one. Both are located by secants along the branch.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ class _Way:
                 continue
             outside = self._outside(found)
             if outside is not None:
-                last = self.branch.located(point, length, lambda each: each.parameter - outside, 1e-9)
+                last = self.branch.located(point, length, lambda each, end=outside: each.parameter - end, 1e-9)
                 self._special(point, last, length)
                 self._keep(last._replace(parameter=outside))
                 self.ended = "reached its end" if outside == self.to else f"came back to {self.begin:g}"

@@ -1,7 +1,8 @@
 """Where a student ends that goes through a protocol and is then held on one level: the equations' part of `attractors`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.landscape.fixed_point import fixed_point_record, stage_held
 from curriculode.theory.landscape.kinds import invariants
 from curriculode.theory.landscape.rest import Holding, Rest
+from curriculode.theory.landscape.weights import WeightCoordinates
 from curriculode.theory.results.states import Trajectory
 from curriculode.theory.solve.integrate import integrate_setting
 
@@ -67,21 +69,40 @@ class Ends:
         held, self.called = stage_held(experiment, self.setting, level)
         self.holding = Holding(self.setting, held, numerics)
         self.numerics = self.holding.way.numerics.set(rtol=numerics.rtol or 1e-5)
+        self._place = WeightCoordinates(self.setting)
         self._settle = _SETTLE / max(held.rates.eta, held.rates.eta_v, 1e-3)
 
     def of_theory(self, start: OrderParameters, times: np.ndarray) -> End:
         """The end of a student by the equations alone."""
-        trajectory = integrate_setting(self.experiment, self.setting, start, self.numerics.set(times=times))
-        values = self._values({name: getattr(trajectory, name) for name in ("t", "Q", "M", "v")})
+        trajectory = integrate_setting(self.experiment, self._cut(times), start, self.numerics.set(times=times))
+        values = self._values(trajectory.t, trajectory.Q, trajectory.M, trajectory.v)
         padded = np.concatenate([values, np.full(times.size - values.size, np.nan)])
         return self._at_rest(trajectory.state() if trajectory.t.size else start, padded)
 
+    def _cut(self, times: np.ndarray) -> Setting:
+        """The setting with stages that end at all output times: between steps, a polynomial through units that die may leave what
+        is physical, and even what has a rate.
+        """
+        stages = []
+        for stage in self.setting.stages:
+            edges = [stage.start, *times[(times > stage.start) & (times < stage.end)], stage.end]
+            stages += [replace(stage, start=float(a), end=float(b)) for a, b in pairwise(edges)]
+        return replace(self.setting, stages=tuple(stages))
+
     def of_states(self, Q: np.ndarray, M: np.ndarray, v: np.ndarray, times: np.ndarray) -> End:
         """The end of a run, whose states at the times are given, times first: where the equations lead it from the last of them."""
-        values = self._values({"t": times, "Q": Q, "M": M, "v": v})
+        values = self._values(times, Q, M, v)
         return self._at_rest(OrderParameters(Q[-1], M[-1], v[-1]), values)
 
-    def _values(self, arrays: dict[str, Any]) -> np.ndarray:
+    def _values(self, t: np.ndarray, Q: np.ndarray, M: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The quantity at states, times first; of units that die away the integrator's error leaves squares below zero."""
+        one = Q.ndim == 3
+        if one:
+            Q, M = Q[:, None], M[:, None]
+        states = [self._place.physical(*each) for each in zip(Q, M, v, strict=True)]
+        arrays = {"t": t, "v": v, **{name: np.array([state[i] for state in states]) for i, name in enumerate("QM")}}
+        if one:
+            arrays |= {name: arrays[name][:, 0].copy() for name in "QM"}
         numerics = self.numerics.set(points=max(_FINE, self.numerics.points or 0))
         found: np.ndarray = Trajectory(self.experiment, numerics, arrays, "").observable(self.quantity)
         return found
@@ -90,8 +111,8 @@ class Ends:
         rest = self.holding.rest(state, self._settle, self.longest)
         if rest.failure is not None:
             return End(values, float(values[-1]) if values.size else float("nan"), rest, None)
-        arrays = {"t": np.zeros(1), **{name: getattr(rest.state, name)[None] for name in "QMv"}}
-        return End(values, float(self._values(arrays)[0]), rest, invariants(self.experiment, rest.state, self.numerics))
+        final = self._values(np.zeros(1), *(getattr(rest.state, name)[None] for name in "QMv"))[0]
+        return End(values, float(final), rest, invariants(self.experiment, rest.state, self.numerics))
 
     def record(self, end: End) -> Any:
         """The fixed point of an end, with its spectrum and sentence."""

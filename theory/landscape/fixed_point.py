@@ -25,7 +25,8 @@ LONGEST = 5000.0
 class FixedPoint(StateRecord):
     """A state at rest, with the rates at which small changes of it grow.
 
-    Made by `fixed_point`. Where there is none, `success` is False, `status` says why, and the state is where the equations were left.
+    Made by `fixed_point`. Where there is none, `success` is False, `status` says why, and the state is where the equations were
+    left.
 
     Attributes
     ----------
@@ -169,8 +170,8 @@ def fixed_point(
     stage : int or str, default -1
         Number of the stage of the protocol whose equations are meant, or the name of a level alone.
     settle : float, default 0.0
-        0 looks for the state at rest, stable or not, that Newton's steps lead to. A time > 0 follows the equations for so long before
-        the first attempt, and takes only the stable state that they end in.
+        0 looks for the state at rest, stable or not, that Newton's steps lead to. A time > 0 follows the equations for so long
+        before the first attempt, and takes only the stable state that they end in.
     longest : float, default 5000.0
         Time after which the equations are followed no more.
     numerics : Numerics, optional
@@ -183,7 +184,8 @@ def fixed_point(
     Returns
     -------
     FixedPoint
-        The state, its spectrum and a sentence. Where there is no rest, `success` is False and the sentence says what happens instead.
+        The state, its spectrum and a sentence. Where there is no rest, `success` is False and the sentence says what happens
+        instead.
 
     Raises
     ------
@@ -192,7 +194,8 @@ def fixed_point(
 
     Notes
     -----
-    Units with kinks whose averages are taken by nets have rates that are staircases: rest is then a rate below four points' weights.
+    Units with kinks whose averages are taken by nets have rates that are staircases: rest is then a rate below four points'
+    weights.
 
     Examples
     --------
@@ -201,7 +204,8 @@ def fixed_point(
     >>> import numpy as np
     >>> from curriculode import OrderParameters, fixed_point, load
     >>> experiment = load("committee-plateau").replace({"student.width": 2, "task.teacher_width": 2})
-    >>> plateau = fixed_point(experiment, OrderParameters(np.full((2, 2), 0.3), np.full((2, 2), 0.35), np.ones(2)), noise_terms=False)
+    >>> start = OrderParameters(np.full((2, 2), 0.3), np.full((2, 2), 0.35), np.ones(2))
+    >>> plateau = fixed_point(experiment, start, noise_terms=False)
     >>> plateau.Q.round(6).tolist(), int(plateau.statistics["unstable"])
     ([[0.333333, 0.333333], [0.333333, 0.333333]], 1)
     """

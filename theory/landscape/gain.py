@@ -51,8 +51,8 @@ class LinearGain(Record):
     v : ndarray of shape (times, K)
         Readout at M = 0.
     statistics : mapping of str to value
-        `slow` (the time of discovery by cubic growth after the readout's collapse, from the signal that is left; infinite where there
-        is none), `threshold`, `bounded` (whether the gain grows no more at the end).
+        `slow` (the time of discovery by cubic growth after the readout's collapse, from the signal that is left; infinite where
+        there is none), `threshold`, `bounded` (whether the gain grows no more at the end).
     """
 
     kind: ClassVar[str] = "linear gain"
@@ -219,7 +219,8 @@ def linear_gain(
     setting.check(start)
     if setting.fields > setting.width:
         raise InputError(
-            "the gain is of mixtures, such as the XOR mixture; a teacher's signal is seen from the start, see fixed_point for its plateaus"
+            "the gain is of mixtures, such as the XOR mixture; a teacher's signal is seen from the start: see fixed_point for its "
+            "plateaus"
         )
     t = settings.output_times(experiment.protocol.duration, _TIMES)
     way = Way.of(setting, settings, progress)

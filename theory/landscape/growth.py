@@ -5,11 +5,12 @@ E_0[dF_k/dlambda_l | y], and a_cpb the gains of a mixture,
 
     dM^b_q/dt = - eta sum_d p_d { sum_c pi_c sum_p a_cpb T^b_pq H^{y_c} sum_b'p' a_cp'b' M^b'_p' + s_b^2 S M^b_q } - eta kappa M^b_q
 
-S = sum_c pi_c H^{y_c}, on the path of Q and v at M = 0; of the XOR mixture, where the sum over c leaves 1/2 a_b a_b' T^b_pp H^p M^b'_p,
-p by p. M = 0 stays where sum_c pi_c a_cpb F0 vanishes. Once a trained readout has collapsed to what the signal itself allows,
-v = G^-1 b with b_k = sum_c pi_c y_c E[g''_k] m_ck^2 / 2 and G_kl = E[g_k g_l], growth is cubic:
+S = sum_c pi_c H^{y_c}, on the path of Q and v at M = 0; of the XOR mixture, where the sum over c leaves
+1/2 a_b a_b' T^b_pp H^p M^b'_p, p by p. M = 0 stays where sum_c pi_c a_cpb F0 vanishes. Once a trained readout has collapsed to
+what the signal itself
+allows, v = G^-1 b with b_k = sum_c pi_c y_c E[g''_k] m_ck^2 / 2 and G_kl = E[g_k g_l], growth is cubic (no weight decay):
 
-    dM^b_kq/dt = eta v_k E[g''_k] sum_c pi_c y_c sum_p a_cpb T^b_pq m_ck,    m_ck = sum_bp a_cpb M^b_kp     (weight decay 0, squared loss)
+    dM^b_kq/dt = eta v_k E[g''_k] sum_c pi_c y_c sum_p a_cpb T^b_pq m_ck,    m_ck = sum_bp a_cpb M^b_kp
 """
 
 from typing import Any
@@ -80,8 +81,8 @@ class SignalGrowth(Dynamics):
         force = np.einsum("c,cpb,ck->bkp", law.probability, law.gain, F0[which])
         if np.abs(force).max() > _INVARIANT * max(1.0, float(np.abs(F0).max())):
             raise InputError(
-                "the signal needs no discovery here: M = 0 does not stay, as the examples' means follow their label; the gain is for "
-                "tasks such as the XOR mixture"
+                "the signal needs no discovery here: M = 0 does not stay, as the examples' means follow their label; the gain is "
+                "for tasks such as the XOR mixture"
             )
         along = np.einsum("c,cpb,bpq,ckl,cre->bkqelr", law.probability, law.gain, self.setting.blocks.T, H[which], law.gain)
         S = np.einsum("c,ckl->kl", law.probability, H[which])
@@ -128,7 +129,8 @@ class CollapsedGrowth:
     def time(self, M: np.ndarray) -> float:
         """When the cubic growth from M (blocks, K, P) becomes infinite: the discovery, to leading order in 1 / M^2; inf if never.
 
-        In the time ds = |M|^2 dt the direction of M obeys an equation of its own, and ln|M| grows at its rate r: t = int ds exp(-2 int r).
+        In the time ds = |M|^2 dt the direction of M obeys an equation of its own, and ln|M| grows at its rate r, so that
+        t = int ds exp(-2 int r) / |M(0)|^2.
         """
         from scipy.integrate import solve_ivp
 

@@ -1,8 +1,8 @@
 """Which ends are the same, up to permutations of units and the task's symmetries.
 
 Two states are of one kind where what no such symmetry changes is the same: the loss at every level, the eigenvalues of Q and of
-M T^-1 M' of each block, and |v|^2. Where weights are shared between parallel units, along a continuum of states at rest, none of these
-change either, so that the continuum is one kind.
+M T^-1 M' of each block, and |v|^2. Where weights are shared between parallel units, along a continuum of states at rest, none
+of these change either, so that the continuum is one kind.
 """
 
 from collections.abc import Sequence

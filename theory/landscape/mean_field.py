@@ -46,9 +46,10 @@ def mean_field(
 ) -> Trajectory:
     """Integrate the wide limit, K -> infinity, of a student with a readout of order 1/K.
 
-    With v = a/K, learning_rate = K h and readout_learning_rate = h/K the units become particles that see each other through their output
-    alone. The noise term, of order h^2 within a unit and between units, vanishes in the limit only as h does: it is left out. The limit is
-    exact for endlessly many particles; with N of them their own number is left as the error of a sum.
+    With v = a/K, learning_rate = K h and readout_learning_rate = h/K the units become particles that see each other through
+    their output alone. The noise term, of order h^2 within a unit and between units, vanishes in the limit only as h does:
+    it is left out.
+    The limit is exact for endlessly many particles; with N of them their own number is left as the error of a sum.
 
     Parameters
     ----------
@@ -102,7 +103,7 @@ def mean_field(
     N = particles if start is None else start.width
     K = experiment.student.width
     ratio = N / K
-    changes: dict[str, Any] = {"student.width": N, "training.learning_rate": experiment.training.learning_rate * ratio}  # type: ignore[attr-defined]
+    changes: dict[str, Any] = {"student.width": N, "training.learning_rate": setting.rates.eta * ratio}
     if setting.readout_trained:
         changes["training.readout_learning_rate"] = setting.rates.eta_v / ratio
     if experiment.protocol.plan:

@@ -49,8 +49,8 @@ class Attractors(Record):
     covered_clusters : ndarray of shape (attractors,)
         Of an XOR mixture.
     statistics : mapping of str to value
-        `orders`, `quantity`, `level` (held on), `protocol` (its end), `statuses` (a sentence for each attractor), `by` ("theory" or a space),
-        `interrupted`.
+        `orders`, `quantity`, `level` (held on), `protocol` (its end), `statuses` (a sentence for each attractor), `by`
+        ("theory" or a space), `interrupted`.
     """
 
     kind: ClassVar[str] = "attractors"
@@ -208,8 +208,8 @@ class Attractors(Record):
         Returns
         -------
         DataFrame
-            One row an attractor: its error, loss, covered clusters of an XOR mixture, leading rate, share of the starts in each order,
-            and a sentence.
+            One row an attractor: its error, loss, covered clusters of an XOR mixture, leading rate, share of the starts in each
+            order, and a sentence.
         """
         import pandas as pd
 

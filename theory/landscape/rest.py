@@ -1,7 +1,7 @@
 """The way to a state at rest: Newton's iteration, and where that fails the equations themselves, followed until it does not.
 
-Units are numbered so that what lies across those before it shrinks (a pivoted Cholesky factorisation): the points of a net are turned
-by the directions of the units that come first, and a unit on its way to nothing has a direction that means nothing.
+Units are numbered so that what lies across those before it shrinks (a pivoted Cholesky factorisation): the points of a net are
+turned by the directions of the units that come first, and a unit on its way to nothing has a direction that means nothing.
 """
 
 from collections.abc import Callable

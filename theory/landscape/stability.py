@@ -1,10 +1,10 @@
 """What becomes of small changes of a state at rest: growth rates, and names for what grows, stays or decays.
 
-The Jacobian is read in R (along the references), C^b = Q^b - M T^-1 M' in its own eigenvectors, and v. Where C has no weight in some
-directions (idle units, units that are one, students within the references' span) a change of C there is the square of a change of
-weights: it moves nothing else to first order and is moved by nothing else, so that the spectrum falls into that of the weights and,
-apart, that of the mean squares of what is born across. A negative square is no state: of that block the leading rate alone
-decides, and belongs to a positive one (the flow keeps C positive, Krein & Rutman).
+The Jacobian is read in R (along the references), C^b = Q^b - M T^-1 M' in its own eigenvectors, and v. Where C has no weight in
+some directions (idle units, units that are one, students within the references' span) a change of C there is the square of a
+change of weights: it moves nothing else to first order and is moved by nothing else, so that the spectrum falls into that of
+the weights and, apart, that of the mean squares of what is born across. A negative square is no state: of that block the
+leading rate alone decides, and belongs to a positive one (the flow keeps C positive, Krein & Rutman).
 """
 
 from typing import NamedTuple
@@ -20,7 +20,8 @@ _MOST = 0.9  # share of a mode that gives it its name
 
 
 class Spectrum(NamedTuple):
-    """Rates of growth (modes,), largest first, and angular frequencies; what each mode is; mean squares of directions without weights.
+    """Rates of growth (modes,), largest first, and angular frequencies; what each mode is; mean squares of directions without
+    weights.
 
     zero : below which a rate is none
     """
@@ -74,7 +75,7 @@ def units_of(equations: StageEquations, y: np.ndarray) -> Units:
             continue
         with np.errstate(invalid="ignore", divide="ignore"):
             cosine = total[k] / np.sqrt(size[k] * size)
-        same = [int(l) for l in np.flatnonzero(cosine > 1.0 - _EMPTY) if l not in seen and np.sign(v[l]) == np.sign(v[k])]
+        same = [int(n) for n in np.flatnonzero(cosine > 1.0 - _EMPTY) if n not in seen and np.sign(v[n]) == np.sign(v[k])]
         seen.update(same)
         if len(same) > 1:
             groups.append(tuple(same))
@@ -85,7 +86,7 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
     """The spectrum of a state at rest y (n,)."""
     place, K, P = equations.coordinates, equations.coordinates.K, equations.coordinates.P
     J = equations.jacobian(y)
-    Q, M, v = place.overlaps(y, equations.v)
+    Q, M, _ = place.overlaps(y, equations.v)
     rows, born, units_hit = [], [], []
     upper = list(zip(*np.triu_indices(K), strict=True))
     across = place.across(y, equations.v)
@@ -98,9 +99,9 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
         for i, j in upper:
             row, pair = np.zeros(y.size), np.outer(vectors[:, i], vectors[:, j])
             both = pair + pair.T
-            for n, (k, l) in enumerate(upper):
-                row[b * len(upper) + n] = both[k, l] / (2.0 if k == l else 1.0)
-            # d(M T^-1 M')_kl along dM: both[k, l] is paired with dM_k T^-1 M_l
+            for n, (k, m) in enumerate(upper):
+                row[b * len(upper) + n] = both[k, m] / (2.0 if k == m else 1.0)
+            # d(M T^-1 M')_km along dM: both[k, m] is paired with dM_k T^-1 M_m
             row[begins : begins + K * P] = -(both @ M[b] @ inverse).ravel()
             rows.append(row)
             born.append(bool(none[i] and none[j]))

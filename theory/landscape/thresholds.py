@@ -71,9 +71,9 @@ def relu_threshold(noise: float, learning_rate: float, loss: str, separation: fl
 def critical_decay(experiment: Experiment, *, level: str | None = None) -> float:
     """Return the weight decay above which no small unit of an XOR mixture grows: above it, what is dead stays dead.
 
-    ReLU units feel their signal however small they are, and grow below a threshold, which is given in closed form (see the source). Smooth
-    units feel it in proportion to their size, so that the dead state attracts for every decay; their boundary is a fold, which
-    `continuation` finds.
+    ReLU units feel their signal however small they are, and grow below a threshold, which is given in closed form (see the
+    source). Smooth units feel it in proportion to their size, so that the dead state attracts for every decay; their boundary
+    is a fold, which `continuation` finds.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ def critical_decay(experiment: Experiment, *, level: str | None = None) -> float
         raise InputError("the threshold is known for the XOR mixture without fading; continuation finds that of another task")
     if student.activation != "relu" or student.readout != "trained" or setting.rates.eta_v != setting.rates.eta:
         raise InputError(
-            "the threshold is known for relu units and a trained readout of the same learning rate; of smooth units the dead state attracts "
-            'at every decay, and continuation(experiment, "training.weight_decay", ...) finds the fold where the others end'
+            "the threshold is known for relu units and a trained readout of the same learning rate; of smooth units the dead state "
+            'attracts at every decay, and continuation(experiment, "training.weight_decay", ...) finds the fold of the others'
         )
     names = [each.name for each in experiment.protocol.levels]
     law = setting.laws[names.index(experiment.protocol.level(level).name)]

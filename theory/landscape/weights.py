@@ -4,8 +4,8 @@ In block b let A^b = [R^b, L^b], R (K, P) the coordinates of w_k / sqrt(D) along
 
     Q^b = R R' + L L',    M^b = R U',    T^b = U U'
 
-Every A is a physical state. In Q and M themselves a unit without weights, or two that are one, lie on the edge of what is physical, and
-a step of Newton's leads across it.
+Every A is a physical state. In Q and M themselves a unit without weights, or two that are one, lie on the edge of what is
+physical, and a step of Newton's leads across it.
 """
 
 import numpy as np
@@ -59,6 +59,13 @@ class WeightCoordinates:
         pack(np.ascontiguousarray(Q), M, v, y)
         return y
 
+    def physical(self, Q: np.ndarray, M: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Q (blocks, K, K) and M (blocks, K, P) without what an integrator's error left of negative squares."""
+        y = np.empty(self.size)
+        pack(np.ascontiguousarray(Q), np.ascontiguousarray(M), np.ascontiguousarray(v), y)
+        sound = self.overlaps(self.state(*self.weights(y, v)), v)
+        return sound[0], sound[1]
+
     def slopes(self, A: np.ndarray) -> np.ndarray:
         """dy / dz, (n, blocks K (P + K) + K): the state's derivative by the weights, then by v where it is trained."""
         K, P, n = self.K, self.P, self._triangle
@@ -68,9 +75,9 @@ class WeightCoordinates:
         for b in range(self.blocks):
             for k in range(K):
                 at = b * block + k * (P + K)
-                for l in range(K):
-                    entry = b * n + np.flatnonzero((rows == min(k, l)) & (columns == max(k, l)))[0]
-                    found[entry, at : at + P + K] += (2.0 if l == k else 1.0) * A[b, l]
+                for m in range(K):
+                    entry = b * n + np.flatnonzero((rows == min(k, m)) & (columns == max(k, m)))[0]
+                    found[entry, at : at + P + K] += (2.0 if m == k else 1.0) * A[b, m]
                 begins = self.blocks * n + (b * K + k) * P
                 found[begins : begins + P, at : at + P] = self._factors[b]
         if self.trained:

@@ -1,13 +1,15 @@
 """The wide limit: a student whose readout is of order 1/K, as particles that see each other through their common output alone.
 
-With v = a / K, learning_rate = K h, readout_learning_rate = h / K, no weight decay and no noise term, K -> infinity. A particle has a readout
-a, overlaps M_p with the references, and q^b, the square of what lies across them in block b. Given the reference fields nu its field is
-normal of mean m = M T^-1 nu and variance s^2 = sum_b s_b^2 q^b, which averages its unit to gbar(m, s) = E g(m + s z):
+With v = a / K, learning_rate = K h, readout_learning_rate = h / K, no weight decay and no noise term, K -> infinity. A particle has
+a readout a, overlaps M_p with the references, and q^b, the square of what lies across them in block b. Given the reference
+fields nu its field is normal of mean m = M T^-1 nu and variance s^2 = sum_b s_b^2 q^b, which averages its unit to gbar(m, s) =
+E g(m + s z):
 
     f(nu) = K^-1 sum_k a_k gbar(m_k(nu), s_k),     e = dl/df at f(nu) and the label of nu
     da_k = - h E[e gbar],    dM_kp = - h a_k E[e gbar' nu_p],    dq^b_k = - 2 h a_k s_b^2 q^b_k E[e gbar'']
 
-gelu, R = 1 + s^2, x = m / sqrt R:  gbar = m Phi(x) + s^2 phi(x) / sqrt R,  gbar' = Phi + x phi / R,  gbar'' = phi / sqrt R (1 + (1 - x^2) / R)
+gelu, R = 1 + s^2, x = m / sqrt R:  gbar = m Phi(x) + s^2 phi(x) / sqrt R,  gbar' = Phi + x phi / R,
+    gbar'' = phi / sqrt R (1 + (1 - x^2) / R)
 erf:   gbar = 2 Phi(x) - 1,  gbar' = 2 phi(x) / sqrt R,  gbar'' = - 2 x phi(x) / R
 relu, x = m / s:  gbar = m Phi(x) + s phi(x),  gbar' = Phi(x),  gbar'' = phi(x) / s
 
