@@ -14,7 +14,7 @@ from curriculode.theory.describe.protocol import Stage
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.landscape.fixed_point import fixed_point_record, stage_held
 from curriculode.theory.landscape.kinds import invariants
-from curriculode.theory.landscape.rest import Holding, Rest
+from curriculode.theory.landscape.rest import Holding, Rest, lasting
 from curriculode.theory.landscape.weights import WeightCoordinates
 from curriculode.theory.results.states import Trajectory
 from curriculode.theory.solve.integrate import integrate_setting
@@ -74,7 +74,8 @@ class Ends:
 
     def of_theory(self, start: OrderParameters, times: np.ndarray) -> End:
         """The end of a student by the equations alone."""
-        trajectory = integrate_setting(self.experiment, self._cut(times), start, self.numerics.set(times=times))
+        numerics = lasting(self.setting, self.numerics).set(times=times)
+        trajectory = integrate_setting(self.experiment, self._cut(times), start, numerics)
         values = self._values(trajectory.t, trajectory.Q, trajectory.M, trajectory.v)
         padded = np.concatenate([values, np.full(times.size - values.size, np.nan)])
         return self._at_rest(trajectory.state() if trajectory.t.size else start, padded)
@@ -83,9 +84,9 @@ class Ends:
         """The setting with stages that end at all output times: between steps, a polynomial through units that die may leave what
         is physical, and even what has a rate.
         """
-        stages = []
+        stages, apart = [], 1e-9 * self.setting.stages[-1].end  # shorter ones are rounding
         for stage in self.setting.stages:
-            edges = [stage.start, *times[(times > stage.start) & (times < stage.end)], stage.end]
+            edges = [stage.start, *times[(times > stage.start + apart) & (times < stage.end - apart)], stage.end]
             stages += [replace(stage, start=float(a), end=float(b)) for a, b in pairwise(edges)]
         return replace(self.setting, stages=tuple(stages))
 

@@ -15,6 +15,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.interface import Stretch
 from curriculode.theory.dynamics.online import packed
+from curriculode.theory.dynamics.packing import state_size
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.landscape.newton import Root, StageEquations, newton
 from curriculode.theory.landscape.stability import Spectrum, spectrum
@@ -27,6 +28,7 @@ _STAIRS = 4.0  # points' weights, of rates that nets make of units with kinks
 _FIRST = 50.0  # time, in units of 1 / eta, that the equations are followed for where Newton fails, then twice as long, and so on
 _NEAR = 0.2  # of a state, relative: how far from where the equations are a stable root may be for them to end in it
 _RTOL = 1e-7
+_FEW = 300  # components of a state whose Jacobian is cheap against so many steps
 
 
 class Held(NamedTuple):
@@ -72,12 +74,18 @@ def pivoted_order(setting: Setting, start: OrderParameters) -> np.ndarray:
     return np.array(order)
 
 
+def lasting(setting: Setting, numerics: Numerics) -> Numerics:
+    """Numerics for long times: near rest, and where weights grow, the equations are stiff, which LSODA is made for."""
+    few = state_size(*setting.shape, setting.readout_trained) <= _FEW
+    return numerics.set(method="LSODA") if numerics.method == "auto" and few and not setting.activation.kinked else numerics
+
+
 class Holding:
     """A stage of a setting in which any students are held until they rest."""
 
     def __init__(self, setting: Setting, held: Held, numerics: Numerics) -> None:
         self.setting, self.held = setting, held
-        self.way = Way.of(setting, numerics.set(rtol=numerics.rtol or _RTOL))
+        self.way = Way.of(setting, lasting(setting, numerics.set(rtol=numerics.rtol or _RTOL)))
         exact = self.way.engine.exact or not setting.activation.kinked
         self.tolerance = TOLERANCE if exact else _STAIRS / (self.way.numerics.points or 1)
 
