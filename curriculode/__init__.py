@@ -81,6 +81,7 @@ _HOMES = {
     "LinearGain": "theory.landscape.gain",
     "continuation": "theory.landscape.continuation",
     "Continuation": "theory.landscape.continuation",
+    "critical_decay": "theory.landscape.thresholds",
     "mean_field": "theory.landscape.mean_field",
     "attractors": "sims.landscape.attractors",
     "Attractors": "theory.landscape.records",
@@ -135,6 +136,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.landscape.gain import LinearGain, linear_gain
     from .theory.landscape.mean_field import mean_field
     from .theory.landscape.records import Attractors
+    from .theory.landscape.thresholds import critical_decay
     from .theory.pairs.line import Line
     from .theory.pairs.perturb import effective_size, perturb
     from .theory.pairs.plateau import PlateauLaw, plateau_law

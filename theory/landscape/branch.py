@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from curriculode.theory.core.errors import InputError
 from curriculode.theory.core.linear_algebra import semidefinite_factor
 from curriculode.theory.landscape.newton import StageEquations
 from curriculode.theory.landscape.stability import Spectrum, spectrum, units_of
@@ -18,10 +19,9 @@ from curriculode.theory.landscape.weights import WeightCoordinates
 
 _EMPTY = 1e-8  # of the largest weights' square: less is none
 _ITERATIONS = 12
+_STEP = 1e-4  # of differences by the parameter, in its scale
 _DIGITS = 1e-9  # of the rates at a point, relative
 _NULL = 1e-7  # singular values that are none, relative
-_EASY = 3  # iterations, up to which the next step is longer
-_SMALLEST = 2.0**-12  # of the first step
 
 
 class Point(NamedTuple):
@@ -68,9 +68,20 @@ class Branch:
         y = self.place.state(A, v)
         f = equations.rate(y)
         by_u = equations.jacobian(y) @ self.place.slopes(A)[:, self._free]
-        h = 1e-4 * self.scale
-        by_p = (self._at(parameter + h).rate(y) - self._at(parameter - h).rate(y)) / 2e-4
-        return f, np.column_stack([by_u, by_p])
+        return f, np.column_stack([by_u, self._by_parameter(parameter, y, f)])
+
+    def _by_parameter(self, parameter: float, y: np.ndarray, f: np.ndarray) -> np.ndarray:
+        """df/dp, (n,): a central difference, or at the edge of what is allowed one to the side that is."""
+        h = _STEP * self.scale
+        for sign in (0.0, 1.0, -1.0):
+            try:
+                if sign == 0.0:
+                    return (self._at(parameter + h).rate(y) - self._at(parameter - h).rate(y)) / (2.0 * _STEP)
+                one, two = (self._at(parameter + n * sign * h).rate(y) for n in (1, 2))
+                return sign * (4.0 * one - two - 3.0 * f) / (2.0 * _STEP)
+            except InputError:
+                continue
+        raise InputError(f"the parameter can be moved to neither side of {parameter:g}")
 
     def _tangent(self, slope: np.ndarray, along: np.ndarray | None) -> np.ndarray:
         """The unit null vector that goes on in the direction `along`; at first towards larger parameters."""
@@ -126,25 +137,25 @@ class Branch:
         return spectrum(self._at(point.parameter), point.y)
 
     def located(self, point: Point, length: float, test: Callable[[Point], float], tolerance: float) -> Point:
-        """Where a test changes its sign between a point and that at a length from it: bisection and secants."""
-        low, high = 0.0, length
-        before, after = test(point), None
+        """Where a test changes its sign between a point and that at a length from it, by Brent's method."""
+        from scipy.optimize import brentq
+
         far = self.next(point, length)
-        best = far if far is not None else point
         if far is None:
             return point
-        after = test(far)
-        for _ in range(40):
-            share = before / (before - after) if before != after else 0.5
-            middle = low + (high - low) * min(max(share, 0.1), 0.9)
-            found = self.next(point, middle)
-            if found is None:
-                break
-            best, value = found, test(found)
-            if abs(high - low) <= tolerance:
-                break
-            if (value > 0.0) == (before > 0.0):
-                low, before = middle, value
-            else:
-                high, after = middle, value
-        return best
+        reached = {0.0: point, length: far}
+
+        def value(at: float) -> float:
+            if at not in reached:
+                found = self.next(point, at)
+                if found is None:
+                    raise ValueError("no point of the branch")
+                reached[at] = found
+            return test(reached[at])
+
+        try:
+            place = float(brentq(value, 0.0, length, xtol=tolerance, maxiter=40))
+            value(place)
+        except (ValueError, RuntimeError):  # no change of sign, or the corrector fails: the nearer of what was reached
+            place = min(reached, key=lambda at: abs(test(reached[at])))
+        return reached[place]

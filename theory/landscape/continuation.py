@@ -263,10 +263,7 @@ def continuation(
         return known[value]
 
     with one_blas_thread(), np.errstate(all="ignore"):
-        try:
-            branch = Branch(at, packed(setting, ordered), begin, scale)
-        except InputError:  # the edge of what is allowed is less than a difference away
-            raise InputError(f"{name} = {begin:g} lies on the edge of what is allowed; begin a little inside") from None
+        branch = Branch(at, packed(setting, ordered), begin, scale)
         way = _Way(branch, begin, to, most, progress)
         way.go()
     return _record(experiment, holding.way.numerics, name, called, branch, way, np.argsort(order))

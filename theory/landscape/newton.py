@@ -61,6 +61,8 @@ class StageEquations:
 def newton(equations: StageEquations, y: np.ndarray, tolerance: float) -> Root:
     """The state at rest that Newton's steps lead to from y (n,); rest is a rate below `tolerance`, relative."""
     place = equations.coordinates
+    if not np.isfinite(y).all():
+        return Root(y, np.inf, 0, False)
     A, v = place.weights(y, equations.v)
     y = place.state(A, v)
     size = _norm(equations.rate(y))
