@@ -24,6 +24,9 @@ def attractors(
     until: Annotated[
         float | None, typer.Option("--until", help="Time to which the gap is followed; by default ten times the duration.")
     ] = None,
+    longest: Annotated[
+        float | None, typer.Option("--longest", help="Time after that, for which rest is waited for; by default 5000.")
+    ] = None,
     level: Annotated[str | None, typer.Option("--level", help="Held after the protocol; by default the hardest.")] = None,
     quantity: Annotated[
         str | None,
@@ -32,9 +35,9 @@ def attractors(
 ) -> int:
     """Where students end, with what odds in each order, and whether the gap between orders is a lottery or speed.
 
-    Every start goes through the protocol in each order and on with the hardest level until it rests. Writes the attractors as a
-    table, the odds (-odds.csv), the gap over time (-gap.csv), and a picture of both. Ctrl-C keeps the starts that were
-    finished.
+    Every start goes through the protocol in each order and on with the hardest level until it rests. Writes the error over
+    time, the odds (-odds.csv), the attractors (-kinds.csv), the gap over time (-gap.csv), and a picture of odds and gap. Ctrl-C
+    keeps the starts that were finished.
 
     Example: curriculode attractors xor-curriculum -s training.weight_decay=0.05 --starts 100
     """
@@ -46,12 +49,12 @@ def attractors(
     if request.is_batch:
         raise InputError("batch learning has one minimum and no course in time; give an experiment that learns online")
     request = request.with_options(
-        orders=None if orders is None else parse.names(orders), by=by, until=until, level=level, quantity=quantity
+        orders=None if orders is None else parse.names(orders), by=by, until=until, longest=longest, level=level, quantity=quantity
     )
     study = request.study
-    files = Files(request, ("-odds.csv", "-gap.csv"))
+    files = Files(request, ("-odds.csv", "-kinds.csv", "-gap.csv"))
     way = request.option("by", "theory", str)
-    options: dict[str, Any] = {name: request.option(name, None) for name in ("orders", "until", "level", "quantity")}
+    options: dict[str, Any] = {name: request.option(name, None) for name in ("orders", "until", "longest", "level", "quantity")}
     found = attractors(
         study.experiment,
         study.starts,
@@ -68,7 +71,8 @@ def attractors(
         figure, axes = new_figure(1, 2 if several else 1, width=4.2, height=3.0)
         for axis, what in zip(axes[0], ("odds", "gap"), strict=False):
             plot_attractors(found, what, axis)
-    files.write(found.to_frame(), figure, found.interrupted, {"-odds.csv": csv(odds), "-gap.csv": csv(gap)})
+    more = {"-odds.csv": csv(odds), "-kinds.csv": csv(found.to_frame()), "-gap.csv": csv(gap)}
+    files.write(found.course(), figure, found.interrupted, more)
     if request.json:
         print_json(
             {

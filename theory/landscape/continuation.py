@@ -1,6 +1,7 @@
 """The verb `continuation`: a state at rest followed in a parameter, its folds and exchanges of stability located."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -300,7 +301,7 @@ class _Way:
                 continue
             outside = self._outside(found)
             if outside is not None:
-                last = self.branch.located(point, length, lambda each, end=outside: each.parameter - end, 1e-9)
+                last = self.branch.located(point, length, partial(_beyond, end=outside), 1e-9)
                 self._special(point, last, length)
                 self._keep(last._replace(parameter=outside))
                 self.ended = "reached its end" if outside == self.to else f"came back to {self.begin:g}"
@@ -339,6 +340,11 @@ class _Way:
         there = self.branch.spectrum(at)
         kind = "exchange of stability" if there.frequency[mode] == 0.0 else "exchange of stability, oscillating"
         self.specials.append((at.parameter, where, kind, there.names[mode]))
+
+
+def _beyond(point: Point, end: float) -> float:
+    """How far a point lies beyond an end."""
+    return point.parameter - end
 
 
 def _record(

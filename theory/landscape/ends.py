@@ -109,7 +109,7 @@ class Ends:
         return found
 
     def _at_rest(self, state: OrderParameters, values: np.ndarray) -> End:
-        rest = self.holding.rest(state, self._settle, self.longest)
+        rest = self.holding.rest(state, min(self._settle, self.longest), self.longest, ends=True)
         if rest.failure is not None:
             return End(values, float(values[-1]) if values.size else float("nan"), rest, None)
         final = self._values(np.zeros(1), *(getattr(rest.state, name)[None] for name in "QMv"))[0]

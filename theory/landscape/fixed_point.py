@@ -75,8 +75,8 @@ class FixedPoint(StateRecord):
         classification : ndarray
             P(sign f != y), a number.
         """
-        one = (part[None] for part in self.blocked)
-        found = errors(self.experiment, level, *one, self.numerics, self._scrambling)
+        Q, M, v = (part[None] for part in self.blocked)
+        found = errors(self.experiment, level, Q, M, v, self.numerics, self._scrambling)
         return found[0][0], found[1][0]
 
     @cached_property

@@ -161,6 +161,26 @@ class Attractors(Record):
             columns[f"{name}_error"] = part.std(axis=0, ddof=1) / root if part.shape[0] > 1 else np.full(part.shape[1], np.nan)
         return pd.DataFrame(columns)
 
+    def course(self) -> "pd.DataFrame":
+        """Return the error in each order over time.
+
+        Returns
+        -------
+        DataFrame
+            One row an order and time, infinite for the state at rest: `order`, `t`, the mean error over starts (by its name) and its
+            `standard_error`.
+        """
+        import pandas as pd
+
+        parts = []
+        for i, order in enumerate(self.orders):
+            values = np.concatenate([self.values[i], self.final[i][:, None]], axis=1)
+            count = len(values)
+            error = values.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(values.shape[1], np.nan)
+            columns = {"order": order, "t": np.append(self.t, np.inf), str(self.statistics["quantity"]): values.mean(axis=0)}
+            parts.append(pd.DataFrame({**columns, "standard_error": error}))
+        return pd.concat(parts, ignore_index=True)
+
     def sentence(self) -> str:
         """Return in words whether the gap of the first order over the second is a lottery or speed, with its numbers.
 

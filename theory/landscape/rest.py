@@ -123,10 +123,11 @@ class Holding:
         longest: float,
         spectra: bool = True,
         progress: Callable[[float], None] | None = None,
+        ends: bool = False,
     ) -> Rest:
         """Where a student rests: the root nearest to the start for `settle` = 0, else where the equations lead it.
 
-        settle : how long the equations are followed before the first attempt;  longest : until none is made any more
+        ends : whether only a stable root nearby is taken even at first;  settle : how long the equations are followed before that;  longest : until none is made any more
         """
         with one_blas_thread(), np.errstate(all="ignore"):
             state, time, failure = start, 0.0, None
@@ -138,7 +139,7 @@ class Holding:
                 root, equations, found, order = self.root(state) if failure is None else self._nowhere(state)
                 if root.found:
                     told = spectrum(equations, root.y)
-                    if time == 0.0 or (told.stable and _distance(state.permuted(order), found) <= _NEAR):
+                    if (time == 0.0 and not ends) or (told.stable and _distance(state.permuted(order), found) <= _NEAR):
                         return Rest(found.permuted(np.argsort(order)), root, told if spectra else None, time, None, order)
                     if _distance(state.permuted(order), found) <= 1e-6 and time >= 8.0 * stretch:  # it rests on an edge
                         return Rest(found.permuted(np.argsort(order)), root, told if spectra else None, time, None, order)

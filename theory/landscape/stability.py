@@ -69,7 +69,8 @@ def units_of(equations: StageEquations, y: np.ndarray) -> Units:
     idle = size <= _EMPTY * largest
     if equations.setting.readout_trained:
         idle &= v**2 <= _EMPTY * max(float((v**2).max()), 1e-6)
-    groups, seen = [], set(np.flatnonzero(idle))
+    groups: list[tuple[int, ...]] = []
+    seen = {int(k) for k in np.flatnonzero(idle)}
     for k in range(v.size):
         if k in seen:
             continue
@@ -88,7 +89,7 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
     J = equations.jacobian(y)
     Q, M, _ = place.overlaps(y, equations.v)
     rows, born, units_hit = [], [], []
-    upper = list(zip(*np.triu_indices(K), strict=True))
+    upper = [(i, j) for i in range(K) for j in range(i, K)]
     across = place.across(y, equations.v)
     largest = max(float(np.einsum("bkk->k", Q).max()), 1e-6)
     for b in range(place.blocks):
@@ -107,7 +108,7 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
             born.append(bool(none[i] and none[j]))
             units_hit.append(0.5 * (vectors[:, i] ** 2 + vectors[:, j] ** 2))
         values, vectors = np.linalg.eigh(equations.setting.blocks.T[b])
-        for p in np.flatnonzero(values > 1e-12 * max(float(values.max(initial=0.0)), 1e-300)):
+        for p in map(int, np.flatnonzero(values > 1e-12 * max(float(values.max(initial=0.0)), 1e-300))):
             for k in range(K):
                 row = np.zeros(y.size)
                 row[begins + k * P : begins + (k + 1) * P] = vectors[:, p]

@@ -26,7 +26,7 @@ ALIVE = OrderParameters([[0.81, -0.59], [-0.59, 0.81]], [[0.77, 0.0], [-0.77, 0.
 
 
 def test_the_fold_of_gelu_units(tmp_path: object) -> None:
-    """Two units on a pair of clusters: alive just below the fold, dead just above, as integrations tell; and the branch turns there."""
+    """Two units on a pair of clusters: alive just below the fold, dead just above, as integrations tell; the branch turns."""
     branch = cu.continuation(two_gelu(), "training.weight_decay", ALIVE, to=0.3, step=0.02, points=64)
     assert branch.folds.size == 1, branch.status
     assert 0.05 < branch.folds[0] < 0.15
