@@ -167,8 +167,8 @@ class Attractors(Record):
         Returns
         -------
         DataFrame
-            One row an order and time, infinite for the state at rest: `order`, `t`, the mean error over starts (by its name) and its
-            `standard_error`.
+            One row an order and time, infinite for the state at rest: `order`, `t`, the mean error over starts (by its name) and
+            its `standard_error`.
         """
         import pandas as pd
 

@@ -127,7 +127,8 @@ class Holding:
     ) -> Rest:
         """Where a student rests: the root nearest to the start for `settle` = 0, else where the equations lead it.
 
-        ends : whether only a stable root nearby is taken even at first;  settle : how long the equations are followed before that;  longest : until none is made any more
+        settle : how long the equations are followed before the first attempt;  longest : until none is made any more
+        ends : whether only a stable root nearby is taken, even at first
         """
         with one_blas_thread(), np.errstate(all="ignore"):
             state, time, failure = start, 0.0, None
