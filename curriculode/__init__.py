@@ -76,6 +76,16 @@ _HOMES = {
     "Worth": "theory.control.records",
     "optimize": "theory.control.optimize",
     "Optimum": "theory.control.records",
+    "fixed_point": "theory.landscape.fixed_point",
+    "FixedPoint": "theory.landscape.fixed_point",
+    "linear_gain": "theory.landscape.gain",
+    "LinearGain": "theory.landscape.gain",
+    "continuation": "theory.landscape.continuation",
+    "Continuation": "theory.landscape.continuation",
+    "critical_decay": "theory.landscape.thresholds",
+    "mean_field": "theory.landscape.mean_field",
+    "attractors": "sims.landscape.attractors",
+    "Attractors": "theory.landscape.records",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
@@ -100,6 +110,7 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked up
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
+    from .sims.landscape.attractors import attractors
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
     from .sims.pairs.pruned import ticket_instability, winning_and_stable
@@ -128,6 +139,12 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
+    from .theory.landscape.continuation import Continuation, continuation
+    from .theory.landscape.fixed_point import FixedPoint, fixed_point
+    from .theory.landscape.gain import LinearGain, linear_gain
+    from .theory.landscape.mean_field import mean_field
+    from .theory.landscape.records import Attractors
+    from .theory.landscape.thresholds import critical_decay
     from .theory.pairs.line import Line
     from .theory.pairs.perturb import effective_size, perturb
     from .theory.pairs.plateau import PlateauLaw, plateau_law

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from .attractors import attractors
 from .branch import branch
 from .compare import compare
 from .data import app as data
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(compare, integrate, simulate, fluctuations, tickets, branch, worth, optimize),
+    *(compare, integrate, simulate, fluctuations, tickets, branch, worth, optimize, attractors),
     *(sweep, merge, refine, diagram, figure, equations, experiments),
 ):
     app.command()(command)

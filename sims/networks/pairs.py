@@ -15,10 +15,10 @@ from curriculode.sims.runs.progress import Told
 from curriculode.theory.core.arguments import checked, whole
 from curriculode.theory.core.checks import truth
 from curriculode.theory.core.environment import environment
+from curriculode.theory.describe.branching import checked_at
 from curriculode.theory.describe.numerics import Numerics, numerics_with
 from curriculode.theory.describe.order_parameters import child_seed
 from curriculode.theory.pairs.matching import assigned
-from curriculode.theory.pairs.record import checked_at
 
 if TYPE_CHECKING:
     from curriculode.sims.networks.layers import Weights

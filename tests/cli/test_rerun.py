@@ -57,6 +57,9 @@ intervals = 4
 stages = 3
 iterations = 3
 tests = 1
+[attractors]
+until = 2.0
+longest = 1.0
 {more}
 """
 POINTS = "points = 64"
@@ -115,6 +118,14 @@ OWN: dict[str, dict[str, Any]] = {
         "average": True,
         "iterations": 1,
     },
+    "attractors": {
+        "orders": ["random"],
+        "by": "overlap",
+        "until": 1.5,
+        "longest": 0.0,
+        "level": "easy",
+        "quantity": "generalization_error",
+    },
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -159,6 +170,7 @@ SAME_NUMBERS = {
 } | {(command, "workers") for command in OWN}
 
 # In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
+SAME_NUMBERS |= {("attractors", "longest")}  # without weight decay there is no rest
 SAME_NUMBERS |= {("worth", "rtol"), ("optimize", "rtol"), ("optimize", "iterations")}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option

@@ -23,11 +23,13 @@ _GRIDS = {
 }
 # Numbers of runs, as shares of those of the figure.
 _SCALES = {
+    "attractor-odds": 0.1,
     "batch-coupling": 0.125,
     "batch-gain": 0.1,
     "batch-online": 0.125,
     "branch-line": 0.15,
     "committee": 0.25,
+    "discovery-time": 0.3,
     "difficulty": 0.1,
     "example-worth": 0.25,
     "optimal-orders": 0.2,
@@ -62,10 +64,19 @@ _SCALES = {
     "ticket-stability": 0.2,
     "unit-tickets": 0.2,
     "verdict-power": 0.25,
+    "wide-limit": 0.3,
     "width-gap": 0.1,
 }
 # Constants of the figure's module in place of its own. What is a function is told the module.
 _SMALL: dict[str, dict[str, Any]] = {
+    "attractor-odds": {
+        "_DECAYS": {0.05: (50, 100.0, 3000.0), 0.0: (20, 100.0, 0.0)},
+        "_POINTS": 64,
+        "_ORDERS": tuple(_ORDERS),
+    },
+    "dead-or-alive": {"_NOISES": (0.3, 0.5), "_CHECKED": (0.5,), "_POINTS": 64, "_CURVE": np.array([0.1, 0.5, 0.9])},
+    "discovery-time": {"_DIMENSIONS": (200.0, 2e5), "_POINTS": 64},
+    "wide-limit": {"_WIDTHS": (16, 32), "_NODES": 10, "_POINTS": 128, "_TIMES": 3},
     "batch-coupling": {
         "_LOSSES": ("logistic",),
         "_ORDERS": tuple(_ORDERS),

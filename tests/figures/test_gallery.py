@@ -24,12 +24,15 @@ from tests.figures.small import computed, table
 
 QUICK = ("finite-size", "perceptron-orders", "perceptron-speedup")
 BUILT_IN = [
+    "attractor-odds",
     "batch-coupling",
     "batch-gain",
     "batch-online",
     "branch-line",
     "committee",
+    "dead-or-alive",
     "difficulty",
+    "discovery-time",
     "finite-d-bands",
     "finite-d-odds",
     "finite-d-shift",
@@ -54,6 +57,7 @@ BUILT_IN = [
     "ticket-stability",
     "unit-tickets",
     "verdict-power",
+    "wide-limit",
     "width-gap",
     "xor-orders",
 ]

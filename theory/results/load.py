@@ -19,7 +19,12 @@ _ROOMS = (
     "curriculode.theory.pairs.record",
     "curriculode.theory.pairs.plateau",
     "curriculode.theory.control.records",
+    "curriculode.theory.landscape.fixed_point",
+    "curriculode.theory.landscape.gain",
+    "curriculode.theory.landscape.continuation",
+    "curriculode.theory.landscape.records",
     # Of the floor above, which this one must not import: loaded by name.
+    "curriculode.sims.pairs.instability",
     "curriculode.sims.networks.record",
     "curriculode.sims.networks.tickets",
 )
