@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from curriculode.theory.describe.optimization import OPTIMUM, PURE
 
 # A sweep holds the place of a kind in this list.
@@ -20,7 +22,7 @@ _AS_GOOD = 0.05  # of what separates the best protocol from the worst of the cla
 _NOTHING = 1e-3  # of the objective: orders that are no further apart do not matter
 
 
-def kind_of(values: Mapping[str, float], levels: Sequence[int], count: int) -> str:
+def kind_of(values: Mapping[str, float], levels: Sequence[int] | np.ndarray, count: int) -> str:
     """The kind of the best order, from the objective of each protocol, and the levels of the stages of the nearest pure one.
 
     count : of levels, numbered from the easiest to the hardest
