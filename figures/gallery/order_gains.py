@@ -26,7 +26,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         _EXPERIMENT.replace({"protocol.duration": _DURATION}),
         {"levels.easy.share": list(_SHARES), "student.width": list(_WIDTHS)},
         optimization=Optimization(
-            control=["order"],
+            control=("order",),
             stages=_STAGES,
             starts=max(1, round(scale * _STARTS)),
             tests=max(4, round(scale * _TESTS)),

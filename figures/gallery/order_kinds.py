@@ -56,7 +56,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         table = sweep(
             part["experiment"],
             part["over"],
-            optimization=Optimization(control=["order"], stages=_STAGES, **search),
+            optimization=Optimization(control=("order",), stages=_STAGES, **search),
             dimension=_DIMENSION,
             points=_POINTS,
             rtol=_RTOL,

@@ -182,10 +182,12 @@ class Search:
         for path in self.along:
             self.watch()
             if self.rates and not np.isfinite(path.value(above)):
-                return _diverging(path, above)
+                _diverging(path, above)
+                return None
             found = path.sensitivity(schedule, self.order)
             if found is None or not np.isfinite(found.value):
-                return _diverging(path, schedule)
+                _diverging(path, schedule)
+                return None
             total += found.value / len(self.along)
             by_p += found.probability / len(self.along)
             by_eta += found.eta / len(self.along)
