@@ -272,7 +272,7 @@ class Optimum(Record):
         """
         if "order" not in self.statistics["control"]:
             raise InputError('the order of this optimum was not varied; optimize with control = ["order"] tells which kind is best')
-        levels = self._pure()[1]
+        levels = self._pure()[1].tolist()
         return kind_of(dict(zip(self.protocols, self._counted.mean(axis=1), strict=True)), levels, self.probability.shape[1])
 
     def _pure(self) -> "tuple[Schedule, np.ndarray]":
