@@ -11,7 +11,9 @@ SMALL = ["xor-curriculum", "-s", "training.weight_decay=0.1", "-s", "student.wid
 
 
 def test_where_students_end(command: Command, tmp_path: Path) -> None:
-    told = command("attractors", *SMALL, "--starts", "3", "--points", "64", "--orders", "curriculum,random", "--json", "--out", "out")
+    told = command(
+        "attractors", *SMALL, "--starts", "3", "--points", "64", "--orders", "curriculum,random", "--json", "--out", "out"
+    )
     content = json.loads(told.out)
     assert content["by"] == "theory"
     assert "attractor" in content["sentence"]
