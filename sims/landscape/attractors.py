@@ -55,9 +55,11 @@ def _time(name: str, value: Any) -> float:
 
 
 def _space(name: str, value: Any) -> str:
-    if value not in SPACES:
+    if not isinstance(value, str) or value not in SPACES:
         raise InputError(
-            unknown("space", value, list(SPACES)) if isinstance(value, str) else f"space = {shown(value)} is not allowed"
+            unknown("space", value, list(SPACES))
+            if isinstance(value, str)
+            else f"space = {shown(value)} is not allowed; allowed: {', '.join(SPACES)}"
         )
     return str(value)
 

@@ -150,6 +150,16 @@ GOOD: dict[str, list[Any]] = {
     "size": [0.5],
     "perturbation": ["signs", cu.Perturbation(kind="noise")],
     "quantity": ["accuracy", "v[0]", "specialization"],
+    "stage": [-1, 0, "only", "hard"],
+    "settle": [0.0, 1.0],
+    "longest": [0.0, 2.0],
+    "orders": ["random", ["curriculum", "random"]],
+    "to": [0.1, 0.6],
+    "most": [2],
+    "particles": [2, 4],
+    "nodes": [4, 16],
+    "threshold": [0.5],
+    "ratio": [1.0, 100.0],
 }
 # Thousands of runs or times are allowed, and take long: whole numbers are small ones, or beyond what anything may be.
 ANY = (
