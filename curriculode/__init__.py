@@ -41,6 +41,7 @@ _HOMES = {
     "register_observable": "theory.results",
     "integrate": "theory.solve.integrate",
     "Pruning": "theory.describe.pruning",
+    "Optimization": "theory.describe.optimization",
     "keep_units": "theory.tickets.units",
     "delete_units": "theory.tickets.units",
     "reinitialise_units": "theory.tickets.units",
@@ -75,6 +76,16 @@ _HOMES = {
     "Worth": "theory.control.records",
     "optimize": "theory.control.optimize",
     "Optimum": "theory.control.records",
+    "fixed_point": "theory.landscape.fixed_point",
+    "FixedPoint": "theory.landscape.fixed_point",
+    "linear_gain": "theory.landscape.gain",
+    "LinearGain": "theory.landscape.gain",
+    "continuation": "theory.landscape.continuation",
+    "Continuation": "theory.landscape.continuation",
+    "critical_decay": "theory.landscape.thresholds",
+    "mean_field": "theory.landscape.mean_field",
+    "attractors": "sims.landscape.attractors",
+    "Attractors": "theory.landscape.records",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
@@ -83,15 +94,23 @@ _HOMES = {
     "compare": "sims.compare.compare",
     "sweep": "sims.sweep.sweep",
     "refine": "sims.sweep.refine",
+    "NetworkExperiment": "sims.networks.describe",
+    "NetworkSGD": "sims.networks.describe",
+    "MLP": "sims.networks.architectures",
+    "CNN": "sims.networks.architectures",
+    "ImageData": "sims.networks.data",
     "phase_diagram": "figures.plots.phase_diagram",
     "register_figure": "figures.gallery",
 }
+
+_ROOMS = {"networks": "sims.networks"}  # whole rooms, whose verbs have the names of those here
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked up
     from .sims.compare.compare import compare
     from .sims.compare.comparison import Comparison
+    from .sims.landscape.attractors import attractors
     from .sims.pairs.branch import branch
     from .sims.pairs.instability import Instability, instability
     from .sims.pairs.pruned import ticket_instability, winning_and_stable
@@ -110,6 +129,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.committee import Committee
     from .theory.describe.experiment import Experiment, load
     from .theory.describe.numerics import Numerics
+    from .theory.describe.optimization import Optimization
     from .theory.describe.order_parameters import OrderParameters
     from .theory.describe.perturbation import Perturbation, TimedPerturbation
     from .theory.describe.protocol import Protocol, Stage
@@ -119,6 +139,12 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.describe.training import BatchSlices, OnlineSGD
     from .theory.finite_d.fluctuations import fluctuations
     from .theory.finite_d.record import Fluctuations
+    from .theory.landscape.continuation import Continuation, continuation
+    from .theory.landscape.fixed_point import FixedPoint, fixed_point
+    from .theory.landscape.gain import LinearGain, linear_gain
+    from .theory.landscape.mean_field import mean_field
+    from .theory.landscape.records import Attractors
+    from .theory.landscape.thresholds import critical_decay
     from .theory.pairs.line import Line
     from .theory.pairs.perturb import effective_size, perturb
     from .theory.pairs.plateau import PlateauLaw, plateau_law
@@ -137,6 +163,8 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"curriculode.{_ROOMS[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'curriculode' has no attribute {name!r}")
     value = getattr(import_module(f"curriculode.{_HOMES[name]}"), name)
@@ -145,4 +173,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from .attractors import attractors
 from .branch import branch
 from .compare import compare
+from .data import app as data
 from .diagram import diagram
 from .equations import equations
 from .experiments import experiments
@@ -13,6 +15,7 @@ from .figure import figure
 from .fluctuations import fluctuations
 from .integrate import integrate
 from .merge import merge
+from .networks import app as networks
 from .optimize import optimize
 from .refine import refine
 from .simulate import simulate
@@ -30,10 +33,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(compare, integrate, simulate, fluctuations, tickets, branch, worth, optimize),
+    *(compare, integrate, simulate, fluctuations, tickets, branch, worth, optimize, attractors),
     *(sweep, merge, refine, diagram, figure, equations, experiments),
 ):
     app.command()(command)
+for group in (networks, data):
+    app.add_typer(group)
 
 
 def _version(show: bool) -> None:

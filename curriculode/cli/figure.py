@@ -1,5 +1,6 @@
 """`curriculode figure`: named figures of the gallery."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,11 @@ def figure(
     files = []
     for n in chosen:
         found = gallery.figure(n)
+        if found.lacks:
+            if name != "all":
+                raise InputError(f"figure {n}: {found.lacks}")
+            print(f"left out: {n}, {found.lacks}", file=sys.stderr)
+            continue
         settings = f"{found.settings}\n# scale = {scale:g}"
         outputs = Outputs(out, n, (".csv", ".png", ".pdf", ".txt"), f"figure {n}", settings, force)
         with Progress(f"figure {n}", 1.0, False if quiet else None) as bar:

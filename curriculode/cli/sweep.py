@@ -15,12 +15,13 @@ from .tables import dask_executor, table_files, table_suffixes
 if TYPE_CHECKING:
     from curriculode.sims.sweep.plan import Plan
     from curriculode.sims.sweep.store import Failure, Store
+    from curriculode.theory.describe.optimization import Optimization
 
 _SHOWN = 5  # failed points named on the terminal
 
 
 @takes(
-    *("dimension", "points", "averages", "accuracy", "rtol", "atol", "method", "noise_terms", "space", "workers"),
+    *("dimension", "starts", "points", "averages", "accuracy", "rtol", "atol", "method", "noise_terms", "space", "workers"),
     over=True,
 )
 def sweep(
@@ -44,6 +45,14 @@ def sweep(
         str | None,
         typer.Option("--treatments", metavar="NAME,NAME", help="Of a file with [pruning]: by default ticket,reinit,random."),
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            "--control",
+            metavar="NAME,NAME",
+            help="Find the best order, learning_rate, or both at each point, as the file's section [optimize] says, from --starts.",
+        ),
+    ] = None,
     scramblings: Annotated[
         int | None, typer.Option("--scramblings", help="Nets the theory is averaged over, by default 1; from 2 with errors.")
     ] = None,
@@ -61,9 +70,10 @@ def sweep(
     """A table over a grid of parameters, by theory, simulation or both; resumable.
 
     One row a point, order and seed, from shared starts. A point that fails is a row with its reason. Of a file with a section
-    [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment. With [branch], or
-    --over branch.at=0,5,10, of two copies of each network: their barrier and cross overlaps. Weights are perturbed by
-    -s protocol.perturbation.kind=noise --over protocol.perturbation.at=5,10 --over protocol.perturbation.size=0,0.5,1.
+    [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment; with --control one row for the
+    optimum and each order beside it. With [branch], or --over branch.at=0,5,10, of two copies of each network: their barrier and
+    cross overlaps. Weights are perturbed by -s protocol.perturbation.kind=noise --over protocol.perturbation.at=5,10
+    --over protocol.perturbation.size=0,0.5,1.
 
     Example: curriculode sweep --over student.width=4,8,16 --over levels.hard.noise=0.1:0.7:13 --seeds 20 --store noise.sqlite
     """
@@ -80,6 +90,7 @@ def sweep(
         theory=theory,
         observables=chosen,
         treatments=None if treatments is None else parse.names(treatments),
+        control=None if control is None else parse.names(control),
         scramblings=scramblings,
     )
     study, grid = request.study, request.study.over
@@ -94,6 +105,7 @@ def sweep(
         pruning=study.pruning,
         branch=study.branch,
         treatments=request.option("treatments", None, list),
+        optimization=_optimization(request),
         numerics=study.numerics,
         dimension=study.dimension,
         theory=request.option("theory", True),
@@ -146,6 +158,23 @@ def sweep(
     if filled.interrupted:
         return 130
     return 0 if done or not len(plan) else 1
+
+
+def _optimization(request: Request) -> "Optimization | None":
+    """What is found at every point, where a control is given: the settings of `optimize` in the file."""
+    from curriculode.theory.core.errors import InputError
+    from curriculode.theory.describe.optimization import Optimization
+
+    control = request.option("control", None, list)
+    if control is None:
+        if "starts" in request.given:
+            raise InputError("--starts is of an optimum, which --control asks for; a sweep has --seeds")
+        return None
+    section = dict(request.study.commands.get("optimize", {}))
+    levels, _ = section.pop("levels", None), section.pop("control", None)
+    if levels is not None:
+        section["objective"] = {section.get("objective", "generalization_error"): parse.changes(str(levels).split(","))}
+    return Optimization(control=control, starts=request.study.starts, **section)
 
 
 def _tell_status(plan: "Plan", store: "Store", as_json: bool) -> None:

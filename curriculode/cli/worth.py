@@ -31,6 +31,9 @@ def worth(
     intervals: Annotated[
         int | None, typer.Option("--intervals", help="Of time, that the worth is averaged over; by default 100.")
     ] = None,
+    singular: Annotated[
+        bool | None, typer.Option("--singular/--no-singular", help="Also the share of the first of two levels on a singular arc.")
+    ] = None,
 ) -> int:
     """What one more example of each level, seen at a time, would change in the final error: the switching function.
 
@@ -42,7 +45,7 @@ def worth(
 
     if request.is_batch:
         raise InputError("an example has no worth at a time where slices are learnt to convergence; give one that learns online")
-    request = request.with_options(objective=objective, levels=levels, average=average, intervals=intervals)
+    request = request.with_options(objective=objective, levels=levels, average=average, intervals=intervals, singular=singular)
     study = request.study
     starts = [study.experiment.initial(study.dimension, study.seed, number) for number in range(study.starts)]
     wanted, files = objective_of(request), Files(request)
@@ -53,6 +56,7 @@ def worth(
             objective=wanted,
             average=request.option("average", False, bool),
             intervals=request.option("intervals", 100),
+            singular=request.option("singular", False, bool),
             numerics=study.numerics,
             progress=told,
         )

@@ -25,12 +25,15 @@ class _Known:
 
 FIGURES: Registry[_Known] = Registry("figure", computes=False)
 for _name in (
+    "attractor-odds",
     "batch-coupling",
     "batch-gain",
     "batch-online",
     "branch-line",
     "committee",
+    "dead-or-alive",
     "difficulty",
+    "discovery-time",
     "example-worth",
     "finite-d-bands",
     "finite-d-odds",
@@ -39,7 +42,13 @@ for _name in (
     "instability",
     "lottery",
     "matching",
+    "network-barrier",
+    "network-fashion",
+    "network-gain",
+    "network-tickets",
     "optimal-orders",
+    "order-gains",
+    "order-kinds",
     "perceptron-orders",
     "perceptron-speedup",
     "perturbations",
@@ -61,6 +70,7 @@ for _name in (
     "ticket-stability",
     "unit-tickets",
     "verdict-power",
+    "wide-limit",
     "width-gap",
     "xor-orders",
 ):

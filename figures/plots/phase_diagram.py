@@ -40,6 +40,8 @@ class PhaseDiagram:
         Cells and marks where seeds failed.
     table : DataFrame
         One row a cell: x, y, value, standard_error, seeds, failed, and for a gap p_value and significant.
+    boundary : Line2D or None
+        The boundary that was given.
     """
 
     ax: "Axes"
@@ -49,6 +51,7 @@ class PhaseDiagram:
     hatching: Any
     failures: list[Any]
     table: "pd.DataFrame"
+    boundary: Any = None
 
 
 def phase_diagram(
@@ -61,6 +64,7 @@ def phase_diagram(
     where: Mapping[str, Any] | None = None,
     levels: Sequence[float] | None = None,
     significance: float = 0.05,
+    boundary: "pd.DataFrame | None" = None,
     ax: "Axes | None" = None,
 ) -> PhaseDiagram:
     """Draw a column of a sweep's table over two of its parameters: heat map and contours of the mean over seeds.
@@ -86,6 +90,9 @@ def phase_diagram(
         Of the contours; by default a few.
     significance : float, default 0.05
         Of that test, in (0, 1).
+    boundary : DataFrame, optional
+        A line over the map, with the columns x and y: folds or thresholds, such as those of `continuation` and `critical_decay`
+        at several values of x.
     ax : Axes, optional
         Where to draw, by default on a new figure.
 
@@ -112,6 +119,7 @@ def phase_diagram(
     if isinstance(x, str) and isinstance(y, str) and x == y:
         raise InputError(f"x and y are both {shown(x)}; give two parameters of the table")
     significance = checked_significance(significance)
+    _check_boundary(boundary, x, y)
     levels = _checked_levels(levels)
     cells = average(table, [x, y], value, gap=gap, where=where)
     if gap is not None:
@@ -153,6 +161,10 @@ def phase_diagram(
             handles.append((marks[0], "some seeds failed"))
         if not raster.grid:
             axis.plot(raster.x, raster.y, ".", color="0.7", markersize=1.5)
+        line = None
+        if boundary is not None:
+            (line,) = axis.plot(boundary[x], boundary[y], color="#D55E00", linewidth=1.6, marker="o", markersize=2.5)
+            handles.append((line, "boundary of stability"))
         scales[0].label(axis.xaxis, x)
         scales[1].label(axis.yaxis, y)
         axis.grid(False)
@@ -161,7 +173,18 @@ def phase_diagram(
         if handles:
             artists, words = zip(*handles, strict=True)
             axis.legend(artists, words, loc="upper left", bbox_to_anchor=(-0.02, -0.15), fontsize=7, borderaxespad=0.0)
-    return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells)
+    return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells, line)
+
+
+def _check_boundary(boundary: Any, x: str, y: str) -> None:
+    """Raise `InputError` for a boundary that has no columns of numbers x and y."""
+    if boundary is None:
+        return
+    columns = getattr(boundary, "columns", None)
+    if columns is None or not all(name in columns and boundary[name].dtype.kind in "if" for name in (x, y)):
+        raise InputError(
+            f"boundary = {shown(boundary)} is not allowed; give a DataFrame with numbers in the columns {x!r} and {y!r}"
+        )
 
 
 def _checked_levels(levels: Any) -> list[float] | None:

@@ -7,6 +7,7 @@ import numpy as np
 from curriculode.figures.plots.batch import plot_slices
 from curriculode.figures.plots.control import plot_optimum, plot_worth
 from curriculode.figures.plots.labels import TIME, quantity_label
+from curriculode.figures.plots.landscape import plot_attractors, plot_branch, plot_gain, plot_spectrum
 from curriculode.figures.plots.stages import mark_stages
 from curriculode.figures.plots.style import ORDER_COLOURS, new_figure, style
 from curriculode.figures.plots.tickets import plot_tickets
@@ -17,6 +18,10 @@ from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.training import BatchSlices
 from curriculode.theory.finite_d.record import Fluctuations
+from curriculode.theory.landscape.continuation import Continuation
+from curriculode.theory.landscape.fixed_point import FixedPoint
+from curriculode.theory.landscape.gain import LinearGain
+from curriculode.theory.landscape.records import Attractors
 from curriculode.theory.results.observations import Observations
 from curriculode.theory.results.record import Record
 from curriculode.theory.results.states import Ensemble, Trajectory
@@ -37,7 +42,8 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
     those that diverged are left out, and the legend says so. Batch learning is dashes (theory) and bars (runs) at the ends of
     slices. Several records may be drawn on the same axes. Fluctuations at a dimension are the mean of runs with a band of two
     standard deviations of a single one. A study of tickets is drawn with all its treatments, by default their generalisation error.
-    What examples are worth is drawn for every level, an optimum as the share of the easiest level.
+    What examples are worth is drawn for every level, an optimum as the share of the easiest level, attractors as their odds, a
+    branch of states at rest against its parameter, and the gain of a signal and the spectrum of a state at rest as they are.
 
     quantity : "accuracy", an observable, or an order parameter such as "Q[0,0]". Without it an overview is drawn, whose several
         axes may be given as `ax` too, and which are returned
@@ -58,6 +64,14 @@ def plot_record(record: Record, quantity: str | None = None, ax: Any = None, **o
         return plot_worth(record, quantity, ax, **options)
     if isinstance(record, Optimum):
         return plot_optimum(record, quantity, ax, **options)
+    if isinstance(record, Attractors):
+        return plot_attractors(record, quantity, ax, **options)
+    if isinstance(record, Continuation):
+        return plot_branch(record, quantity, ax, **options)
+    if isinstance(record, LinearGain):
+        return plot_gain(record, quantity, ax, **options)
+    if isinstance(record, FixedPoint):
+        return plot_spectrum(record, quantity, ax, **options)
     if quantity is None:
         return _overview(record, ax, options)
     values, scatter = _values(record, quantity), None

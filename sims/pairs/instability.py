@@ -259,7 +259,11 @@ def last_of_pair(pair: Any, error: str | None, level: str | None) -> dict[str, n
     line = pair.interpolate(level=level, t=pair.t[-1])
     values = np.atleast_2d(getattr(line, error or ERRORS[pair.has_classes])[..., -1, :])
     ended = pair.finite if not pair.by_theory else np.array([pair.success])
-    values = np.where(ended[:, None], values, np.nan)
+    return along_line(np.where(ended[:, None], values, np.nan))
+
+
+def along_line(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Of errors (pairs, places) along lines between two copies, from one end to the other: the numbers of each, (pairs,)."""
     ends = values[:, 0], values[:, -1]
     mean = 0.5 * (ends[0] + ends[1])
     return {

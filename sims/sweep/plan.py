@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from curriculode.sims.sweep.optima import check_optimum
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.tables import clipped, shown, some
+from curriculode.sims.sweep.values import extra_names
 from curriculode.theory.averages.quasi_monte_carlo import check_points
 from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import Description, unknown
@@ -72,7 +74,7 @@ class Plan:
         if size > _MOST:
             raise InputError(f"the grid has {size} points, more than {_MOST:.0e}; give fewer values, or fewer seeds")
         self.shard = _shard(shard)
-        self.observables = _chosen(experiment, observables, self.branch is not None)
+        self.observables = _chosen(experiment, observables, self.settings, self.branch is not None)
         self._checked: set[int] = set()
 
     @property
@@ -179,8 +181,13 @@ class Plan:
                 check_points(points, setting.fields)
             if numerics.averages == "closed form":
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
+        if self.settings.optimization is not None:
+            check_optimum(experiment, self.settings.optimization)
+            if branch is not None:
+                raise InputError("an optimum is of one network; leave out `branch`, and branch what is found")
         named = scalar_names if branch is None else pair_scalar_names
-        scalars, base = named(experiment.task), named(self.experiment.task)
+        scalars = [*extra_names(experiment, self.settings), *named(experiment.task)]
+        base = [*extra_names(self.experiment, self.settings), *named(self.experiment.task)]
         if asked := [name for name in self.observables if name not in scalars and name not in base]:
             from curriculode.theory.results.states import entry_names
 
@@ -255,10 +262,12 @@ def _tables(value: Any) -> Any:
     return value
 
 
-def _chosen(experiment: Experiment, observables: Sequence[str] | str | None, copies: bool) -> list[str]:
+def _chosen(experiment: Experiment, observables: Sequence[str] | str | None, settings: Settings, copies: bool) -> list[str]:
     """The names of observables a user asked for, by default all of the task; of two copies also what lies between them."""
     if observables is None:
-        return pair_observable_names(experiment.task) if copies else observable_names(experiment.task)
+        if copies:
+            return pair_observable_names(experiment.task)
+        return [*extra_names(experiment, settings), *observable_names(experiment.task)]
     names = plain([observables] if isinstance(observables, str) else observables)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(

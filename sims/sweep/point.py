@@ -19,8 +19,9 @@ import numpy as np
 
 from curriculode._version import __version__
 from curriculode.sims.sweep import sources
+from curriculode.sims.sweep.optima import optimum_rows
 from curriculode.sims.sweep.settings import Settings
-from curriculode.sims.sweep.values import Layout
+from curriculode.sims.sweep.values import Layout, extra_names
 from curriculode.theory.core import environment as here
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.errors import InputError
@@ -28,6 +29,7 @@ from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.optimization import Optimization
 from curriculode.theory.describe.pruning import Pruning
 from curriculode.theory.describe.study import Study
 from curriculode.theory.describe.training import BatchSlices
@@ -37,7 +39,7 @@ from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES
 from curriculode.theory.results.states import Ensemble, Trajectory
 from curriculode.theory.tangent.space import TANGENT
-from curriculode.theory.tickets.study import DENSE, TicketStudy
+from curriculode.theory.tickets.study import TicketStudy
 from curriculode.theory.tickets.treatments import UNTRAINED
 
 # Numbered now, while what was imported is what stands in the files.
@@ -148,10 +150,11 @@ def compute(job: Job) -> Result:
     try:
         variant = _changed(Variant(job.experiment or _base(job.text), job.pruning, job.branch), job.changes)
         experiment, pruning, branch = variant
-        treated = (DENSE, *job.settings.treatments) if pruning is not None else ()
+        settings = job.settings
         with one_blas_thread():  # also for the nets of the averages: the same bits in every process
-            layout_here = Layout.of(experiment, job.settings.parts, job.asked, treated, branch is not None)
-            point = _Point(experiment, job.seed, job.settings, layout_here, pruning, branch)
+            extra = extra_names(experiment, settings)
+            layout_here = Layout.of(experiment, settings.parts, job.asked, settings.labels, branch is not None, extra)
+            point = _Point(experiment, job.seed, settings, layout_here, pruning, branch)
             numbers, status, failed = point.measured()
         layout = point.layout.text
     except MemoryError:
@@ -203,7 +206,9 @@ class _Point:
     def measured(self) -> tuple[bytes, str, bool]:
         """Numbers, status, and whether it failed."""
         settings, sides = self.settings, []
-        if isinstance(self.experiment.training, TANGENT):
+        if settings.optimization is not None:
+            sides += [self._optimum(settings.optimization)]
+        elif isinstance(self.experiment.training, TANGENT):
             sides += [self._theory(None)] if settings.theory else []
             sides += [self._finals(self._in_tangent_space())] if settings.runs else []
         elif self.branch is not None:
@@ -280,6 +285,18 @@ class _Point:
             return replace(stage, perturbation=event.model_copy(update={"dimension": self.settings.dimension, "seed": self.seed}))
 
         return replace(setting, stages=tuple(map(drawn, setting.stages)))
+
+    def _optimum(self, optimization: Optimization) -> _Side:
+        """The best order or rates, and the protocols beside it, from the starts that they are judged by."""
+        values, status = optimum_rows(self.experiment, optimization, self.layout, self.seed, self.settings)
+        if not np.isfinite(values).any():
+            return _Side(f"theory: {status}", failed=True)
+        found = {"": values.mean(axis=1)}
+        if values.shape[1] > 1:
+            found["_standard_error"] = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+        elif "_standard_error" in self.layout.parts:
+            found["_standard_error"] = np.full(len(values), np.nan)
+        return _Side(f"theory: {status}", values=found)
 
     def _pruned_theory(self, pruning: Pruning) -> _Side:
         """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""

@@ -10,7 +10,9 @@ from curriculode.theory.core.checks import truth, whole_number
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError
 from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.optimization import Optimization
 from curriculode.theory.results.errors import DEFAULT_POINTS
+from curriculode.theory.tickets.study import DENSE
 
 SHORTCUTS = ("space", "points", "rtol", "atol", "method", "averages", "accuracy", "noise_terms")  # settings of the numerics
 _RTOL = 1e-6
@@ -24,6 +26,7 @@ class Settings(Description):
     runs : simulated runs from each start; 0 for none
     numerics : accuracy of both; a net without `points` grows until its `accuracy` is met
     treatments : of what a pruning keeps; none where nothing is pruned
+    optimization : what is found at every point, in place of an integration; None for nothing
 
     >>> Settings(dimension=1e3).text == Settings(numerics=Numerics(points=1024, rtol=1e-6, workers=3)).text
     True
@@ -35,6 +38,7 @@ class Settings(Description):
     scramblings: Annotated[int, BeforeValidator(lambda value: whole_number("scramblings", value, 1, 1024))] = 1
     numerics: Numerics = Numerics(points=DEFAULT_POINTS)
     treatments: Annotated[tuple[str, ...], BeforeValidator(tuple)] = ()
+    optimization: Optimization | None = None
 
     @cached_property
     def text(self) -> str:
@@ -54,12 +58,29 @@ class Settings(Description):
             matter["space"] = chosen.space
         if self.treatments:
             matter["treatments"] = list(self.treatments)
+        if self.optimization is not None:  # whose own steps have another default tolerance
+            matter["optimization"] = {**self.optimization.to_dict(), "rtol": chosen.rtol}
         return json.dumps(matter, sort_keys=True)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What has a row of its own at every point: treatments, the dense training first, or protocols; nothing otherwise."""
+        if self.optimization is not None:
+            return self.optimization.labels
+        return (DENSE, *self.treatments) if self.treatments else ()
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """Names of what is kept of an optimum beside observables and order parameters: its objective, what it gains, and kind."""
+        if self.optimization is None:
+            return ()
+        return ("objective", "gain", *(("kind",) if "order" in self.optimization.control else ()))
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Endings of the columns of a name in a table, see `Layout`."""
-        theory = ("", "_standard_error")[: 2 if self.scramblings > 1 else 1] if self.theory else ()
+        several = self.scramblings > 1 or (self.optimization is not None and self.optimization.tests > 1)
+        theory = ("", "_standard_error")[: 2 if several else 1] if self.theory else ()
         return theory + (("_simulation", "_simulation_standard_error") if self.runs else ())
 
 
@@ -81,5 +102,12 @@ def settings_with(numerics: Numerics | None, given: dict[str, Any]) -> Settings:
     if not settings.theory and settings.runs == 0:
         raise InputError(
             "a sweep with theory = False and runs = 0 has nothing to compute; leave theory on, or give a number of runs"
+        )
+    if settings.optimization is not None and (
+        settings.runs or not settings.theory or settings.scramblings > 1 or settings.treatments
+    ):
+        raise InputError(
+            "a sweep of optima is by theory, one net a seed: leave out runs, theory = False, scramblings and treatments; what is "
+            "found is simulated and compared as any experiment"
         )
     return settings

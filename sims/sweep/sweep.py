@@ -26,8 +26,8 @@ from curriculode.theory.core.registry import import_outside, outside_modules
 from curriculode.theory.describe.branching import Branching
 from curriculode.theory.describe.experiment import Experiment, checked_experiment
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.optimization import Optimization
 from curriculode.theory.describe.pruning import Pruning
-from curriculode.theory.tickets.study import DENSE
 from curriculode.theory.tickets.treatments import USUAL, checked_treatments
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def sweep(
     pruning: Pruning | None = None,
     treatments: Sequence[str] | None = None,
     branch: Branching | None = None,
+    optimization: Optimization | None = None,
     theory: bool = True,
     runs: int = 0,
     dimension: int = 1000,
@@ -95,6 +96,8 @@ def sweep(
     branch : Branching, optional
         When the networks become two copies; its settings are parameters too: "branch.at", whose values alone ask for one. The table
         then has what lies between the copies at the end, such as `barrier`, and of runs there are so many pairs; see `Pair`.
+    optimization : Optimization, optional
+        What is found at every point, by theory: the best order, learning rate, or both, judged beside the classical orders.
     theory : bool, default True
         Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
         s * scramblings on), so that the averages' error is part of the scatter between seeds.
@@ -149,7 +152,10 @@ def sweep(
         `diverged_runs`; for batch learning runs that missed the tolerance); `failed`, `status` (a sentence: where it diverged,
         why it failed) and `seconds`. The same seeds give the same bits, `seconds` aside, wherever they are computed.
         `table.attrs["status"]` says how many points are done. With a pruning there is one row for each treatment, and one for
-        "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences.
+        "dense", told apart by the column `treatment`, a parameter like the others; `prizes` tests their differences. With an
+        optimization likewise for the "optimum" and each protocol beside it; `objective` is what was made small, `gain` what the
+        optimum gains on each, with its paired error, and `kind` the place in `curriculode.theory.control.kinds.KINDS` of the best
+        kind of order. A ridge in a tangent space has its `train_loss`.
 
     Raises
     ------
@@ -189,6 +195,7 @@ def sweep(
         pruning=pruning,
         treatments=treatments,
         branch=branch,
+        optimization=optimization,
     )
     with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
         return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))
@@ -210,6 +217,8 @@ def planned(
 ) -> Plan:
     """The points of a sweep with these arguments; `settings` are dimension, theory, runs, scramblings and the shortcuts."""
     checked_experiment(experiment)
+    if pruning is not None and settings.get("optimization") is not None:
+        raise InputError("a sweep has either a pruning or an optimization; leave one of them out")
     if pruning is not None:
         settings["treatments"] = checked_treatments(list(USUAL if treatments is None else treatments))
     elif treatments is not None:
@@ -309,7 +318,7 @@ def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.Data
     names = plan.names if "protocol.order" in plan.names else [*plan.names, "protocol.order"]
     base = {"protocol.order": plan.experiment.protocol.order}
     # Rows of a point: one, or one a treatment.
-    treatments = (DENSE, *plan.settings.treatments) if plan.pruning is not None else ("",)
+    treatments = plan.settings.labels or ("",)
     places = {number: [layout.places(columns, name) for name in treatments] for number, layout in store.layouts().items()}
     nothing, missing = [float("nan")] * len(columns), np.array([np.nan], dtype="<f8").tobytes()
     found = {key: (layout, result) for key, layout, result in store.results(plan.keys)}
@@ -329,7 +338,7 @@ def to_frame(plan: Plan, store: Store, filled: Filled | None = None) -> "pd.Data
             failed = result.failed or (bool(name) and not any(map(math.isfinite, values[:finals])))
             treatment = [name] if name else []
             rows.append((*cells, *treatment, plan.seed(index), *values, failed, result.status, result.seconds))
-    label = ["treatment"] if plan.pruning is not None else []
+    label = ["treatment"] if plan.settings.labels else []
     table = pd.DataFrame(rows, columns=pd.Index([*names, *label, "seed", *columns, "failed", "status", "seconds"]))
     status = f"{points - failures} of {len(plan)} points done, {failures} failed"
     status += ", then the sweep was interrupted" if filled.interrupted else ""

@@ -11,7 +11,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from curriculode.sims.sweep.settings import Settings
 from curriculode.theory.describe.experiment import Experiment
+from curriculode.theory.describe.tangent import TangentRidge
 from curriculode.theory.pairs.names import pair_entry_names, pair_scalar_names
 from curriculode.theory.pairs.record import Pair
 from curriculode.theory.results.registered import OBSERVABLES, Observable, scalar_names
@@ -19,6 +21,7 @@ from curriculode.theory.results.states import StateRecord, entry_names
 from curriculode.theory.tasks import TASKS
 from curriculode.theory.tasks.blocks import Blocks
 
+TRAIN_LOSS = "train_loss"
 _MOST_KEPT = 4096  # order parameters; of wider students those asked for, since a point would take megabytes
 
 
@@ -30,8 +33,9 @@ class Layout:
     entries : order parameters, or None for all of that shape
     parts : endings of the columns there are of each name: "" and "_standard_error" of the theory, "_simulation" and
         "_simulation_standard_error"; with the latter, the number of diverged runs stands at the end
-    treatments : of a pruning, the dense training first: there are all of these columns of each; else none
+    treatments : of a pruning, the dense training first, or protocols beside an optimum: there are all of these columns of each
     copies : whether there are two copies of each network, see `Pair`
+    extra : names of numbers that are no observables, the last of each
     """
 
     task: str
@@ -41,6 +45,7 @@ class Layout:
     parts: tuple[str, ...]
     treatments: tuple[str, ...] = ()
     copies: bool = False
+    extra: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -50,6 +55,7 @@ class Layout:
         asked: Iterable[str],
         treatments: tuple[str, ...] = (),
         copies: bool = False,
+        extra: tuple[str, ...] = (),
     ) -> "Layout":
         """The layout of a point of this experiment, where those names are `asked` for."""
         blocks = Blocks.of(experiment.task)
@@ -61,7 +67,7 @@ class Layout:
             known = set(_entry_names(blocks.count, K, P, copies))
             entries = tuple(sorted(known & set(asked)))
         names = tuple(pair_scalar_names(experiment.task) if copies else scalar_names(experiment.task))
-        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments, copies)
+        return cls(experiment.task.kind, names, (blocks.count, K, P), entries, parts, treatments, copies, extra)
 
     @classmethod
     def from_text(cls, text: str) -> "Layout":
@@ -72,16 +78,15 @@ class Layout:
     def text(self) -> str:
         """The layout in a line."""
         content = asdict(self)
-        if not self.treatments:
-            del content["treatments"]  # as it was before there were any: the text is the layout's name
-        if not self.copies:
-            del content["copies"]
+        for name in ("treatments", "copies", "extra"):
+            if not content[name]:
+                del content[name]  # as it was before there were any: the text is the layout's name
         return json.dumps(content, sort_keys=True)
 
     @property
     def names(self) -> list[str]:
         """Names of everything that is kept, in order."""
-        return [*self.observables, *(_entry_names(*self.shape, self.copies) if self.entries is None else self.entries)]
+        return [*self.observables, *(_entry_names(*self.shape, self.copies) if self.entries is None else self.entries), *self.extra]
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], int]:
@@ -114,7 +119,7 @@ class Layout:
         return self.task in TASKS and name in TASKS[self.task].observable_names
 
     def final(self, record: StateRecord | Pair) -> np.ndarray:
-        """The values of all names at the last time, names first: (names,) of theory, (names, runs) of a simulation."""
+        """All values at the last time but those of an optimum, names first: (names,) or, of an ensemble, (names, runs)."""
         if isinstance(record, Pair):
             last = record.last()
             entries = last.entries()
@@ -128,7 +133,13 @@ class Layout:
         if self.entries is not None:
             order = {name: i for i, name in enumerate(entry_names(*self.shape))}
             state = state[..., [order[name] for name in self.entries]]
-        return np.ascontiguousarray(np.concatenate([np.array(scalars), np.moveaxis(state, -1, 0)]))
+        more = [np.take(record.observable(name), -1, axis=time)[None] for name in self.extra if name == TRAIN_LOSS]
+        return np.ascontiguousarray(np.concatenate([np.array(scalars), np.moveaxis(state, -1, 0), *more]))
+
+
+def extra_names(experiment: Experiment, settings: Settings) -> tuple[str, ...]:
+    """What is kept of a point beside observables and order parameters: of an optimum its objective ..., of a ridge its loss."""
+    return (*settings.extra, *((TRAIN_LOSS,) if isinstance(experiment.training, TangentRidge) else ()))
 
 
 @lru_cache(maxsize=256)
@@ -143,6 +154,7 @@ def _layout(text: str) -> Layout:
         parts=tuple(given["parts"]),
         treatments=tuple(given.get("treatments", ())),
         copies=bool(given.get("copies", False)),
+        extra=tuple(given.get("extra", ())),
     )
 
 

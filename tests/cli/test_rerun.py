@@ -57,6 +57,9 @@ intervals = 4
 stages = 3
 iterations = 3
 tests = 1
+[attractors]
+until = 2.0
+longest = 1.0
 {more}
 """
 POINTS = "points = 64"
@@ -99,7 +102,13 @@ OWN: dict[str, dict[str, Any]] = {
         "theory": True,
     },
     "branch": {"at": 0.5, "examples": "same", "weights": "own", "quantity": "X[0,0]", "match": True, "theory": True},
-    "worth": {"objective": "classification_error", "levels": "easy=0.5,hard=0.5", "average": True, "intervals": 3},
+    "worth": {
+        "objective": "classification_error",
+        "levels": "easy=0.5,hard=0.5",
+        "average": True,
+        "intervals": 3,
+        "singular": True,
+    },
     "optimize": {
         "control": ["learning_rate"],
         "stages": 4,
@@ -109,6 +118,14 @@ OWN: dict[str, dict[str, Any]] = {
         "average": True,
         "iterations": 1,
     },
+    "attractors": {
+        "orders": ["random"],
+        "by": "overlap",
+        "until": 1.5,
+        "longest": 0.0,
+        "level": "easy",
+        "quantity": "generalization_error",
+    },
     "sweep": {
         "zip": True,
         "seeds": 2,
@@ -116,6 +133,7 @@ OWN: dict[str, dict[str, Any]] = {
         "theory": False,
         "observables": ["classification_error", "Q[0,1]"],
         "treatments": ["ticket"],
+        "control": ["order"],
         "scramblings": 2,
     },
     "refine": {
@@ -138,6 +156,7 @@ BESIDE = {
     ("sweep", "zip"): ["--over", "student.width=1,2", "--over", "training.learning_rate=1.0,0.5"],
     ("sweep", "space"): ["--runs", "2"],
     ("refine", "space"): ["--runs", "2"],
+    ("sweep", "starts"): ["--control", "order"],
     ("refine", "gap"): ["--seeds", "2"],
 }
 # Options that leave the numbers of the table as they are.
@@ -151,6 +170,7 @@ SAME_NUMBERS = {
 } | {(command, "workers") for command in OWN}
 
 # In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
+SAME_NUMBERS |= {("attractors", "longest")}  # without weight decay there is no rest
 SAME_NUMBERS |= {("worth", "rtol"), ("optimize", "rtol"), ("optimize", "iterations")}
 
 _without: dict[tuple[str, ...], pd.DataFrame] = {}  # what commands give without the option
@@ -178,7 +198,7 @@ def cases() -> list[Any]:
 
 def value_of(command: str, name: str) -> Any:
     """The value that the option gets: not its default, nor that of the file."""
-    if (command, name) in (("worth", "starts"), ("optimize", "starts")):
+    if name == "starts" and command in ("worth", "optimize", "sweep"):
         return 3
     if (command, name) == ("integrate", "accuracy"):  # the least nets are good enough for the default
         return 1e-4

@@ -14,6 +14,7 @@ import pandas as pd
 from curriculode.figures import gallery
 
 _ORDERS = ["curriculum", "random"]
+_HARD = "levels.hard.irrelevant_variance"
 _WIDE = {"student.width": [2, 16], "protocol.order": _ORDERS}
 _GRIDS = {
     "width": {"student.width": [6, 16], "levels.hard.noise": [0.3, 0.6], "protocol.order": _ORDERS},
@@ -22,14 +23,18 @@ _GRIDS = {
 }
 # Numbers of runs, as shares of those of the figure.
 _SCALES = {
+    "attractor-odds": 0.1,
     "batch-coupling": 0.125,
     "batch-gain": 0.1,
     "batch-online": 0.125,
     "branch-line": 0.15,
     "committee": 0.25,
+    "discovery-time": 0.3,
     "difficulty": 0.1,
     "example-worth": 0.25,
     "optimal-orders": 0.2,
+    "order-gains": 0.2,
+    "order-kinds": 0.5,
     "finite-d-bands": 0.15,
     "finite-d-odds": 0.25,
     "finite-d-shift": 0.1,
@@ -37,6 +42,9 @@ _SCALES = {
     "instability": 0.2,
     "lottery": 0.05,
     "matching": 0.3,
+    "network-barrier": 0.25,
+    "network-gain": 0.1,
+    "network-tickets": 0.25,
     "perceptron-orders": 0.2,
     "perturbations": 0.15,
     "phase-diagrams": 0.1,
@@ -56,10 +64,19 @@ _SCALES = {
     "ticket-stability": 0.2,
     "unit-tickets": 0.2,
     "verdict-power": 0.25,
+    "wide-limit": 0.3,
     "width-gap": 0.1,
 }
 # Constants of the figure's module in place of its own. What is a function is told the module.
 _SMALL: dict[str, dict[str, Any]] = {
+    "attractor-odds": {
+        "_DECAYS": {0.05: (50, 100.0, 3000.0), 0.0: (20, 100.0, 0.0)},
+        "_POINTS": 64,
+        "_ORDERS": tuple(_ORDERS),
+    },
+    "dead-or-alive": {"_NOISES": (0.3, 0.5), "_CHECKED": (0.5,), "_POINTS": 64, "_CURVE": np.array([0.1, 0.5, 0.9])},
+    "discovery-time": {"_DIMENSIONS": (200.0, 2e5), "_POINTS": 64},
+    "wide-limit": {"_WIDTHS": (16, 32), "_NODES": 10, "_POINTS": 128, "_TIMES": 3},
     "batch-coupling": {
         "_LOSSES": ("logistic",),
         "_ORDERS": tuple(_ORDERS),
@@ -78,7 +95,31 @@ _SMALL: dict[str, dict[str, Any]] = {
     "matching": {"_WIDTHS": {4: 200, 16: 64}},
     "example-worth": {"_WIDTHS": (4, 8), "_POINTS": 64, "_INTERVALS": 10, "_RTOL": 1e-2},
     "optimal-orders": {"_STAGES": (6,), "_ITERATIONS": 15, "_DIMENSIONS": (100,), "_RUNS": 1000},
+    "order-gains": {
+        "_WIDTHS": (2, 4),
+        "_SHARES": (0.5,),
+        "_ITERATIONS": 2,
+        "_POINTS": 64,
+        "_DURATION": 10.0,
+        "sweep": lambda module: partial(module.sweep, workers=1),
+    },
+    "order-kinds": {
+        "_PARTS": lambda module: {"share": module._PARTS["share"] | {"over": {"levels.easy.share": [0.1, 0.5], _HARD: [2.0]}}},
+        "_STAGES": 4,
+        "sweep": lambda module: partial(module.sweep, workers=1),
+    },
     "lottery": {"_WIDTHS": {4: 8_000, 8: 1_500, 16: 500}, "_NOISES": (0.2, 0.6)},
+    "network-barrier": {"_AT": (0.0, 50.0), "_WIDTHS": (6, 30), "_RUNS": 56, "_COMMITTEES": {4: 24}, "_COMMITTEES_AT": (0.0,)},
+    "network-gain": {"_WIDTHS": (12,), "_DEPTHS": (1, 2), "_TAILS": (0.0,), "_RATES": (0.01, 0.03), "_RUNS": 160},
+    "network-tickets": {
+        "_STUDY": lambda module: module._STUDY.set(experiment=module._STUDY.experiment.replace({"protocol.duration": 67.359375})),
+        "_ROUNDS": (12,),
+        "_KEEP": (0.2,),
+        "_RATES": (0.006, 0.06),
+        "_THEORY_RATES": (0.5, 2.0),
+        "_DRAWS": 8,
+        "_POINTS": 64,
+    },
     "perceptron-orders": {"_EASY": (0.0, 0.4), "_HARD": (1.0, 2.0), "_SHARES": (0.2, 0.5)},
     "perceptron-speedup": {"_GRIDS": lambda module: {part: _ends(grid) for part, grid in module._GRIDS.items()}},
     "perturbations": {"_AT": (10.0,), "_MADE": (("noise", 0.0), ("noise", 2.0), ("signs", 1.0), ("reinitialise", 1.0))},

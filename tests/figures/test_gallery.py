@@ -24,12 +24,15 @@ from tests.figures.small import computed, table
 
 QUICK = ("finite-size", "perceptron-orders", "perceptron-speedup")
 BUILT_IN = [
+    "attractor-odds",
     "batch-coupling",
     "batch-gain",
     "batch-online",
     "branch-line",
     "committee",
+    "dead-or-alive",
     "difficulty",
+    "discovery-time",
     "finite-d-bands",
     "finite-d-odds",
     "finite-d-shift",
@@ -54,6 +57,7 @@ BUILT_IN = [
     "ticket-stability",
     "unit-tickets",
     "verdict-power",
+    "wide-limit",
     "width-gap",
     "xor-orders",
 ]
@@ -521,3 +525,22 @@ def test_the_prize_needs_training() -> None:
     assert found["difference"][40.0, 0.3] > 0
     assert abs(found["difference"][10.0, 0.1]) < 0.05
     assert set(data["wins"]) <= {"ticket", "reinit", ""}
+
+
+def test_the_best_order_gains_on_the_others_of_the_mixture() -> None:
+    data = table("order-gains")
+    gains = data.set_index(["student.width", "treatment"])["gain"]
+    assert (gains.xs("optimum", level="treatment") == 0.0).all()
+    assert (gains.xs("hard-only", level="treatment") > 0.0).all()
+    for width in (2, 4):  # searched on other starts than those it is judged by
+        assert gains[width, "curriculum"] > -0.01
+
+
+def test_the_kinds_of_best_orders_of_the_perceptron() -> None:
+    from curriculode.theory.control.kinds import KINDS
+
+    data = table("order-kinds")
+    best = data[data["treatment"] == "optimum"].set_index("levels.easy.share")["kind"]
+    assert KINDS[int(best[0.5])] in ("easy, hard, easy", "mixed stages")
+    objective = data.set_index(["levels.easy.share", "treatment"])["objective"]
+    assert (objective.xs("optimum", level="treatment") <= objective.xs("curriculum", level="treatment") + 1e-4).all()

@@ -149,3 +149,30 @@ def test_a_truncated_table_gets_a_sentence() -> None:
     )
     with pytest.raises(cu.InputError, match="rows that are not complete"):
         cu.phase_diagram(table, "student.width", "levels.hard.noise", "error")
+
+
+def test_a_boundary_from_closed_form_lies_where_a_grid_changes(tmp_path: Path) -> None:
+    """Below the critical decay small ReLU units live, above they die: on a grid integrated from small weights."""
+    experiment = cu.Experiment(
+        task=cu.XorMixture(),
+        student=cu.Committee(width=1, activation="relu", weight_scale=0.05, readout_scale=0.05),
+        training=cu.OnlineSGD(learning_rate=0.5),
+        protocol=cu.Protocol.single(duration=150.0, noise=0.3),
+    )
+    name, noises = "levels.only.noise", [0.2, 0.6]
+    edge = pd.DataFrame(
+        {name: noises, "training.weight_decay": [cu.critical_decay(experiment.replace({name: noise})) for noise in noises]}
+    )
+    rows = []
+    for noise, threshold in zip(noises, edge["training.weight_decay"], strict=True):
+        for decay in (0.85 * threshold, 1.15 * threshold):
+            there = experiment.replace({name: noise, "training.weight_decay": float(decay)})
+            begin = cu.OrderParameters([[2.5e-3]], [[0.045, 0.0]], [0.05])
+            end = cu.integrate(there, begin, points=256, times=2, estimate_error=False, rtol=1e-4)
+            rows.append({name: noise, "training.weight_decay": decay, "seed": 0, "readout": float(end.v[-1, 0])})
+            assert (rows[-1]["readout"] > 0.05) == (decay < threshold)
+    table = pd.DataFrame(rows).assign(failed=False, status="", seconds=0.0)
+    diagram = phase_diagram(table, name, "training.weight_decay", "readout", boundary=edge)
+    np.testing.assert_array_equal(diagram.boundary.get_ydata(), edge["training.weight_decay"])
+    with pytest.raises(cu.InputError, match="boundary"):
+        phase_diagram(table, name, "training.weight_decay", "readout", boundary=edge[[name]])

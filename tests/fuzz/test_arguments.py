@@ -39,6 +39,12 @@ OBSERVED = cu.observe(PLATEAU, ["specialization", "v[0]"], dimension=40, runs=3,
 COMPARED = cu.compare(PLATEAU, dimension=40, runs=4, times=2, progress=False)
 STUDY = cu.Study(experiment=PLATEAU, dimension=40, runs=2, over={"student.width": [1, 2]})
 PAIR = cu.branch(PLATEAU, START, at=0.2, times=2, progress=False)
+DIGITS = cu.NetworkExperiment(
+    data=cu.ImageData(name="digits", test=20),
+    network=cu.MLP(width=3),
+    training=cu.NetworkSGD(learning_rate=0.1),
+    protocol=cu.Protocol.single(duration=0.5, pixel_noise=0.5),
+)
 LAW = XOR.task.example_law(XOR.protocol.levels[0])
 
 
@@ -90,8 +96,10 @@ GOOD: dict[str, list[Any]] = {
     "level": [None, "only", PLATEAU.protocol.levels[0], XOR.protocol.levels[0]],
     "task": [PLATEAU.task, XOR.task],
     "student": [PLATEAU.student],
-    "training": [PLATEAU.training, BATCH.training],
-    "protocol": [PLATEAU.protocol, XOR.protocol],
+    "training": [PLATEAU.training, BATCH.training, DIGITS.training],
+    "protocol": [PLATEAU.protocol, XOR.protocol, DIGITS.protocol],
+    "data": [DIGITS.data],
+    "network": [DIGITS.network, cu.CNN(filters=2)],
     "teacher": [cu.Teacher()],
     "Q": [np.eye(2), [[1.0]]],
     "M": [np.zeros((2, 2)), [[0.5]]],
@@ -142,6 +150,16 @@ GOOD: dict[str, list[Any]] = {
     "size": [0.5],
     "perturbation": ["signs", cu.Perturbation(kind="noise")],
     "quantity": ["accuracy", "v[0]", "specialization"],
+    "stage": [-1, 0, "only", "hard"],
+    "settle": [0.0, 1.0],
+    "longest": [0.0, 2.0],
+    "orders": ["random", ["curriculum", "random"]],
+    "to": [0.1, 0.6],
+    "most": [2],
+    "particles": [2, 4],
+    "nodes": [4, 16],
+    "threshold": [0.5],
+    "ratio": [1.0, 100.0],
 }
 # Thousands of runs or times are allowed, and take long: whole numbers are small ones, or beyond what anything may be.
 ANY = (
@@ -154,7 +172,7 @@ ANY = (
 )
 INSTANCES = [PLATEAU, XOR, PLATEAU.task, XOR.task, PLATEAU.student, PLATEAU.training, BATCH.training, PLATEAU.protocol]
 INSTANCES += [XOR.protocol.levels[0], cu.Numerics(), STUDY, START, TRAJECTORY, SLICES, ENSEMBLE, OBSERVED, COMPARED, LAW]
-INSTANCES += [PAIR, cu.Perturbation(kind="noise")]
+INSTANCES += [DIGITS, DIGITS.data, DIGITS.network, PAIR, cu.Perturbation(kind="noise")]
 INSTANCES += [cu.Stage(share=1.0, probability={"only": 1.0}), cu.Teacher(), PLATEAU.student.g]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from curriculode.theory.control.objective import Objective
 from curriculode.theory.control.passes import paths
 from curriculode.theory.control.records import Optimum
-from curriculode.theory.control.schedule import Schedule
+from curriculode.theory.control.schedule import Schedule, nearest_pure
 from curriculode.theory.control.search import Search
 from curriculode.theory.control.worth import RTOL, checked_starts
 from curriculode.theory.core.arguments import checked, inside, whole
@@ -18,13 +18,13 @@ from curriculode.theory.core.description import unknown
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics, numerics_with
+from curriculode.theory.describe.optimization import OPTIMUM, ORDERS, PURE
 from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.solve.integrate import integrate
 
 CONTROLS = ("order", "learning_rate")
-_BESIDE = ("curriculum", "random", "anti-curriculum", "hard-only")
 _TIMES = 101  # of the trapezoidal rule, where the mean over time counts
 
 
@@ -96,15 +96,16 @@ def optimize(
     averages, points, scrambling : optional
         See `Numerics`; nets have 1024 points by default.
     rtol : float, optional
-        Of the objective, by the length of the steps: by default 1e-5. What is found is judged at the tolerance of `integrate`.
+        Of the objective, by the length of the steps: by default 1e-5; each start has steps of its own, shortened where larger
+        rates make the equations stiffer. What is found is judged at the tolerance of `integrate`.
     progress : callable, optional
         Called with the finished fraction, each search counted in full.
 
     Returns
     -------
     Optimum
-        `.experiment` with its order "stages", `.value`, `.to_frame()` beside the classical orders with paired errors, `.stages()`,
-        `.bang_bang()`.
+        `.experiment` with its order "stages", `.value`, `.to_frame()` beside the classical orders and the nearest pure stages with
+        paired errors, `.stages()`, `.bang_bang()`, `.best_order`.
 
     Raises
     ------
@@ -128,10 +129,10 @@ def optimize(
     for each in judges:
         setting.check(each)
     wanted = Objective.of(experiment, objective, average)
-    limits = _limits(bounds, setting.rates.eta)
+    limits = rates_within(bounds, setting.rates.eta)
     begins = _beginnings(experiment, chosen, stages)
     allowed = settings.rtol or RTOL
-    interrupted, found, done = False, {}, 0
+    interrupted, found, done = False, dict[str, tuple[float, bool]](), 0
     search: Search | None = None
     with one_blas_thread():
         along = paths(setting, wanted, given, settings, list(begins.values()), allowed)
@@ -141,7 +142,7 @@ def optimize(
                 most = len(begins) * iterations * len(along)
                 progress(min(0.9, 0.9 * (done * iterations + search.evaluations) * len(along) / most))
 
-        search = Search(along, "order" in chosen, "learning_rate" in chosen, limits, margin, watch)
+        search = Search(along, "order" in chosen, "learning_rate" in chosen, limits, margin, allowed, watch)
         try:
             for name, begin in begins.items():
                 search.evaluations = 0
@@ -158,14 +159,22 @@ def optimize(
         "learning_rate" in chosen or any(stage.learning_rate is not None for stage in experiment.protocol.plan),
     )
     optimal = best.written(experiment, rated)
-    beside = {"optimum": optimal, **{order: experiment.replace({"protocol.order": order}) for order in _BESIDE}}
+    beside = {OPTIMUM: optimal, **{order: experiment.replace({"protocol.order": order}) for order in ORDERS}}
+    if "order" in chosen:
+        beside[PURE] = nearest_pure(best)[0].written(experiment, rated)
     if experiment.protocol.order == "stages":
         beside["given"] = experiment
     values = np.array([[_judged(each, start, wanted, settings) for start in judges] for each in beside.values()])
     if progress is not None:
         progress(1.0)
-    mean = {name: value for name, (_, value) in found.items()}
-    ended = "interrupted: the best so far" if interrupted else f"the best of {len(found)} searches"
+    mean = {name: value for name, (value, _) in found.items()}
+    beginning = min(mean, key=lambda name: mean[name]) if mean else next(iter(begins))
+    converged = not interrupted and found[beginning][1]
+    ended = f"the best of {len(found)} {'search' if len(found) == 1 else 'searches'}"
+    if interrupted:
+        ended = "interrupted: the best so far"
+    elif not converged:
+        ended += f", which had not converged after {iterations} iterations: allow more"
     budget = np.asarray(experiment.protocol.shares) * experiment.protocol.duration
     return Optimum(
         optimal,
@@ -187,8 +196,10 @@ def optimize(
             "control": list(chosen),
             "tested": test_starts is not None,
             "optimized_value": search.value,
-            "beginning": min(mean, key=lambda name: mean[name]) if mean else next(iter(begins)),
+            "beginning": beginning,
             "values_of_beginnings": mean,
+            "converged": {name: ended for name, (_, ended) in found.items()},
+            "promise": search.promise(),
             "evaluations": sum(path.evaluations for path in along),
             "budget_error": float(np.abs(best.budget - budget).max()) if "order" in chosen else 0.0,
             "interrupted": interrupted,
@@ -207,7 +218,8 @@ def _controls(control: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _limits(bounds: Any, eta: float) -> tuple[float, float]:
+def rates_within(bounds: Any, eta: float) -> tuple[float, float]:
+    """The least and the largest rate that are allowed, by default a thousandth of eta and ten times it."""
     pair = [1e-3 * eta, 10.0 * eta] if bounds is None else plain(bounds)
     fit = isinstance(pair, list) and len(pair) == 2 and all(isinstance(x, (int, float)) and not isinstance(x, bool) for x in pair)
     if not fit or not 0.0 < pair[0] < pair[1] < float("inf"):

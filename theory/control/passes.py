@@ -26,12 +26,17 @@ _FIRST_STEPS, _MOST_STEPS = 32, 2**15
 
 
 class Sensitivity(NamedTuple):
-    """The objective and its derivatives: by p of each stretch (N, levels), by eta (N,), and by the weight decay over each (N,)."""
+    """The objective and its derivatives: by p of each stretch (N, levels), by eta (N,), and by the weight decay over each (N,).
+
+    states, costates : (N, n) where each stretch begins
+    """
 
     value: float
     probability: np.ndarray
     eta: np.ndarray
     kappa: np.ndarray
+    states: np.ndarray
+    costates: np.ndarray
 
 
 @dataclass
@@ -66,6 +71,10 @@ class Path:
         base = self.setting.rates
         return Rates(eta, base.eta_v * eta / base.eta if base.eta > 0 else base.eta_v, base.kappa)
 
+    def finest(self, duration: float) -> bool:
+        """Whether the step is as short as it is ever made."""
+        return duration / self.step >= _MOST_STEPS
+
     def value(self, schedule: Schedule) -> float:
         """The objective at the end of the schedule; infinite where the equations diverge."""
         states = self._forward(schedule)
@@ -73,18 +82,22 @@ class Path:
             return float("inf")
         return float(sum(weight * self.objective.value_and_gradient(self.costates, y)[0] for weight, y in self._counted(states)))
 
-    def sensitivity(self, schedule: Schedule) -> Sensitivity | None:
-        """The objective and its derivatives by all of the schedule; None where the equations diverge."""
+    def sensitivity(self, schedule: Schedule, orders: bool = True) -> Sensitivity | None:
+        """The objective and its derivatives by all of the schedule; None where the equations diverge.
+
+        orders : whether those by the probability of levels that a stretch has none of are wanted too; they are zero otherwise
+        """
         states = self._forward(schedule)
         if states is None:
             return None
         N, levels = schedule.probability.shape
-        found = Sensitivity(0.0, np.zeros((N, levels)), np.zeros(N), np.zeros(N))
+        begins = np.array([stretch[0][1] for stretch in states])
+        found = Sensitivity(0.0, np.zeros((N, levels)), np.zeros(N), np.zeros(N), begins, np.zeros_like(begins))
         value, costate = 0.0, np.zeros_like(self._y)
         weights = {id(y): weight for weight, y in self._counted(states)}
         for n in range(N - 1, -1, -1):
             p, rates = schedule.probability[n], self.rates(float(schedule.eta[n]))
-            along = self._along(p, rates)
+            along = self.along(p, rates)
             h = (states[n][-1][0] - states[n][0][0]) / (len(states[n]) - 1)
             for i in range(len(states[n]) - 1, 0, -1):
                 if id(states[n][i][1]) in weights:
@@ -100,7 +113,7 @@ class Path:
                 back = costate.copy()
                 handed = np.zeros_like(costate)
                 for place, share, step in ((y4, h / 6.0, h), (y3, h / 3.0, 0.5 * h), (y2, h / 3.0, 0.5 * h), (y, h / 6.0, 0.0)):
-                    pulled = self.costates.pull(place, share * costate + handed, p, rates)
+                    pulled = self.costates.pull(place, share * costate + handed, p, rates, orders)
                     back += pulled.state
                     handed = step * pulled.state
                     found.probability[n] += pulled.levels
@@ -108,12 +121,14 @@ class Path:
                     found.kappa[n] += pulled.kappa
                 costate = back
                 self.evaluations += 7
+            found.costates[n] = costate
         first = states[0][0][1]
         if id(first) in weights:
             value += weights[id(first)] * self.objective.value_and_gradient(self.costates, first)[0]
         return found._replace(value=float(value))
 
-    def _along(self, p: np.ndarray, rates: Rates) -> OnlineLearning:
+    def along(self, p: np.ndarray, rates: Rates) -> OnlineLearning:
+        """The equations of a stretch."""
         return OnlineLearning(self.setting, self.engine, p, rates, self._v)
 
     def _forward(self, schedule: Schedule) -> list[list[tuple[float, np.ndarray]]] | None:
@@ -121,7 +136,7 @@ class Path:
         y, stretches = self._y, []
         with np.errstate(all="ignore"):
             for n, length in enumerate(schedule.lengths):
-                along = self._along(schedule.probability[n], self.rates(float(schedule.eta[n])))
+                along = self.along(schedule.probability[n], self.rates(float(schedule.eta[n])))
                 count = max(1, int(np.ceil(length / self.step - 1e-9)))
                 h, start = length / count, schedule.edges[n]
                 kept = [(float(start), y)]
@@ -157,22 +172,27 @@ def paths(
     schedules: list[Schedule],
     allowed: float,
 ) -> list[Path]:
-    """A path from every start, with a step that is short enough for `schedules`: halved until the objective of the first start
-    changes by less than `allowed`, relatively.
+    """A path from every start, with a step of its own that is short enough for `schedules`: halved until the objective changes by
+    less than `allowed`, relatively. One start may sit on a plateau where another one's equations are stiff.
     """
+    return [_settled(Path(setting, objective, start, numerics, np.inf), schedules, allowed, i) for i, start in enumerate(starts)]
+
+
+def _settled(path: Path, schedules: list[Schedule], allowed: float, number: int) -> Path:
     T = float(schedules[0].edges[-1])
-    step, before, coarse = T / _FIRST_STEPS, np.full(len(schedules), np.inf), np.inf
+    # No longer than a stretch: a step that is halved is then another one.
+    step = min(T / _FIRST_STEPS, *(float(schedule.lengths.max()) for schedule in schedules))
+    before = np.full(len(schedules), np.inf)
     while True:
-        first = Path(setting, objective, starts[0], numerics, step)
-        now = np.array([first.value(schedule) for schedule in schedules])
+        path.step = step
+        now = np.array([path.value(schedule) for schedule in schedules])
         finite = np.isfinite(now) & np.isfinite(before)
         settled = finite.any() and np.array_equal(np.isfinite(now), np.isfinite(before))
         if settled and (np.abs(now - before)[finite] <= allowed * np.abs(now[finite])).all():
-            break  # the longer step was short enough
-        if T / step >= _MOST_STEPS:
+            path.step = 2.0 * step  # the longer one was short enough
+            return path
+        if path.finest(T):
             if not np.isfinite(now).any():
-                raise InputError("the equations diverge from the first start; give a smaller learning_rate or more weight_decay")
-            coarse = step
-            break
-        step, before, coarse = 0.5 * step, now, step
-    return [Path(setting, objective, start, numerics, coarse) for start in starts]
+                raise InputError(f"the equations diverge from start {number}; give a smaller learning_rate or more weight_decay")
+            return path
+        step, before = 0.5 * step, now

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from curriculode.theory.control.kinds import kind_of
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.checks import text
 from curriculode.theory.core.description import unknown
@@ -13,6 +14,8 @@ from curriculode.theory.results.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from curriculode.theory.control.schedule import Schedule
 
 
 class Worth(Record):
@@ -37,6 +40,9 @@ class Worth(Record):
         Of the protocol.
     value : ndarray of shape (starts,)
         The objective itself.
+    singular : ndarray of shape (starts, times, 3), optional
+        With `singular=True`, where each interval begins: the share p* of the first of two levels on a singular arc there, the slope
+        lambda . [f_h, g] of the gap of worths, which vanishes on such an arc, and lambda . [g, [f_h, g]], negative there.
     """
 
     kind: ClassVar[str] = "worth"
@@ -48,8 +54,9 @@ class Worth(Record):
         "weight_decay": ("start", "time"),
         "probability": ("time", "level"),
         "value": ("start",),
+        "singular": ("start", "time", "arc"),
     }
-    needed: ClassVar[tuple[str, ...]] = tuple(dimensions)
+    needed: ClassVar[tuple[str, ...]] = tuple(name for name in dimensions if name != "singular")
     t: np.ndarray
     length: np.ndarray
     worth: np.ndarray
@@ -121,6 +128,9 @@ class Worth(Record):
             columns[f"worth_{name}"], columns[f"worth_{name}_error"] = self.mean(name), self.standard_error(name)
         for name in ("learning_rate", "weight_decay"):
             columns[f"by_{name}"], columns[f"by_{name}_error"] = self.mean(name), self.standard_error(name)
+        if "singular" in self.arrays:
+            for i, name in enumerate(("share", "slope", "kelley")):
+                columns[f"singular_{name}"] = self.arrays["singular"][:, :, i].mean(axis=0)
         return pd.DataFrame(columns)
 
 
@@ -147,7 +157,8 @@ class Optimum(Record):
         The objective each time it became smaller, mean over the starts that are optimised on.
     statistics : mapping of str to value
         `protocols`, `objective`, `control`, `tested` (whether on other starts), `beginning`, the protocol that the best search
-        began with, `values_of_beginnings`, `evaluations`, `budget_error`, `interrupted`.
+        began with, `values_of_beginnings`, `converged` (of each search), `promise` (what the derivatives at the optimum promise
+        of going on, by control: nothing where it is one), `evaluations`, `budget_error`, `interrupted`.
     """
 
     kind: ClassVar[str] = "optimum"
@@ -173,10 +184,14 @@ class Optimum(Record):
         return list(self.statistics["protocols"])
 
     @property
-    def _counted(self) -> np.ndarray:
-        """Starts from which no protocol diverges."""
+    def counted(self) -> np.ndarray:
+        """Which of the starts that it is judged by count, (tests,): those from which no protocol diverges."""
         kept = np.isfinite(self.values).all(axis=0)
-        return self.values[:, kept] if kept.any() else self.values
+        return kept if kept.any() else np.ones_like(kept)
+
+    @property
+    def _counted(self) -> np.ndarray:
+        return self.values[:, self.counted]
 
     @property
     def value(self) -> float:
@@ -240,36 +255,28 @@ class Optimum(Record):
         Experiment
             In stages of one level each, whose rates are the means of the optimum's.
         """
-        from curriculode.theory.control.schedule import Schedule
-
-        edges, chosen, rates = self._runs()
-        pure = np.eye(self.probability.shape[1])[chosen]
-        written = self.statistics["rates_written"]
-        return Schedule(edges, pure, rates).written(self.experiment, bool(written))
+        return self._pure()[0].written(self.experiment, bool(self.statistics["rates_written"]))
 
     @property
     def switching_times(self) -> np.ndarray:
         """When `bang_bang()` changes from one level to another, (switches,)."""
-        return self._runs()[0][1:-1]
+        return self._pure()[0].edges[1:-1]
 
-    def _runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Edges (N + 1,), levels (N,) and rates (N,) of the nearest protocol of pure stages."""
-        budget = self.length @ self.probability
-        levels: list[int] = []
-        lengths: list[float] = []
-        weighted: list[float] = []
-        shown = self.probability.argmax(axis=1)
-        for level in np.flatnonzero(budget > 0.0):
-            if level not in shown:  # it is never the most probable: where it is most so, it stands alone
-                shown[self.probability[:, level].argmax()] = level
-        for level, length, eta in zip(shown, self.length, self.learning_rate, strict=True):
-            if levels and levels[-1] == level:
-                lengths[-1] += length
-                weighted[-1] += length * eta
-            else:
-                levels.append(int(level))
-                lengths.append(float(length))
-                weighted.append(float(length * eta))
-        chosen, before = np.array(levels), np.array(lengths)
-        scaled = before * np.array([budget[level] / before[chosen == level].sum() for level in levels])
-        return np.concatenate([[0.0], np.cumsum(scaled)]), chosen, np.array(weighted) / before
+    @property
+    def best_order(self) -> str:
+        """The simplest kind of order that is as good as the optimum, out of `kinds`.
+
+        An order is as good where it loses, in the mean over the starts it is judged by, at most a twentieth of what separates the
+        best protocol from the worst of curriculum, random and anti-curriculum; where that is less than a thousandth of the
+        objective, the order does not matter.
+        """
+        if "order" not in self.statistics["control"]:
+            raise InputError('the order of this optimum was not varied; optimize with control = ["order"] tells which kind is best')
+        levels = self._pure()[1].tolist()
+        return kind_of(dict(zip(self.protocols, self._counted.mean(axis=1), strict=True)), levels, self.probability.shape[1])
+
+    def _pure(self) -> "tuple[Schedule, np.ndarray]":
+        from curriculode.theory.control.schedule import Schedule, nearest_pure
+
+        edges = np.concatenate([[0.0], np.cumsum(self.length)])
+        return nearest_pure(Schedule(edges, self.probability, self.learning_rate))

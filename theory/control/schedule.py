@@ -70,3 +70,31 @@ class Schedule:
         stages = [Stage(share=min(share, 1.0), **settings) for share, settings in zip(shares, plan, strict=True)]
         tables = [stage.model_dump(exclude_none=True) for stage in stages]
         return experiment.replace({"protocol.order": "stages", "protocol.plan": tables})
+
+
+def nearest_pure(schedule: Schedule) -> tuple[Schedule, np.ndarray]:
+    """The nearest schedule of pure stages, of the same numbers of examples, and the level (N,) of each of its stages.
+
+    Every stage becomes one of its most probable level, neighbours of one level are joined, and the lengths of each level's stages
+    are scaled to its number of examples; rates are means.
+    """
+    budget, shown = schedule.budget, schedule.probability.argmax(axis=1)
+    for level in np.flatnonzero(budget > 0.0):
+        if level not in shown:  # it is never the most probable: where it is most so, it stands alone
+            shown[schedule.probability[:, level].argmax()] = level
+    levels: list[int] = []
+    lengths: list[float] = []
+    weighted: list[float] = []
+    for level, length, eta in zip(shown, schedule.lengths, schedule.eta, strict=True):
+        if levels and levels[-1] == level:
+            lengths[-1] += length
+            weighted[-1] += length * eta
+        else:
+            levels.append(int(level))
+            lengths.append(float(length))
+            weighted.append(float(length * eta))
+    chosen, before = np.array(levels), np.array(lengths)
+    scaled = before * np.array([budget[level] / before[chosen == level].sum() for level in levels])
+    edges = np.concatenate([[0.0], np.cumsum(scaled)])
+    edges[-1] = schedule.edges[-1]
+    return Schedule(edges, np.eye(schedule.probability.shape[1])[chosen], np.array(weighted) / before), chosen

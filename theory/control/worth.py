@@ -9,6 +9,7 @@ from curriculode.theory.control.objective import Objective
 from curriculode.theory.control.passes import paths
 from curriculode.theory.control.records import Worth
 from curriculode.theory.control.schedule import Schedule
+from curriculode.theory.control.singular import singular_arc
 from curriculode.theory.core.arguments import checked, inside, whole
 from curriculode.theory.core.blas import one_blas_thread
 from curriculode.theory.core.checks import function, truth
@@ -31,7 +32,7 @@ def checked_starts(name: str, given: Any) -> list[OrderParameters]:
     return list(starts)
 
 
-@checked(start=inside, objective=inside, average=truth, intervals=whole(1, 10**5), progress=function)
+@checked(start=inside, objective=inside, average=truth, singular=truth, intervals=whole(1, 10**5), progress=function)
 def worth(
     experiment: Experiment,
     start: OrderParameters | Sequence[OrderParameters],
@@ -39,6 +40,7 @@ def worth(
     objective: Any = "generalization_error",
     average: bool = False,
     intervals: int = 100,
+    singular: bool = False,
     numerics: Numerics | None = None,
     averages: str | None = None,
     points: int | None = None,
@@ -51,7 +53,8 @@ def worth(
     With y' = sum_d p_d (eta A_d + eta^2 B_d), B_d the noise term, and the costate lambda, lambda' = - (df/dy)' lambda, which ends
     as the gradient of the objective, an example of level d at time t changes the objective by s_d(t) / D, s_d = lambda . (eta A_d +
     eta^2 B_d): the switching function of optimal control (Mignacco & Mori 2025, arXiv 2507.07907). One backward pass gives it for
-    all levels and times.
+    all levels and times. Where two levels are best mixed, the gap of their worths is constant, which fixes the share of the first:
+    p* = - lambda . [f_h, [f_h, g]] / lambda . [g, [f_h, g]], g = f_e - f_h, [a, b] = (Db) a - (Da) b.
 
     Parameters
     ----------
@@ -67,6 +70,8 @@ def worth(
         Whether the mean over the protocol counts, and not the end.
     intervals : int, default 100
         Number of equal intervals of time, beside the stages' own ends, that the worth is averaged over.
+    singular : bool, default False
+        Whether to compute the share in which two levels are mixed on a singular arc, too.
     numerics : Numerics, optional
         How; the other keywords are shortcuts for single settings of it.
     averages, points, scrambling : optional
@@ -84,7 +89,8 @@ def worth(
     Raises
     ------
     InputError
-        For batch learning, an unknown objective, and starts from which the equations diverge.
+        For batch learning, an unknown objective, a singular share of other than two levels or with an average over time, and
+        starts from which the equations diverge.
 
     Examples
     --------
@@ -98,9 +104,11 @@ def worth(
     starts = checked_starts("start", start)
     setting = Setting.of(experiment)
     wanted = Objective.of(experiment, objective, average)
+    if singular and (len(setting.laws) != 2 or average):
+        raise InputError("a singular share is that of the first of two levels, for an objective at the end; leave singular out")
     schedule = Schedule.of(setting).finer(intervals)
     lengths = schedule.lengths
-    found = []
+    found, arcs = [], []
     with one_blas_thread():
         along = paths(setting, wanted, starts, settings, [schedule], settings.rtol or RTOL)
         for i, path in enumerate(along):
@@ -108,9 +116,12 @@ def worth(
             if one is None:
                 raise InputError(f"the equations diverge from start {i}; give a smaller learning_rate or more weight_decay")
             found.append(one)
+            if singular:
+                places = zip(one.states, one.costates, schedule.eta, strict=True)
+                arcs.append([singular_arc(path, y, costate, float(eta)) for y, costate, eta in places])
             if progress is not None:
                 progress((i + 1) / len(along))
-    steps = sum(max(1, int(np.ceil(length / along[0].step - 1e-9))) for length in lengths)
+    steps = max(sum(max(1, int(np.ceil(length / path.step - 1e-9))) for length in lengths) for path in along)
     return Worth(
         experiment,
         settings,
@@ -122,7 +133,8 @@ def worth(
             "weight_decay": np.array([one.kappa / lengths for one in found]),
             "probability": schedule.probability.copy(),
             "value": np.array([one.value for one in found]),
+            **({"singular": np.array(arcs)} if singular else {}),
         },
-        f"{len(starts)} {'start' if len(starts) == 1 else 'starts'}, {steps} steps of RK4 and back",
+        f"{len(starts)} {'start' if len(starts) == 1 else 'starts'}, {steps} steps of RK4 and back at most",
         statistics={"method": "RK4", "steps": steps, "average": average, "objective": objective, "ways": along[0].engine.ways},
     )

@@ -59,6 +59,7 @@ COMMANDS = (
     "branch",
     "worth",
     "optimize",
+    "attractors",
 )  # commands that may have a section of their own
 _LARGEST = 4 * 2**20  # bytes of an experiment file
 STUDY_SECTIONS = ("study", "numerics", "pruning", *COMMANDS)

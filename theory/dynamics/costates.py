@@ -89,8 +89,8 @@ class Costates:
             by_M = by_M + 2.0 * variance * fields.covariance[None, R:, :R]
         return by_Q, by_M, fields.v
 
-    def pull(self, y: np.ndarray, costate: np.ndarray, probability: np.ndarray, rates: Rates) -> Pulled:
-        """Products of the costate (n,) with the derivatives of the rate at y (n,) of a stage; also with levels of p = 0."""
+    def pull(self, y: np.ndarray, costate: np.ndarray, probability: np.ndarray, rates: Rates, absent: bool = True) -> Pulled:
+        """Products of the costate (n,) with the derivatives of a stage's rate at y (n,); with levels of p = 0 where `absent`."""
         laws, Q, M, v = self.laws_at(y)
         eta, eta_v, kappa = rates.eta, rates.eta_v, rates.kappa
         T, fractions = self.setting.blocks.T, self.setting.blocks.fractions
@@ -105,6 +105,9 @@ class Costates:
         decay_v = -float(omega @ v)
         values, linear, square = np.zeros(len(laws)), 0.0, 0.0
         for level, (law, averages) in enumerate(zip(laws, self._averages, strict=True)):
+            p = float(probability[level])
+            if p == 0.0 and not absent:
+                continue
             self.engine.averages(law, v, averages)
             example = self.setting.laws[level]
             variance = example.scale[:, None, None] ** 2
@@ -115,7 +118,6 @@ class Costates:
             second = float(np.sum(B * averages.square)) if self.engine.noise_terms else 0.0
             third = -float(omega @ averages.readout)
             values[level] = eta * first + eta**2 * second + eta_v * third
-            p = float(probability[level])
             if p == 0.0:
                 continue
             linear += p * (eta * first + eta_v * third)

@@ -9,7 +9,6 @@ import numpy as np
 
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.errors import InputError, shown
-from curriculode.theory.describe.experiment import Experiment
 from curriculode.theory.describe.numerics import Numerics
 from curriculode.theory.results.record import FORMAT, HEADER, KINDS, Record
 
@@ -20,6 +19,14 @@ _ROOMS = (
     "curriculode.theory.pairs.record",
     "curriculode.theory.pairs.plateau",
     "curriculode.theory.control.records",
+    "curriculode.theory.landscape.fixed_point",
+    "curriculode.theory.landscape.gain",
+    "curriculode.theory.landscape.continuation",
+    "curriculode.theory.landscape.records",
+    # Of the floor above, which this one must not import: loaded by name.
+    "curriculode.sims.pairs.instability",
+    "curriculode.sims.networks.record",
+    "curriculode.sims.networks.tickets",
 )
 
 
@@ -88,7 +95,7 @@ def load_record(path: str | Path) -> Record:
         seed = np.random.SeedSequence(seed["entropy"], spawn_key=tuple(seed["spawn_key"]))
     try:
         return KINDS[header["kind"]](
-            experiment=Experiment.from_dict(header["experiment"]),
+            experiment=KINDS[header["kind"]].described_by.from_dict(header["experiment"]),
             numerics=Numerics(**header["numerics"]),
             arrays=arrays,
             **{name: header[name] for name in ("status", "success", "dimension", "environment")},

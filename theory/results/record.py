@@ -61,6 +61,8 @@ class Record:
     ----------
     kind : str
         Name of the class in files.
+    described_by : type
+        What its experiment is.
     dimensions : mapping of str to tuple of str
         The dimensions of each array; "block" is left out where there is one block.
     other : tuple of str
@@ -80,6 +82,7 @@ class Record:
     environment: Mapping[str, str] = field(default_factory=environment)
 
     kind: ClassVar[str] = "record"
+    described_by: ClassVar[type[Any]] = Experiment  # what its experiment is
     # The dimensions of each array; those of a name that is not listed are `other`. "block" is left out where there is one block.
     dimensions: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     other: ClassVar[tuple[str, ...]] = ("time",)
@@ -103,7 +106,11 @@ class Record:
 
     def _check(self) -> None:
         """Raise `InputError` for fields that are of another kind than they should be."""
-        checked_experiment(self.experiment)
+        if self.described_by is Experiment:
+            checked_experiment(self.experiment)
+        elif not isinstance(self.experiment, self.described_by):
+            wanted = self.described_by.__name__
+            raise InputError(f"experiment = {shown(self.experiment)} is not allowed; give a curriculode.{wanted}")
         checked_numerics("numerics", self.numerics)
         for name, fit, words in (
             ("arrays", isinstance(self.arrays, Mapping) and all(isinstance(key, str) for key in self.arrays), "name -> array"),

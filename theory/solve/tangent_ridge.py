@@ -17,6 +17,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.tangent import TangentRidge
 from curriculode.theory.results.states import Trajectory
 from curriculode.theory.results.tangent import tangent_arrays
+from curriculode.theory.solve.net_error import with_net_error
 from curriculode.theory.tangent.frame import Frame, Moved
 from curriculode.theory.tangent.ridge import Ridge, Solution, Strengths
 from curriculode.theory.tangent.rows import Rows, tangent_errors
@@ -24,7 +25,9 @@ from curriculode.theory.tangent.space import TANGENT, TangentSpace
 
 LOWEST, HIGHEST = 1e-4, 1e4  # of the strengths that are searched for the best
 _COARSE = 7
+_TOLERANCE = 1e-4  # of V in that search: the error of what is read off it is of its square
 _ROWS_OF_OPTIMUM = 2**17
+_APART = 2**31 + 2**30  # from the scrambling that errors are measured with to that which an optimum is fitted to
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,12 @@ def solve_ridge(
     numerics: Numerics,
     tolerance: float,
     progress: Callable[[float], None] | None = None,
+    strengths: np.ndarray | None = None,
 ) -> Solved:
-    """The ridge of an experiment from a start (its units in any order) at each number of examples, warm from the one before."""
+    """The ridge of an experiment from a start (its units in any order) at each number of examples, warm from the one before.
+
+    strengths : gamma at each number of examples, where they are known; by default the training's
+    """
     training = experiment.training
     assert isinstance(training, TangentRidge)
     space = TangentSpace.of(experiment, start)
@@ -85,11 +92,14 @@ def solve_ridge(
     ridge = Ridge(space.frame, space.model, rows, space.blocks.fractions)
     alphas = training.numbers(experiment.protocol.duration)
     gammas, solutions, L = [], [], None
-    hardest = space.rows(last_level, points, numerics.scrambling) if training.regularization == "optimal" else rows
+    searched = strengths is None and training.regularization == "optimal"
+    hardest = space.rows(last_level, points, numerics.scrambling) if searched else rows
     for i, alpha in enumerate(alphas):
         gamma_v = training.readout_regularization
-        if training.regularization == "optimal":
-            gamma = best_regularization(ridge, float(alpha), gamma_v, hardest, max(tolerance, 1e-8))
+        if strengths is not None:
+            gamma = float(strengths[i])
+        elif training.regularization == "optimal":
+            gamma = best_regularization(ridge, float(alpha), gamma_v, hardest, _TOLERANCE)
         else:
             gamma = float(training.regularization)
         found = ridge.solve(Strengths(float(alpha), gamma, gamma_v), tolerance, L)
@@ -109,11 +119,25 @@ def tangent_state_evolution(
     progress: Callable[[float], None] | None = None,
 ) -> Trajectory:
     """`state_evolution` of `TangentRidge`: one time for each number of examples."""
+    found = _once(experiment, start, tolerance, numerics, progress)
+    gammas = np.array(found.statistics["regularization"])
+    return with_net_error(found, numerics, lambda other: _once(experiment, start, max(tolerance, 1e-6), other, None, gammas))
+
+
+def _once(
+    experiment: Experiment,
+    start: OrderParameters,
+    tolerance: float,
+    numerics: Numerics,
+    progress: Callable[[float], None] | None,
+    strengths: np.ndarray | None = None,
+) -> Trajectory:
+    """`tangent_state_evolution` with one net, and `strengths` where they are known."""
     clock = time.perf_counter()
     order = start.canonical_order()
     back, ordered = np.argsort(order), start.permuted(order)
     with one_blas_thread():
-        solved = solve_ridge(experiment, ordered, numerics, tolerance, progress)
+        solved = solve_ridge(experiment, ordered, numerics, tolerance, progress, strengths)
     moved = [solved.frame.moved(each.change) for each in solved.solutions]
     space = TangentSpace.of(experiment, ordered)
     residual = max(each.residual for each in solved.solutions)
@@ -209,7 +233,8 @@ def tangent_optimum(experiment: Experiment, start: OrderParameters, *, numerics:
     Returns
     -------
     Trajectory
-        One time, t = infinity.
+        One time, t = infinity. Its errors are those of the model that was found on a net of its own; `train_loss`, the population's
+        loss, is the mean over that net and another.
 
     Raises
     ------
@@ -228,14 +253,19 @@ def tangent_optimum(experiment: Experiment, start: OrderParameters, *, numerics:
     experiment = _as_tangent(experiment)
     order = start.canonical_order()
     space = TangentSpace.of(experiment, start.permuted(order))
-    # What is fitted to a net is too good there by its number of features over that of rows.
+    # What is fitted to a net is too good there by its number of features over that of rows, and as much too bad elsewhere: errors
+    # are those of another net, and the loss is the mean of both, which is off by the square of that.
     rows_wanted = int(min(512 * space.model.count(space.frame), _ROWS_OF_OPTIMUM))
     points = space.points(settings, max(rows_wanted, 2**14))
     settings = settings.set(points=points)
-    rows = space.rows(space.shares, points, settings.scrambling)
+    rows, others = (space.rows(space.shares, points, net) for net in (settings.scrambling + _APART, settings.scrambling))
     change = Ridge(space.frame, space.model, rows, space.blocks.fractions).optimum()
-    loss = tangent_errors(rows, space.model, change)[0] + 0.5 * rows.noise
-    status = f"population optimum of {space.model.count(space.frame)} features, by nets of {points} points"
+    own, elsewhere = (tangent_errors(each, space.model, change)[0] + 0.5 * rows.noise for each in (rows, others))
+    loss = 0.5 * (own + elsewhere)
+    status = (
+        f"population optimum of {space.model.count(space.frame)} features, by nets of {points} points: loss between {own:.4g} "
+        f"where it is fitted and {elsewhere:.4g} elsewhere"
+    )
     if space.chance:
         status += "; chance for every start, as odd units see no label that the sign of the input leaves alone"
     record = tangent_record(

@@ -12,6 +12,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.dynamics.interface import Stretch
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.results.states import DIVERGED, Trajectory
+from curriculode.theory.solve.net_error import with_net_error
 from curriculode.theory.solve.stages import Solver
 from curriculode.theory.solve.tangent_ridge import tangent_record
 from curriculode.theory.tangent.frame import Change, Moved
@@ -19,7 +20,6 @@ from curriculode.theory.tangent.learning import TangentLearning
 from curriculode.theory.tangent.space import TangentSpace
 
 _TIMES = 101
-_PILOTS = 4  # nets of a quarter of the points whose scatter bounds the error
 
 
 def integrate_tangent(
@@ -31,20 +31,7 @@ def integrate_tangent(
 ) -> Trajectory:
     """`integrate` of `TangentSGD`; `setting` : of the experiment with other rates, where they are asked for."""
     trajectory = _once(experiment, start, numerics, progress, setting)
-    points = trajectory.statistics["averages"]["points"]
-    if not numerics.estimate_error or not trajectory.success or points < 1024:
-        return trajectory
-    nets = [2**31 + _PILOTS * numerics.scrambling + r for r in range(_PILOTS)]
-    quarter = numerics.set(points=points // 4)
-    pilots = [_once(experiment, start, quarter.set(scrambling=net), None, setting) for net in nets]
-    averages = dict(trajectory.statistics["averages"])
-    for name, quantity in (("standard_error", "generalization_error"), ("classification_standard_error", "classification_error")):
-        # Nets converge no slower than Monte Carlo, so that those of a quarter scatter at least twice as much.
-        averages[name] = 0.5 * np.std([getattr(pilot, quantity) for pilot in pilots], axis=0, ddof=1)
-    averages["t"] = trajectory.t
-    largest = np.abs(trajectory.generalization_error).max(initial=0.0)
-    averages["accuracy"] = float(averages["standard_error"].max(initial=0.0) / largest) if largest > 0 else 0.0
-    return trajectory.replace(statistics={**trajectory.statistics, "averages": averages})
+    return with_net_error(trajectory, numerics, lambda other: _once(experiment, start, other, None, setting))
 
 
 def _once(

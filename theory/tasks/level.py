@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from curriculode.theory.core.arguments import checked, inside
 from curriculode.theory.core.description import Description, unknown
 from curriculode.theory.core.errors import InputError, shown
-from curriculode.theory.tasks.known import TASKS
+from curriculode.theory.tasks.known import OTHER_LEVELS, TASKS
 
 if TYPE_CHECKING:
     from curriculode.theory.tasks.task import Task
@@ -27,7 +27,7 @@ class Level(Description):
     **settings : object
         Those of the task. XOR mixture: `noise`, the standard deviation of the clouds, >= 0, and `fading`, the gain of the
         centroids on the faded fraction of the inputs, >= 1; teacher-student: `irrelevant_variance` of the irrelevant
-        inputs, >= 0.
+        inputs, >= 0; images: `pixel_noise`, >= 0, and `frame_scale`, in (0, 1].
 
     Raises
     ------
@@ -57,7 +57,7 @@ class Level(Description):
 
     def _check_known(self) -> None:
         """Raise `InputError` for settings that no task knows, or that none of those that know them allow."""
-        kinds = [task.level_type for task in TASKS.values()]
+        kinds = [*(task.level_type for task in TASKS.values()), *OTHER_LEVELS]
         fitting = [kind for kind in kinds if set(self.settings) <= set(kind.model_fields)]
         if not fitting:
             known = list(dict.fromkeys(name for kind in kinds for name in kind.model_fields if name not in ("name", "share")))

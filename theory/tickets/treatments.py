@@ -180,7 +180,7 @@ def treat(
         if name == "ticket":
             outcome.treated[name] = Treated(trainer.train_kept(wk, mask, v, False), mask, trainer.signal(mask, True))
             continue
-        W = _weights(name, trainer, w0, wk, kept, rng)
+        W = treated_weights(name, trainer, w0, wk, kept, rng)
         course = trainer.look(W, v0) if name in UNTRAINED else trainer.train(W, kept, v, False)[0]
         outcome.treated[name] = Treated(course, kept, trainer.signal(kept, name != "random"))
     return outcome
@@ -203,7 +203,9 @@ def random_mask(mask: np.ndarray, share: np.ndarray, rng: np.random.Generator) -
     return best(rng.random(mask.shape), np.ones(mask.shape, bool), share, mask @ share, "unit")
 
 
-def _weights(name: str, trainer: Trainer, w0: np.ndarray, wk: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def treated_weights(
+    name: str, trainer: Trainer, w0: np.ndarray, wk: np.ndarray, mask: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """The weights (K, n) that a treatment begins with."""
     scale = trainer.weight_scale
     if name == "reinit":

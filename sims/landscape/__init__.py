@@ -1,0 +1,1 @@
+"""Where runs at finite D end."""

@@ -1,0 +1,61 @@
+"""The networks as functions: initial weights, and the outputs of a network on images.
+
+Weights are lists of layers, {"w": (units, ...), "b": (units,)}: units first, so that W.reshape(units, -1) is what indicators and
+masks of the theory's weights are functions of.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from curriculode.sims.networks.architectures import MLP, Network
+
+Weights = list[dict[str, Any]]
+_ACTIVATIONS = {
+    "relu": jax.nn.relu,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "erf": lambda x: lax.erf(x / np.float32(np.sqrt(2.0))),
+    "tanh": jnp.tanh,
+    "linear": lambda x: x,
+}
+
+
+def deviations(network: Network, shapes: list[tuple[int, ...]]) -> list[float]:
+    """The standard deviation of the initial weights of each layer."""
+    gain = 2.0 if network.activation in ("relu", "gelu") else 1.0
+    gains = [gain] * (len(shapes) - 1) + [1.0]
+    return [network.weight_scale * float(np.sqrt(a / np.prod(shape[1:]))) for a, shape in zip(gains, shapes, strict=True)]
+
+
+def random_weights(network: Network, image: tuple[int, int, int], classes: int, rng: np.random.Generator) -> Weights:
+    """Initial weights, of float32."""
+    shapes = network.shapes(image, classes)
+    return [
+        {"w": (sigma * rng.standard_normal(shape)).astype(np.float32), "b": np.zeros(shape[0], np.float32)}
+        for shape, sigma in zip(shapes, deviations(network, shapes), strict=True)
+    ]
+
+
+def outputs(network: Network, weights: Weights, x: Any) -> Any:
+    """f (n, classes) on images (n, height, width, channels)."""
+    g = _ACTIVATIONS[network.activation]
+    if isinstance(network, MLP):
+        x = x.reshape(x.shape[0], -1)
+    for layer in weights[:-1]:
+        if isinstance(network, MLP):
+            x = g(x @ layer["w"].T + layer["b"])
+        else:
+            x = lax.conv_general_dilated(x, layer["w"], (1, 1), "SAME", dimension_numbers=("NHWC", "OHWI", "NHWC"))
+            x = g(x + layer["b"])
+            x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+    return x.reshape(x.shape[0], -1) @ weights[-1]["w"].T + weights[-1]["b"]
+
+
+def losses(kind: str, f: Any, labels: Any) -> Any:
+    """The loss (n,) of outputs (n, classes)."""
+    if kind == "cross-entropy":
+        return -jnp.take_along_axis(jax.nn.log_softmax(f), labels[:, None], axis=1)[:, 0]
+    return 0.5 * ((f - jax.nn.one_hot(labels, f.shape[1], dtype=f.dtype)) ** 2).sum(axis=1)
