@@ -70,6 +70,8 @@ def draw(table: pd.DataFrame) -> Any:
         cloud.axvline(STABLE, color="#888888", linewidth=0.8)
         cloud.set_yscale("symlog", linthresh=STABLE)
         cloud.set_ylim(0.0, None)
+        for axis, title in zip(axes[0], ("stability", "what the copies learn", "every network"), strict=True):
+            axis.set_title(title)
         cloud.set_xlabel("error over that of the dense network")
         cloud.set_ylabel("barrier between the copies")
         handles, labels = axes[0, 0].get_legend_handles_labels()

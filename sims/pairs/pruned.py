@@ -229,8 +229,9 @@ def winning_and_stable(table: "pd.DataFrame", margin: float = STABLE) -> "pd.Dat
     >>> rows = [(name, 0.0, run, barrier, error) for run in range(4) for name, barrier, error in
     ...         (("dense", 0.0, 0.1), ("ticket", 0.1 * (run % 2), 0.1 + 0.1 * (run % 2)))]
     >>> table = pd.DataFrame(rows, columns=["treatment", "at", "run", "barrier", "error"])
-    >>> winning_and_stable(table).iloc[0][["both", "neither", "phi"]].tolist()
-    [2, 2, 1.0]
+    >>> counted = winning_and_stable(table)
+    >>> counted["both"].tolist(), counted["neither"].tolist(), counted["phi"].tolist()
+    ([2, 2], [2, 2], [1.0, 1.0])
     """
     import pandas as pd
     from scipy.stats import fisher_exact

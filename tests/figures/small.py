@@ -46,7 +46,7 @@ _SCALES = {
     "network-gain": 0.1,
     "network-tickets": 0.25,
     "perceptron-orders": 0.2,
-    "perturbations": 0.25,
+    "perturbations": 0.15,
     "phase-diagrams": 0.1,
     "plateau-escape": 0.5,
     "plateau-length": 0.5,

@@ -376,8 +376,8 @@ def test_tickets_are_stable_whether_they_win_or_not() -> None:
     tickets = data[data["treatment"] == "ticket"]
     assert tickets[tickets["by"] == "theory"]["barrier"].max() < 0.02
     runs = data[data["by"] == "simulation"]
-    barrier = runs[runs["at"] == 0.0].groupby("treatment")["barrier"]
-    assert barrier.mean()["dense"] - barrier.mean()["ticket"] > 3 * barrier.sem()["dense"]
+    barrier = runs[runs["at"] == 0.0].groupby("treatment")["barrier"].mean()
+    assert barrier["dense"] > 2 * barrier["ticket"]  # of the same networks
     counted = cu.winning_and_stable(runs).set_index("treatment")
     of_tickets = counted[counted["at"].isna()].loc["ticket"]
     assert of_tickets["stable"] > of_tickets["networks"] / 3  # stable, and not among the winners
