@@ -102,7 +102,8 @@ FIGURE = NamedFigure(
         "orders; shown is the simplest kind that is as good: one that loses at most a twentieth of what separates the best "
         "from the worst of curriculum, random and anti-curriculum, on starts that the search has not seen. Perceptron: the mean "
         f"classification error of both levels. Settings: {settings_in_words(_PERCEPTRON, ['protocol.order'], _DIMENSION)}; XOR: "
-        f"generalisation error on the hard level. Settings: {settings_in_words(_XOR, ['protocol.order'], _DIMENSION)}."
+        "generalisation error on the hard level, searches of at most six steps. Settings: "
+        f"{settings_in_words(_XOR, ['protocol.order'], _DIMENSION)}."
     ),
     experiment=_PERCEPTRON,
     compute=compute,

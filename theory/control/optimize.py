@@ -76,7 +76,8 @@ def optimize(
     starts : OrderParameters or sequence of OrderParameters
         The mean over them is made small.
     stages : int, default 50
-        Equal stages; where the order stays as it is, its own ends are added.
+        Equal stages, to which the ends of the classical orders' own are added, so that each of them can be found; for rates alone
+        those of the order.
     test_starts : OrderParameters or sequence of OrderParameters, optional
         Starts that the result is judged by, beside the classical orders; by default those that it was optimised on.
     objective : str or dict, default "generalization_error"
@@ -232,9 +233,14 @@ def _beginnings(experiment: Experiment, control: tuple[str, ...], stages: int) -
     own = Schedule.of(Setting.of(experiment))
     if "order" not in control:
         return {experiment.protocol.order: own.finer(stages)}
-    edges = np.linspace(0.0, experiment.protocol.duration, stages + 1)
     orders = ["curriculum", "random", "anti-curriculum"]
-    begins = {order: Schedule.of(Setting.of(experiment.replace({"protocol.order": order}))).onto(edges) for order in orders}
+    begins = {order: Schedule.of(Setting.of(experiment.replace({"protocol.order": order}))) for order in orders}
+    # With their own ends, so that none of them is beyond the search.
+    edges = begins["random"].finer(stages).edges
+    for order in orders:
+        far = np.abs(begins[order].edges[:, None] - edges).min(axis=1) > 1e-9 * edges[-1]
+        edges = np.sort(np.concatenate([edges, begins[order].edges[far]]))
+    begins = {order: begin.onto(edges) for order, begin in begins.items()}
     if experiment.protocol.order == "stages":
         budget = np.asarray(experiment.protocol.shares) * experiment.protocol.duration
         if np.allclose(own.budget, budget, rtol=0.0, atol=1e-9 * own.edges[-1]):

@@ -301,6 +301,14 @@ def test_three_levels_keep_their_budgets() -> None:
     assert best.value < best.to_frame()["value"][1:4].min()
 
 
+def test_the_classical_orders_are_within_the_search() -> None:
+    """Two stages of a half each could not hold a tenth of easy examples first; its own end is added."""
+    few = PERCEPTRON.replace({"levels.easy.share": 0.1})
+    best = cu.optimize(few, stages=2, starts=START, objective=BOTH, iterations=4, rtol=1e-3)
+    np.testing.assert_allclose(np.cumsum(best.length), [0.6, 3.0, 5.4, 6.0])
+    assert best.value <= best.to_frame()["value"][1:4].min() + 1e-6
+
+
 def test_divergence_is_a_refusal_of_the_step() -> None:
     """Rates may go where the equations blow up; the search turns back."""
     linear = PERCEPTRON.replace(
