@@ -109,10 +109,13 @@ class Holding:
         order = pivoted_order(self.setting, state)
         ordered = state.permuted(order)
         equations = self.equations(ordered.v)
-        y = packed(self.setting, ordered)
+        # Of units that die away an integrator's error leaves squares below zero, from which there may be no way on.
+        y = equations.coordinates.state(*equations.coordinates.weights(packed(self.setting, ordered), ordered.v))
         method, rtol, atol = self.way.solver(y.size)
         solver = Solver(method, rtol, atol, DIVERGED * max(1.0, float(np.abs(y).max())), progress)
         solution = solver.solve([Stretch(0.0, duration, equations.dynamics)], y, np.array([0.0, duration]))
+        if not np.isfinite(solution.states[-1]).all():
+            return state, solution.failure or "the state is not finite"
         after = unpacked(equations, solution.states[-1])
         return after.permuted(np.argsort(order)), solution.failure
 
