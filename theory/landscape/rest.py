@@ -87,12 +87,13 @@ class Holding:
         self.setting, self.held = setting, held
         self.way = Way.of(setting, lasting(setting, numerics.set(rtol=numerics.rtol or _RTOL)))
         exact = self.way.engine.exact or not setting.activation.kinked
-        self.tolerance = TOLERANCE if exact else _STAIRS / (self.way.numerics.points or 1)
+        self._stairs = 0.0 if exact else _STAIRS / (self.way.numerics.points or 1)
+        self.tolerance = max(TOLERANCE, self._stairs)
 
     def equations(self, v: np.ndarray) -> StageEquations:
         """The equations for a student of the readout v (K,) where it is not trained."""
         scrambling = self.way.numerics.scrambling
-        return StageEquations(self.setting, self.way.engine, scrambling, self.held.probability, self.held.rates, v)
+        return StageEquations(self.setting, self.way.engine, scrambling, self.held.probability, self.held.rates, v, self._stairs)
 
     def root(self, state: OrderParameters) -> tuple[Root, StageEquations, OrderParameters, np.ndarray]:
         """Where Newton's steps lead from a state; the equations, and that state with its units in the order that they took."""

@@ -16,7 +16,7 @@ from curriculode.theory.landscape.rays import rays
 from curriculode.theory.units.activations import Activation
 
 _EMPTY = 1e-8  # of the largest weights' square: less is none
-_ZERO = 1e-5  # of the largest rate: less is none
+_ZERO = 1e-5  # of the largest rate: less is none, or less than the steps of a net
 _MOST = 0.9  # share of a mode that gives it its name
 
 
@@ -127,7 +127,7 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
     order = np.lexsort((rates.imag, -rates.real.round(12)))
     rates, vectors = rates[order], vectors[:, order]
     squares = np.sort(np.linalg.eigvals(turned[square][:, square]).real)[::-1] if square.any() else np.zeros(0)
-    zero = _ZERO * max(float(np.abs(rates).max(initial=0.0)), 1e-300)
+    zero = max(_ZERO, equations.stairs) * max(float(np.abs(rates).max(initial=0.0)), 1e-300)
     names = _names(equations, y, rates, vectors, np.array(units_hit)[~square], back[:, ~square], zero)
     growth, frequency = rates.real.copy(), rates.imag.copy()
     idle = np.flatnonzero(units_of(equations, y).idle)
