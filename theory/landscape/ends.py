@@ -14,13 +14,13 @@ from curriculode.theory.describe.protocol import Stage
 from curriculode.theory.dynamics.setting import Setting
 from curriculode.theory.landscape.fixed_point import fixed_point_record, stage_held
 from curriculode.theory.landscape.kinds import invariants
-from curriculode.theory.landscape.rest import Holding, Rest, lasting
+from curriculode.theory.landscape.rest import Held, Holding, Rest
 from curriculode.theory.landscape.weights import WeightCoordinates
 from curriculode.theory.results.states import Trajectory
-from curriculode.theory.solve.integrate import integrate_setting
 
 _SETTLE = 100.0  # over eta: followed before the first steps of Newton, from where the times end
 
+_RTOL = 1e-5
 _FINE = 2048  # points of the nets of errors, whatever those of the equations
 
 
@@ -68,27 +68,38 @@ class Ends:
         self.setting = Setting.of(experiment)
         held, self.called = stage_held(experiment, self.setting, level)
         self.holding = Holding(self.setting, held, numerics)
-        self.numerics = self.holding.way.numerics.set(rtol=numerics.rtol or 1e-5)
+        self.numerics = self.holding.way.numerics.set(rtol=numerics.rtol or _RTOL)
         self._place = WeightCoordinates(self.setting)
+        self._apart = 1e-9 * self.setting.stages[-1].end  # what is closer is one time
+        quick = numerics.set(rtol=numerics.rtol or _RTOL)
+        self._stages = [Holding(self.setting, Held(stage.probability, stage.rates), quick) for stage in self.setting.stages]
         self._settle = _SETTLE / max(held.rates.eta, held.rates.eta_v, 1e-3)
 
     def of_theory(self, start: OrderParameters, times: np.ndarray) -> End:
-        """The end of a student by the equations alone."""
-        numerics = lasting(self.setting, self.numerics).set(times=times)
-        trajectory = integrate_setting(self.experiment, self._cut(times), start, numerics)
-        values = self._values(trajectory.t, trajectory.Q, trajectory.M, trajectory.v)
-        padded = np.concatenate([values, np.full(times.size - values.size, np.nan)])
-        return self._at_rest(trajectory.state() if trajectory.t.size else start, padded)
-
-    def _cut(self, times: np.ndarray) -> Setting:
-        """The setting with stages that end at all output times: between steps, a polynomial through units that die may leave what
-        is physical, and even what has a rate.
+        """The end of a student by the equations alone, met at each of the times anew: units that die away lead a long way of
+        integration out of what is physical.
         """
-        stages, apart = [], 1e-9 * self.setting.stages[-1].end  # shorter ones are rounding
-        for stage in self.setting.stages:
-            edges = [stage.start, *times[(times > stage.start + apart) & (times < stage.end - apart)], stage.end]
-            stages += [replace(stage, start=float(a), end=float(b)) for a, b in pairwise(edges)]
-        return replace(self.setting, stages=tuple(stages))
+        state, seen = start, [start]
+        for holding, begin, end in self._stretches(times):
+            after, failure = holding.follow(state, end - begin)
+            if failure is not None:
+                break
+            state = after
+            if len(seen) < times.size and end >= times[len(seen)] - self._apart:
+                seen.append(state)
+        Q, M, v = (np.array([getattr(each, name) for each in seen]) for name in "QMv")
+        found = self._at_rest(state, self._values(times[: len(seen)], Q, M, v))
+        left = np.full(times.size - len(seen), found.final if found.invariants is not None else np.nan)  # it rests from there on
+        return replace(found, values=np.concatenate([found.values, left]))
+
+    def _stretches(self, times: np.ndarray) -> list[tuple[Holding, float, float]]:
+        """The stages, cut at the times, each with its equations, its start and its end."""
+        stretches = []
+        for holding, stage in zip(self._stages, self.setting.stages, strict=True):
+            inside = times[(times > stage.start + self._apart) & (times < stage.end - self._apart)]
+            edges = [stage.start, *inside, stage.end]
+            stretches += [(holding, float(a), float(b)) for a, b in pairwise(edges)]
+        return stretches
 
     def of_states(self, Q: np.ndarray, M: np.ndarray, v: np.ndarray, times: np.ndarray) -> End:
         """The end of a run, whose states at the times are given, times first: where the equations lead it from the last of them."""

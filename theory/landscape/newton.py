@@ -32,11 +32,22 @@ class Root(NamedTuple):
 
 
 class StageEquations:
-    """The equations of one stage with their Jacobian, averaged by `engine`; v (K,) is the readout where the state has none."""
+    """The equations of one stage with their Jacobian, averaged by `engine`; v (K,) is the readout where the state has none.
+
+    stairs : relative height of the steps that nets make of units with kinks
+    """
 
     def __init__(
-        self, setting: Setting, engine: Engine, scrambling: int, probability: np.ndarray, rates: Rates, v: np.ndarray
+        self,
+        setting: Setting,
+        engine: Engine,
+        scrambling: int,
+        probability: np.ndarray,
+        rates: Rates,
+        v: np.ndarray,
+        stairs: float = 0.0,
     ) -> None:
+        self.stairs = stairs
         self.setting, self.engine, self.probability, self.rates = setting, engine, probability, rates
         self.v = np.array(v, dtype=float)
         self.dynamics = OnlineLearning(setting, engine, probability, rates, self.v)

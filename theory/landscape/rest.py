@@ -87,12 +87,13 @@ class Holding:
         self.setting, self.held = setting, held
         self.way = Way.of(setting, lasting(setting, numerics.set(rtol=numerics.rtol or _RTOL)))
         exact = self.way.engine.exact or not setting.activation.kinked
-        self.tolerance = TOLERANCE if exact else _STAIRS / (self.way.numerics.points or 1)
+        self._stairs = 0.0 if exact else _STAIRS / (self.way.numerics.points or 1)
+        self.tolerance = max(TOLERANCE, self._stairs)
 
     def equations(self, v: np.ndarray) -> StageEquations:
         """The equations for a student of the readout v (K,) where it is not trained."""
         scrambling = self.way.numerics.scrambling
-        return StageEquations(self.setting, self.way.engine, scrambling, self.held.probability, self.held.rates, v)
+        return StageEquations(self.setting, self.way.engine, scrambling, self.held.probability, self.held.rates, v, self._stairs)
 
     def root(self, state: OrderParameters) -> tuple[Root, StageEquations, OrderParameters, np.ndarray]:
         """Where Newton's steps lead from a state; the equations, and that state with its units in the order that they took."""
@@ -109,10 +110,13 @@ class Holding:
         order = pivoted_order(self.setting, state)
         ordered = state.permuted(order)
         equations = self.equations(ordered.v)
-        y = packed(self.setting, ordered)
+        # Of units that die away an integrator's error leaves squares below zero, from which there may be no way on.
+        y = equations.coordinates.state(*equations.coordinates.weights(packed(self.setting, ordered), ordered.v))
         method, rtol, atol = self.way.solver(y.size)
         solver = Solver(method, rtol, atol, DIVERGED * max(1.0, float(np.abs(y).max())), progress)
         solution = solver.solve([Stretch(0.0, duration, equations.dynamics)], y, np.array([0.0, duration]))
+        if not np.isfinite(solution.states[-1]).all():
+            return state, solution.failure or "the state is not finite"
         after = unpacked(equations, solution.states[-1])
         return after.permuted(np.argsort(order)), solution.failure
 

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from curriculode.theory.landscape.newton import StageEquations
+from curriculode.theory.landscape.rays import rays
 from curriculode.theory.units.activations import Activation
 
 _EMPTY = 1e-8  # of the largest weights' square: less is none
-_ZERO = 1e-5  # of the largest rate: less is none
+_ZERO = 1e-5  # of the largest rate: less is none, or less than the steps of a net
 _MOST = 0.9  # share of a mode that gives it its name
 
 
@@ -126,9 +127,30 @@ def spectrum(equations: StageEquations, y: np.ndarray) -> Spectrum:
     order = np.lexsort((rates.imag, -rates.real.round(12)))
     rates, vectors = rates[order], vectors[:, order]
     squares = np.sort(np.linalg.eigvals(turned[square][:, square]).real)[::-1] if square.any() else np.zeros(0)
-    zero = _ZERO * max(float(np.abs(rates).max(initial=0.0)), 1e-300)
+    zero = max(_ZERO, equations.stairs) * max(float(np.abs(rates).max(initial=0.0)), 1e-300)
     names = _names(equations, y, rates, vectors, np.array(units_hit)[~square], back[:, ~square], zero)
-    return Spectrum(rates.real.copy(), rates.imag.copy(), names, squares, zero)
+    growth, frequency = rates.real.copy(), rates.imag.copy()
+    idle = np.flatnonzero(units_of(equations, y).idle)
+    if idle.size and place.trained and equations.setting.activation.kinked:
+        growth, frequency, names = _with_rays(equations, y, idle, growth, frequency, names)
+    return Spectrum(growth, frequency, names, squares, zero)
+
+
+def _with_rays(
+    equations: StageEquations,
+    y: np.ndarray,
+    idle: np.ndarray,
+    growth: np.ndarray,
+    frequency: np.ndarray,
+    names: tuple[str, ...],
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """The spectrum with the rays of idle units of a kink in place of their modes, which have no derivative."""
+    kept = [i for i, name in enumerate(names) if not name.startswith("idle")]
+    found = rays(equations, y, int(idle[0]))  # all idle units are alike
+    born = [(ray.growth, f"idle unit {k} born at {'+-'[ray.side < 0]}{chr(97 + ray.reference)}") for k in idle for ray in found]
+    every = [*((growth[i], frequency[i], names[i]) for i in kept), *((rate, 0.0, name) for rate, name in born)]
+    every.sort(key=lambda mode: -mode[0])
+    return np.array([mode[0] for mode in every]), np.array([mode[1] for mode in every]), tuple(mode[2] for mode in every)
 
 
 def _names(

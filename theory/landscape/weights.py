@@ -47,7 +47,7 @@ class WeightCoordinates:
         for b, C in enumerate(self.across(y, v)):
             A[b, :, : self.P] = M[b] @ self._inverses[b].T
             values, vectors = np.linalg.eigh(C)
-            floor = 1e-15 * np.trace(Q[b])  # rounding of Q is no weight
+            floor = 1e-15 * max(float(np.trace(Q[b])), 0.0)  # rounding of Q is no weight
             A[b, :, self.P :] = (vectors * np.sqrt(np.where(values > floor, values, 0.0))) @ vectors.T
         return A, v
 

@@ -187,3 +187,58 @@ def test_newton_from_nowhere_says_so() -> None:
     experiment, state = at("idle")
     equations, y = equations_of(experiment, state)
     assert not newton(equations, y * np.nan, 1e-9).found
+
+
+def relu_lottery(noise: float) -> cu.Experiment:
+    return cu.Experiment(
+        task=cu.XorMixture(),
+        student=cu.Committee(width=4, activation="relu"),
+        training=cu.OnlineSGD(learning_rate=1.0, weight_decay=0.1, loss="logistic"),
+        protocol=cu.Protocol.single(duration=10.0, noise=noise),
+    )
+
+
+def placed(units: tuple[int, ...]) -> OrderParameters:
+    """Units on the clusters 1 to 4 (+a, -a, +b, -b), which share what their cluster needs, or idle (0)."""
+    needed = -math.log(0.4 / 0.6)  # C = - logit(4 kappa) of |v|^2 a cluster, at no noise
+    size = np.array([math.sqrt(needed / units.count(c)) if c else 0.0 for c in units])
+    ways = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])[list(units)]
+    signs = np.array([0, 1, 1, -1, -1])[list(units)]
+    M = size[:, None] * ways
+    return OrderParameters(M @ M.T, M, size * signs)
+
+
+def test_the_components_of_ben_arous_gheissari_and_jagannath() -> None:
+    """2206.04030, K = 4 ReLU, logistic loss, eta -> 0: of 5^4 = 625 kinds of states at rest 24 are strictly stable, one unit on
+    each cluster. Those without idle units that cover fewer are neutral (units share), those with one grow on what is uncovered.
+    """
+    experiment = relu_lottery(0.1)
+    strict = neutral = unstable = 0
+    # One of each kind up to the task's symmetries and permutations, and how many there are of it.
+    seen: dict[tuple[tuple[tuple[int, ...], ...], int], list[tuple[int, ...]]] = {}
+    for units in np.ndindex(5, 5, 5, 5):
+        pairs = tuple(sorted(tuple(sorted((units.count(c), units.count(c + 1)))) for c in (1, 3)))
+        seen.setdefault((pairs, units.count(0)), []).append(units)
+    assert sum(map(len, seen.values())) == 625
+    for (_, idle), kinds_of in seen.items():
+        found = cu.fixed_point(experiment, placed(kinds_of[-1]), points=1024, noise_terms=False, longest=1.0)
+        assert found.success, (kinds_of[-1], found.status)
+        assert len(found.statistics["idle"]) == idle
+        grows, rests = found.statistics["unstable"] > 0, found.statistics["neutral"] > 0
+        strict += len(kinds_of) * (not grows and not rests)
+        neutral += len(kinds_of) * (not grows and rests)
+        unstable += len(kinds_of) * grows
+        if grows:
+            assert "born at" in found.modes[0]
+    assert (strict, neutral, unstable) == (24, 4**4 - 24, 625 - 4**4)
+
+
+def test_the_weights_of_the_best_component() -> None:
+    """|v|^2 a cluster = C - sqrt(2/pi) sigma (1/(1 - 4 kappa) - C) + O(sigma^2), C = - logit(4 kappa)."""
+    C, off = -math.log(0.4 / 0.6), []
+    for noise in (0.1, 0.05):
+        found = cu.fixed_point(relu_lottery(noise), placed((1, 2, 3, 4)), points=4096, noise_terms=False, longest=1.0)
+        closed = C - math.sqrt(2 / math.pi) * noise * (1 / 0.6 - C)
+        off.append(float((found.v**2).mean()) - closed)
+    assert abs(off[0]) < 3 * 0.1**2
+    assert off[0] / off[1] == pytest.approx(4.0, rel=0.35)
