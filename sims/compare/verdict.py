@@ -42,7 +42,8 @@ FEWEST_RUNS = 4  # below, Student's t allows anything
 _KINDS = 4  # of tests of quantities
 _OF_QUANTITIES = 0.5  # share of false alarms that tests of single quantities may give; the rates' may give the rest
 _PAIRS_OF_A_LAW = 2  # of each start
-_FEWEST_DEGREES = 2.0  # of freedom, for the error of a rate
+_RUNS_OF_A_LAW = 8  # fewer may scatter far too little by luck, whatever the pairs do
+_FEWEST_DEGREES = 4.0  # of freedom of the runs, for the error of a rate: for the same reason
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def judge(
         room = NEXT_ORDER * np.abs(shift)
         allowed = chance + room + slack
         # Starts scatter differently: laws are compared where each has its share of both samples.
-        if np.bincount(paths.start, minlength=len(lines)).min() >= 2 * _PAIRS_OF_A_LAW:
+        each = np.bincount(paths.start, minlength=len(lines)).min()
+        if each >= 2 * _PAIRS_OF_A_LAW and count >= _RUNS_OF_A_LAW:
             # What a start's own net errs by is part of its deviations.
             moved = room + slack - ndtri(0.5 * alarm) * caution * np.sqrt(between_nets / min(len(nets) for nets in lines))
             wider, _, _, chance = difference(_distances)
@@ -308,10 +310,11 @@ def error_of_rate(
             return error, float((each**2 * residual**2).sum()), 1.0 / float((leverage**2).sum()) - 1.0
 
     error, spread, degrees = fitted(runs)
+    enough = degrees >= _FEWEST_DEGREES
     if paths is not None:
         theirs, more, others = fitted(paths)
         error, spread, degrees = error - theirs, spread + more, float(_welch(spread, degrees, more, others))
-    if not (np.isfinite(spread) and degrees >= _FEWEST_DEGREES):  # one start has all the say
+    if not (np.isfinite(spread) and enough):  # few runs, or one start, have all the say
         return ErrorOfRate(error)
     chance = -stdtrit(degrees, 0.5 * FALSE_ALARM * (1.0 - _OF_QUANTITIES) / rates) * np.sqrt(spread)
     return ErrorOfRate(error, float(np.sqrt(spread)), float(chance + share @ np.abs(weight) @ room[known]))

@@ -5,11 +5,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from curriculode.theory.core.arguments import checked, whole
+from curriculode.theory.core.checks import plain, whole_number
 from curriculode.theory.core.description import LARGEST, Description
 from curriculode.theory.core.errors import InputError, shown
 
 MOST_WEIGHTS = 10**8
 _MOST_DEPTH = 32
+
+
+def _image(name: str, value: Any) -> tuple[int, int, int]:
+    """Height, width and channels."""
+    sizes = plain(value)
+    if not isinstance(sizes, (list, tuple)) or len(sizes) != 3:
+        raise InputError(f"{name} = {shown(value)} is not allowed; give height, width and channels, such as (28, 28, 1)")
+    height, width, channels = (whole_number(name, size, 1, 10**5) for size in sizes)
+    return height, width, channels
 
 
 class Network(Description):
@@ -110,6 +121,7 @@ class MLP(Network):
         """The width of the first hidden layer."""
         return self.widths[0]
 
+    @checked(image=_image, classes=whole(1, 10**6))
     def shapes(self, image: tuple[int, int, int], classes: int) -> list[tuple[int, ...]]:
         """Return the shape of the weights of each layer, units first.
 
@@ -159,6 +171,7 @@ class CNN(Network):
         """The number of filters."""
         return self.filters
 
+    @checked(image=_image, classes=whole(1, 10**6))
     def shapes(self, image: tuple[int, int, int], classes: int) -> list[tuple[int, ...]]:
         """Return the shape of the weights of each layer, units first.
 

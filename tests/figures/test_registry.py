@@ -65,7 +65,7 @@ def test_a_figure_has_its_own_experiment(xor: cu.Experiment, tmp_path: Path) -> 
 
 
 def test_mistakes() -> None:
-    with pytest.raises(cu.InputError, match=r"figure 'nope' is unknown; allowed: batch-coupling, .*committee, .*xor-orders"):
+    with pytest.raises(cu.InputError, match=r"figure 'nope' is unknown; allowed: attractor-odds, .*committee, "):
         gallery.figure("nope")
     with pytest.raises(cu.InputError, match=r"figure 'comittee' is unknown \(did you mean 'committee'\?\)"):
         gallery.figure("comittee")
