@@ -36,7 +36,7 @@ from curriculode.theory.core.checks import plain
 from curriculode.theory.core.description import LARGEST, Description, unknown
 from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.core.files import read_whole
-from curriculode.theory.describe.experiment import Experiment, parse_toml
+from curriculode.theory.describe.experiment import Experiment, check_sections, parse_toml
 from curriculode.theory.describe.protocol import Protocol
 from curriculode.theory.tasks.level import Level
 
@@ -184,18 +184,10 @@ class NetworkExperiment(Description):
 
     @classmethod
     def _built(cls, tables: Mapping[str, Any], like: "NetworkExperiment | None" = None) -> "NetworkExperiment":
-        if not isinstance(tables, Mapping):
-            raise InputError(f"{shown(tables)} is no experiment; give the tables of its TOML file")
-        for name in tables:
-            if name not in SECTIONS:
-                raise InputError(unknown("section", name, SECTIONS))
+        check_sections(tables, SECTIONS)
         for name in SECTIONS:
-            if not isinstance(tables.get(name), Mapping):
-                raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
             if any(not isinstance(key, str) or key in ("self", "name" if name != "data" else "self") for key in tables[name]):
                 raise InputError(f"{name} = {shown(tables[name])} is not allowed; it must be a section [{name}] of settings")
-        if "levels" in tables["protocol"]:
-            raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
         kind = plain(tables["network"].get("kind", "mlp"))
         if not isinstance(kind, str) or kind not in NETWORKS:
             raise InputError(unknown("network.kind", kind, list(NETWORKS)))

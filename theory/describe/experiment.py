@@ -65,6 +65,22 @@ _LARGEST = 4 * 2**20  # bytes of an experiment file
 STUDY_SECTIONS = ("study", "numerics", "pruning", *COMMANDS)
 
 
+def check_sections(tables: Any, sections: tuple[str, ...]) -> None:
+    """Refuse what is not a table of these sections, each with settings, the levels in one of their own."""
+    if not isinstance(tables, Mapping):
+        raise InputError(f"{shown(tables)} is no experiment; give the tables of its TOML file")
+    for name in tables:
+        if name not in sections:
+            raise InputError(unknown("section", name, sections))
+    for name in sections:
+        if name not in tables:
+            raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(sections)}")
+        if not isinstance(tables[name], Mapping):
+            raise InputError(f"{name} = {shown(tables[name])} is not allowed; it must be a section [{name}] of settings")
+    if "levels" in tables["protocol"]:
+        raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
+
+
 class Experiment(Description):
     """What is learnt, by whom, how, and from which examples in which order.
 
@@ -275,18 +291,7 @@ class Experiment(Description):
     @classmethod
     def _built(cls, tables: Mapping[str, Any], like: "Experiment | None" = None) -> "Experiment":
         """The experiment of these tables; parts whose kind is that of `like` are of its classes."""
-        if not isinstance(tables, Mapping):
-            raise InputError(f"{shown(tables)} is no experiment; give the tables of its TOML file")
-        for name in tables:
-            if name not in SECTIONS:
-                raise InputError(unknown("section", name, SECTIONS))
-        for name in SECTIONS:
-            if name not in tables:
-                raise InputError(f"the experiment lacks the section [{name}]; it needs {', '.join(SECTIONS)}")
-            if not isinstance(tables[name], Mapping):
-                raise InputError(f"{name} = {shown(tables[name])} is not allowed; it must be a section [{name}] of settings")
-        if "levels" in tables["protocol"]:
-            raise InputError("protocol.levels is not allowed; each level is a section of its own, [levels.NAME]")
+        check_sections(tables, SECTIONS)
         kind = tables["task"].get("kind", "xor-mixture")
         task_type = type(like.task) if like is not None and like.task.kind == kind else TASKS[kind]
         way = tables["training"].get("kind", "online-sgd")
