@@ -174,7 +174,7 @@ def compare(
         try:
             found = jobs[number].run(report)
             for cell in found:
-                cell.table  # noqa: B018 - here, beside the computing of others
+                cell.agrees  # noqa: B018 - judged here, beside the computing of others
         except KeyboardInterrupt:
             return None
         return found

@@ -123,10 +123,10 @@ class OverlapSpace:
 
     @staticmethod
     def together(width: int, runs: int, workers: int) -> int:
-        """How many of `runs` runs to advance side by side: many, but all workers have some, and they stay in fast memory."""
+        """How many of `runs` runs to advance side by side: many, but all workers have as much, and they stay in fast memory."""
         fitting = [size for size in _LANES if runs >= size * workers and (size < _LANES[-1] or width <= 32)]
         if fitting:
-            return fitting[-1]
+            return min(reversed(fitting), key=lambda size: size * -(-runs // (size * workers)))  # what the busiest worker has
         return 1 if runs <= _ALONE * workers else _LANES[0]
 
     def advance(self, remaining: np.ndarray, steps: int, rates: Rates) -> None:
