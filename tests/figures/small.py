@@ -132,7 +132,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "plateau-length": {
         "_EQUATIONS": (1000, 10**4, 10**6),
         "_SIMULATED": (100, 1000),
-        "_DIFFUSED": {10**4: 8},
+        "_DIFFUSED": {1000: 24},
         "_POINTS": 128,
     },
     "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (800, 400)}},

@@ -65,12 +65,13 @@ def test_larger_perturbations_cost_more() -> None:
 
 
 @pytest.mark.slow
-def test_the_plateau_grows_like_d_by_the_equations_less_by_sgd_and_like_its_logarithm_with_readouts_held() -> None:
+def test_the_plateau_grows_like_d_and_like_its_logarithm_with_readouts_held() -> None:
     data = table("plateau-length")
     assert exponent(data, "equations", 1e4) == pytest.approx(1.0, abs=0.1)
     assert exponent(data, "simulation") < 0.8
     medians = data.set_index(["by", "dimension"])["discovery"]
-    assert medians["diffusion", 10**4] < 0.2 * medians["equations", 10**4]
+    assert medians["simulation", 1000] < medians["equations", 1000]
+    assert 0.5 < medians["diffusion", 1000] / medians["simulation", 1000] < 2.0  # of 12 and 16 runs
     # exp(rate t) from D^(-1/2): as much longer for each decade.
     by_decade = np.diff(medians["held"]) / np.diff(np.log10([1e3, 1e4, 1e6]))
     assert by_decade[0] == pytest.approx(by_decade[1], rel=0.1)
