@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import curriculode as cu
+from curriculode.figures.gallery.optimal_orders import _EXPERIMENT as EXPERIMENT_OF_ORDERS
+from curriculode.figures.gallery.optimal_orders import _START as START_OF_ORDERS
 from curriculode.theory.finite_d.fluctuations import fluctuations
 from curriculode.theory.finite_d.record import Fluctuations
 
@@ -86,3 +88,17 @@ def test_without_the_shift_the_mean_would_be_wrong(seed: int) -> None:
     found = fluctuations(COMMITTEE, start, times=2, points=4096)
     _, z = compared(found.replace(arrays={"shift": np.zeros_like(found.shift)}), 20_000, start, 40, seed + 1)
     assert np.abs(z).max() > 8
+
+
+@pytest.mark.slow
+def test_errors_of_the_perceptron_lie_below_the_equations_as_predicted(seed: int) -> None:
+    """The setting of optimal-orders: what its runs lack to the equations is 1/D."""
+    case = EXPERIMENT_OF_ORDERS.replace({"protocol.order": "curriculum"})
+    found = fluctuations(case, START_OF_ORDERS, times=2)
+    mean, scatter = found.band("classification_error", dimension=50)
+    runs = cu.simulate(case, dimension=50, runs=8000, seed=seed, start=START_OF_ORDERS, times=2, progress=False)
+    observed = runs.classification_error[:, -1]
+    error = observed.std() / np.sqrt(observed.size)
+    assert abs(observed.mean() - mean[-1]) < 4 * error
+    assert observed.mean() < found.classification_error[-1] - 5 * error
+    assert scatter[-1] == pytest.approx(observed.std(), rel=0.1)  # of 512 states

@@ -60,7 +60,23 @@ class Pruning(Description):
 
     @classmethod
     def taken_from(cls, tables: dict[str, Any]) -> "Pruning | None":
-        """What the section [pruning] of a TOML file says, which is taken out of its tables; None where there is none."""
+        """Take the section [pruning] out of the tables of a TOML file.
+
+        Parameters
+        ----------
+        tables : dict
+            Its sections; this one is missing from them afterwards.
+
+        Returns
+        -------
+        Pruning or None
+            What the section says; None where there is none.
+
+        Raises
+        ------
+        InputError
+            For what is no section, and for settings that are not allowed.
+        """
         section = tables.pop("pruning", None)
         if section is not None and (not isinstance(section, dict) or "self" in section):
             raise InputError(f"pruning must be a section [pruning] with {', '.join(cls.model_fields)}")
