@@ -20,6 +20,7 @@ from curriculode.figures.plots.style import CYCLE, ORDER_COLOURS, new_figure, st
 from curriculode.sims.runs.observe import observe
 from curriculode.theory.describe.study import Study
 from curriculode.theory.landscape.ends import held_on
+from curriculode.theory.results.observations import wilson_interval
 
 _EXPERIMENT = "xor-curriculum"
 _ORDERS = ("curriculum", "random")
@@ -30,6 +31,7 @@ _WIDTHS = {4: 1600, 6: 1100, 8: 900, 12: 520, 16: 400, 24: 210, 32: 150, 48: 80,
 _STUDY = Study.load(_EXPERIMENT)
 _BASE = _STUDY.experiment.replace({"training.learning_rate": 1.5})
 _COUNTS = range(5)
+_SINCE = (4, 8)  # widths from which on laws are fitted
 _LAWS: dict[str, Callable[[np.ndarray, float, float], np.ndarray]] = {
     "power": lambda K, size, exponent: size * (K / _LEAST) ** -exponent,
     "exponential": lambda K, size, rate: size * np.exp(-rate * (K - _LEAST)),
@@ -99,63 +101,63 @@ def tickets_gap(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def laws(table: pd.DataFrame) -> pd.DataFrame:
-    """How well each law holds at each weight decay: its numbers with standard errors, chi^2, degrees of freedom and p-value.
+    """How well each law holds at each weight decay, from each of some widths on: its numbers with standard errors, chi^2, degrees
+    of freedom and p-value.
 
-    "tickets" has nothing that is fitted; the width that its chances are read off does not count. "none" is a gap that does not
-    depend on K.
+    "none" is a gap that does not depend on K; "tickets" has nothing that is fitted, and the width that its chances are read off
+    does not count.
     """
+    rows: list[dict[str, Any]] = []
+    for decay, whole in table.groupby("training.weight_decay", sort=False):
+        expected = tickets_gap(whole)["gap"].to_numpy()
+        for since in _SINCE:
+            kept = (whole["width"] >= since).to_numpy()
+            K, gap, error = (whole[name].to_numpy(dtype=float)[kept] for name in ("width", "gap", "gap_standard_error"))
+            place = {"training.weight_decay": decay, "since": since}
+            mean, mean_error = float((gap / error**2).sum() / (1 / error**2).sum()), float((1 / error**2).sum() ** -0.5)
+            rows.append({**place, **_judged("none", (gap - mean) / error, (mean,), (mean_error,))})
+            rows += [{**place, **_fitted(law, K, gap, error)} for law in _LAWS]
+            own = whole["width"].min() < K
+            rows.append({**place, **_judged("tickets", ((gap - expected[kept]) / error)[own])})
+    return pd.DataFrame(rows)
+
+
+def _fitted(law: str, K: np.ndarray, gap: np.ndarray, error: np.ndarray) -> dict[str, Any]:
     from scipy.optimize import curve_fit
+
+    first = (gap[0], 0.5 if law == "power" else 0.02)
+    found, covariance = curve_fit(_LAWS[law], K, gap, first, error, absolute_sigma=True)
+    return _judged(law, (gap - _LAWS[law](K, *found)) / error, tuple(found), tuple(np.sqrt(np.diag(covariance))))
+
+
+def _judged(law: str, left: np.ndarray, numbers: tuple[float, ...] = (), errors: tuple[float, ...] = ()) -> dict[str, Any]:
+    """A law whose free numbers were fitted, and what it leaves of the gaps (widths,) in standard errors."""
     from scipy.stats import chi2
 
-    rows: list[dict[str, Any]] = []
-    for decay, part in table.groupby("training.weight_decay", sort=False):
-        K, gap, error = (part[name].to_numpy(dtype=float) for name in ("width", "gap", "gap_standard_error"))
-
-        def told(
-            law: str,
-            left: np.ndarray,
-            free: int,
-            numbers: tuple[float, ...] = (),
-            errors: tuple[float, ...] = (),
-            decay: Any = decay,
-        ) -> None:
-            value, freedom = float((left**2).sum()), left.size - free
-            row = {
-                "training.weight_decay": decay,
-                "law": law,
-                "chi2": value,
-                "freedom": freedom,
-                "p": float(chi2.sf(value, freedom)),
-            }
-            for name, i in (("size", 0), ("slope", 1)):
-                row[name] = numbers[i] if len(numbers) > i else np.nan
-                row[f"{name}_standard_error"] = errors[i] if len(errors) > i else np.nan
-            rows.append(row)
-
-        mean = float((gap / error**2).sum() / (1 / error**2).sum())
-        told("none", (gap - mean) / error, 1, (mean,), (float((1 / error**2).sum() ** -0.5),))
-        for law, function in _LAWS.items():
-            first = (gap[0], 0.5 if law == "power" else 0.02)
-            found, covariance = curve_fit(function, K, gap, first, error, absolute_sigma=True)
-            told(law, (gap - function(K, *found)) / error, 2, tuple(found), tuple(np.sqrt(np.diag(covariance))))
-        told("tickets", ((gap - tickets_gap(part)["gap"].to_numpy()) / error)[1:], 0)
-    return pd.DataFrame(rows)
+    value, freedom = float((left**2).sum()), left.size - len(numbers)
+    row = {"law": law, "chi2": value, "freedom": freedom, "p": float(chi2.sf(value, freedom))}
+    for i, name in enumerate(("size", "slope")):
+        row[name] = numbers[i] if len(numbers) > i else np.nan
+        row[f"{name}_standard_error"] = errors[i] if len(errors) > i else np.nan
+    return row
 
 
 def draw(table: pd.DataFrame) -> Any:
     """The gap against K at each weight decay, and the chance of all four clusters."""
-    found = laws(table).set_index(["training.weight_decay", "law"])
+    since = _SINCE[-1]
+    found = laws(table).set_index(["since", "training.weight_decay", "law"]).loc[since]
     with style():
         figure, (panels,) = new_figure(1, 1 + len(_ENDS), width=3.4, height=3.0)
         for axis, (decay, part) in zip(panels, table.groupby("training.weight_decay", sort=False), strict=False):
-            K = np.geomspace(part["width"].min(), part["width"].max(), 60)
+            K = np.geomspace(since, part["width"].max(), 60)
             axis.errorbar(
                 part["width"], part["gap"], yerr=2 * part["gap_standard_error"], fmt="o", color="black", markersize=3.5, capsize=2
             )
             axis.plot(part["width"], tickets_gap(part)["gap"], color="#888888", label="independent tickets")
             for law, colour in zip(_LAWS, CYCLE, strict=False):
                 fit = found.loc[(decay, law)]
-                axis.plot(K, _LAWS[law](K, fit["size"], fit["slope"]), "--", color=colour, label=f"{law}, p = {fit['p']:.2g}")
+                words = f"power $K^{{{-fit['slope']:.2f} \\pm {fit['slope_standard_error']:.2f}}}$" if law == "power" else law
+                axis.plot(K, _LAWS[law](K, fit["size"], fit["slope"]), "--", color=colour, label=f"{words}, p = {fit['p']:.1g}")
             axis.axhline(0.0, color="#BBBBBB", linewidth=0.8)
             axis.set_title(rf"$\kappa$ = {decay:g}, t = {part['t'].iloc[0]:g}")
             axis.set_ylabel("gap: random − curriculum")
@@ -164,9 +166,20 @@ def draw(table: pd.DataFrame) -> Any:
         expected = tickets_gap(first)
         for order in _ORDERS:
             share, n = first[f"covered_4_{order}"], first["runs"]
-            error = np.sqrt(share * (1 - share) / n)
+            low, high = (
+                np.array(ends) for ends in zip(*(wilson_interval(s * m, m) for s, m in zip(share, n, strict=True)), strict=True)
+            )
             look: Any = {"color": ORDER_COLOURS[order]}
-            last.errorbar(first["width"], share, yerr=2 * error, fmt="o", markersize=3.5, capsize=2, label=order, **look)
+            last.errorbar(
+                first["width"],
+                share,
+                yerr=np.array([share - low, high - share]).clip(min=0),
+                fmt="o",
+                markersize=3.5,
+                capsize=2,
+                label=order,
+                **look,
+            )
             last.plot(expected["width"], expected[f"all_{order}"], **look)
         last.set_title(rf"$\kappa$ = {next(iter(_ENDS)):g}; lines: independent tickets", fontsize=9)
         last.set_ylabel("share with all four clusters")
@@ -181,14 +194,15 @@ def draw(table: pd.DataFrame) -> Any:
 _VARIED = ("student.width", "protocol.order", "training.weight_decay", "protocol.duration")
 
 FIGURE = NamedFigure(
-    title="The gap against the width, beside independent tickets: units are none",
+    title="The gap against the width K: not that of independent tickets",
     caption=(
-        f"Classification error in random order less that of the curriculum, from {_WIDTHS[max(_WIDTHS)]} (K = {max(_WIDTHS)}) to "
-        f"{_WIDTHS[min(_WIDTHS)]} (K = {min(_WIDTHS)}) runs of online SGD at D = {_DIMENSION} that share starts and seeds between "
-        f"the orders, held on hard examples after the protocol (t = {_STUDY.experiment.protocol.duration:g}); bars are two standard "
-        f"errors. Weight decays {listed(_ENDS)}, at t = {listed(_ENDS.values())}. Grey: independent tickets, whose chances and "
-        f"errors are those of K = {_LEAST}; dashed: fits, with the p-value of their chi². Right: runs that cover all clusters. "
-        f"{settings_in_words(_BASE, _VARIED)}."
+        "Classification error in random order less that of the curriculum, from "
+        f"{_WIDTHS[max(_WIDTHS)]} (K = {max(_WIDTHS)}) to {_WIDTHS[min(_WIDTHS)]} (K = {min(_WIDTHS)}) runs of online SGD at "
+        f"D = {_DIMENSION} that share starts and seeds between the orders, held on hard examples after the protocol "
+        f"(t = {_STUDY.experiment.protocol.duration:g}); bars are two standard errors. Weight decays {listed(_ENDS)}, at "
+        f"t = {listed(_ENDS.values())}. Grey: independent tickets, whose chances and errors are those of K = {_LEAST}; dashed: "
+        f"fits from K = {_SINCE[-1]} on, with the p-value of their chi². Right: runs that cover all clusters, with 95 % "
+        f"intervals. {settings_in_words(_BASE, _VARIED)}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,
