@@ -53,8 +53,8 @@ def rest() -> None:
 def _by_width() -> None:
     """What a state at rest costs as the student grows, and all that `attractors` does with a start."""
     head(
-        "The same by K, random order, one core after compilation: ends found; parameters n; ms of a Jacobian by n costates; steps of "
-        "Newton; seconds from the end of the protocol to rest; seconds of `attractors` for a start in two orders",
+        "The same by K, random order, one core after compilation: ends found; parameters n; ms of a Jacobian by n costates; "
+        "steps of Newton; seconds from the end of the protocol to rest; seconds of `attractors` for a start in two orders",
         *("K", "found", "n", "ms a Jacobian", "steps", "s an end", "s of attractors a start"),
     )
     talk = {"training.learning_rate": 1.5, "training.weight_decay": 0.05}

@@ -52,6 +52,7 @@ _HOMES = {
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
     "prizes": "sims.sweep.prizes",
+    "odds": "sims.sweep.odds",
     "Branching": "theory.describe.branching",
     "Pair": "theory.pairs.record",
     "Line": "theory.pairs.line",

@@ -81,7 +81,7 @@ def ticket_chances(table: pd.DataFrame) -> dict[str, float]:
 
     Of one weight decay: a cluster is left out with the probability (1 - q)^K.
     """
-    least = table.loc[table["width"].idxmin()]
+    least = table.sort_values("width").iloc[0]
     K = int(least["width"])
     mean = {order: sum(n * least[f"covered_{n}_{order}"] for n in _COUNTS) for order in _ORDERS}
     return {order: 1.0 - (1.0 - value / 4) ** (1.0 / K) for order, value in mean.items()}
@@ -89,7 +89,7 @@ def ticket_chances(table: pd.DataFrame) -> dict[str, float]:
 
 def tickets_gap(table: pd.DataFrame) -> pd.DataFrame:
     """What independent tickets predict for each width of one weight decay: `gap`, and the chance `all_ORDER` of all clusters."""
-    least = table.loc[table["width"].idxmin()]
+    least = table.sort_values("width").iloc[0]
     error = np.array([least[f"error_{n}"] for n in _COUNTS])
     error = np.where(np.isfinite(error), error, 0.5)  # what no run covered
     chances, rows = ticket_chances(table), []
@@ -145,7 +145,8 @@ def _judged(law: str, left: np.ndarray, numbers: tuple[float, ...] = (), errors:
 def draw(table: pd.DataFrame) -> Any:
     """The gap against K at each weight decay, and the chance of all four clusters."""
     since = _SINCE[-1]
-    found = laws(table).set_index(["since", "training.weight_decay", "law"]).loc[since]
+    found = laws(table)
+    found = found[found["since"] == since]
     with style():
         figure, (panels,) = new_figure(1, 1 + len(_ENDS), width=3.4, height=3.0)
         for axis, (decay, part) in zip(panels, table.groupby("training.weight_decay", sort=False), strict=False):
@@ -155,7 +156,7 @@ def draw(table: pd.DataFrame) -> Any:
             )
             axis.plot(part["width"], tickets_gap(part)["gap"], color="#888888", label="independent tickets")
             for law, colour in zip(_LAWS, CYCLE, strict=False):
-                fit = found.loc[(decay, law)]
+                fit = found[(found["training.weight_decay"] == decay) & (found["law"] == law)].iloc[0]
                 words = f"power $K^{{{-fit['slope']:.2f} \\pm {fit['slope_standard_error']:.2f}}}$" if law == "power" else law
                 axis.plot(K, _LAWS[law](K, fit["size"], fit["slope"]), "--", color=colour, label=f"{words}, p = {fit['p']:.1g}")
             axis.axhline(0.0, color="#BBBBBB", linewidth=0.8)

@@ -136,6 +136,7 @@ OWN: dict[str, dict[str, Any]] = {
         "treatments": ["ticket"],
         "control": ["order"],
         "scramblings": 2,
+        "rest": True,
     },
     "refine": {
         "x": "levels.hard.noise=0.3:0.7",
@@ -147,6 +148,7 @@ OWN: dict[str, dict[str, Any]] = {
         "finest": 0,
         "seeds": 2,
         "runs": 2,
+        "boundary": True,
     },
 }
 SET, OVER = "student.width=3", "levels.hard.noise=0.4:0.6:2"
@@ -159,6 +161,8 @@ BESIDE = {
     ("refine", "space"): ["--runs", "2"],
     ("sweep", "starts"): ["--control", "order"],
     ("refine", "gap"): ["--seeds", "2"],
+    ("sweep", "rest"): ["-s", "training.weight_decay=0.1"],
+    ("refine", "boundary"): ["-s", "student.readout=fixed"],
 }
 # Options that leave the numbers of the table as they are.
 SAME_NUMBERS = {
@@ -168,6 +172,7 @@ SAME_NUMBERS = {
     ("branch", "quantity"),
     ("branch", "match"),
     ("integrate", "estimate_error"),
+    ("refine", "boundary"),
 } | {(command, "workers") for command in OWN}
 
 # In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
