@@ -89,6 +89,7 @@ _HOMES = {
     "mean_field": "theory.landscape.mean_field",
     "attractors": "sims.landscape.attractors",
     "Attractors": "theory.landscape.records",
+    "OddsTest": "theory.landscape.against",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",

@@ -67,7 +67,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         covered = np.concatenate([values[order]["covered_clusters"] for order in _ORDERS])
         first, second = (values[order]["classification_error"] for order in _ORDERS)
         gap, gap_error = paired_difference(second, first)
-        row = {"training.weight_decay": decay, "t": end, "width": width, "runs": first.size}
+        row: dict[str, Any] = {"training.weight_decay": decay, "t": end, "width": width, "runs": first.size}
         row |= {"gap": gap, "gap_standard_error": gap_error}
         for n in _COUNTS:
             row |= {f"covered_{n}_{order}": float((values[order]["covered_clusters"] == n).mean()) for order in _ORDERS}

@@ -182,7 +182,7 @@ def _lines(axis: "Axes", boundary: "pd.DataFrame", x: str, y: str) -> list[tuple
     drawn = []
     for colour, (phase, part) in zip(itertools.cycle(_LINES), parts):
         (line,) = axis.plot(part[x], part[y], color=colour, linewidth=1.6, marker="o", markersize=2.5)
-        drawn.append((line, f"stability: beyond it {phase}" if phase else "boundary of stability"))
+        drawn.append((line, f"stability: beyond it {phase!s}" if phase else "boundary of stability"))
     return drawn
 
 

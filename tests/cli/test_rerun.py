@@ -122,6 +122,7 @@ OWN: dict[str, dict[str, Any]] = {
     "attractors": {
         "orders": ["random"],
         "by": "overlap",
+        "against": "overlap",
         "until": 1.5,
         "longest": 0.0,
         "level": "easy",
@@ -173,6 +174,7 @@ SAME_NUMBERS = {
     ("branch", "match"),
     ("integrate", "estimate_error"),
     ("refine", "boundary"),
+    ("attractors", "against"),
 } | {(command, "workers") for command in OWN}
 
 # In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.
