@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from curriculode.theory.describe.study import Study
 
-_ACROSS = 13  # values of x at which the boundary is computed
+_ACROSS = 9  # values of x at which the boundary is computed
 _LEAST = 1e-3  # of the highest y, in place of a lowest one of 0: below it no boundary is looked for
 
 

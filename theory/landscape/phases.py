@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 
 _LINEAR_FAR_OUT = ("relu", "gelu", "linear")
 _LARGE = 1e12  # squares of weights against which labels and the bends of units are nothing
-_STEP, _MOST, _STILL = 0.4, 400, 1e-7  # of the ratios, over the largest rate; how many; change of the rate, relative
-_SCANNED = 12  # values of y in which the first change of phase is looked for
+_STEP, _MOST, _STILL = 0.4, 400, 1e-6  # of the ratios, over the largest rate; how many; what is no change of them
+_NONE = 1e-6  # over the learning rate: units that cancel stay as they are, however large
+_SCANNED = 10  # values of y in which the first change of phase is looked for
 
 
 @checked(level=text)
@@ -79,15 +80,20 @@ def growth_far_out(
     InputError
         For students whose weights cannot diverge, or not along a ray.
 
+    Notes
+    -----
+    The noise term of units with kinks is averaged by a net, a staircase in the ratios: rates are known to some points' weights, and
+    a boundary to as much over the rate's slope, which is small where readouts of both signs cancel.
+
     Examples
     --------
     One ReLU unit: - eta s^2 v^2 + (eta s^2 v^2)^2 / 2 with s = 1, v = 1 is zero at eta = 2.
 
     >>> import curriculode as cu
     >>> student = cu.Committee(width=1, activation="relu", readout="fixed", readout_start="equal")
-    >>> protocol = cu.Protocol.single(duration=1.0, noise=1.0)
-    >>> experiment = cu.Experiment(cu.XorMixture(), student, cu.OnlineSGD(learning_rate=2.0), protocol)
-    >>> abs(growth_far_out(experiment, cu.OrderParameters([[1.0]], [[0.0, 0.0]], [1.0]))) < 2e-3
+    >>> training, protocol = cu.OnlineSGD(learning_rate=2.0), cu.Protocol.single(duration=1.0, noise=1.0)
+    >>> experiment = cu.Experiment(task=cu.XorMixture(), student=student, training=training, protocol=protocol)
+    >>> abs(growth_far_out(experiment, cu.OrderParameters([[1.0]], [[0.0, 0.0]], [1.0]))) < 1e-2
     True
     """
     setting = Setting.of(experiment)
@@ -96,20 +102,20 @@ def growth_far_out(
     held, _ = stage_held(experiment, setting, experiment.protocol.level(level).name)
     settings = numerics_with(numerics, points=points, noise_terms=noise_terms)
     equations = Holding(setting, held, settings).equations(start.v)
+    ratios = start.blocked()[0]
     place = equations.coordinates
-    ratios = start.blocked()[0].copy()
     y, M = np.empty(place.size), np.zeros((place.blocks, place.K, place.P))
-    rate = np.inf
+    rate = 0.0
     with one_blas_thread(), np.errstate(all="ignore"):
         for _ in range(_MOST):
-            ratios /= np.einsum("bkk->", ratios)
+            ratios = ratios / np.einsum("bkk->", ratios)
             pack(_LARGE * ratios, M, equations.v, y)
             change = place.overlaps(equations.rate(y), equations.v)[0] / _LARGE
-            before, rate = rate, float(np.einsum("bkk->", change))
-            largest = float(np.abs(change).max())
-            if not np.isfinite(largest) or abs(rate - before) <= _STILL * largest:
+            rate, largest = float(np.einsum("bkk->", change)), float(np.abs(change).max())
+            turn = change - rate * ratios
+            if not np.abs(turn).max() > _STILL * largest:
                 break
-            ratios = ratios + _STEP / max(largest, 1e-300) * (change - rate * ratios) * float(np.abs(ratios).max())
+            ratios = ratios + _STEP / max(largest, 1e-300) * turn * float(np.abs(ratios).max())
             ratios, _ = place.physical(ratios, M, equations.v)  # a step may lead across the edge, where units are one
     return rate
 
@@ -128,18 +134,6 @@ def _check_far_out(experiment: Experiment) -> None:
         )
     if loss != "squared":
         raise InputError(f"the {loss} loss has bounded errors, whose weights do not grow at a rate; use loss = 'squared'")
-
-
-def _decay_left(experiment: Experiment, start: OrderParameters | None, level: str | None, numerics: Numerics) -> float:
-    """How far the weight decay is below what kills small units."""
-    decay = float(getattr(experiment.training, "weight_decay", 0.0))
-    return critical_decay(experiment, level=level) - decay
-
-
-def _shrinking(experiment: Experiment, start: OrderParameters | None, level: str | None, numerics: Numerics) -> float:
-    """At which rate large weights shrink."""
-    assert start is not None
-    return -growth_far_out(experiment, start, level=level, numerics=numerics)
 
 
 def _values(name: str, value: Any) -> list[float]:
@@ -219,26 +213,33 @@ def phase_boundary(
 
     settings = numerics_with(numerics, points=points)
     trained = experiment.student.readout == "trained"
-    margin, phase = (_decay_left, "dead") if trained else (_shrinking, "divergent")
+    phase = "dead" if trained else "divergent"
     if x == y:
         raise InputError(f"x and y are both {shown(x)}; give two parameters")
-    if not trained and start is None:
-        K, setting = experiment.student.width, Setting.of(experiment)
-        blocks, _, P = setting.shape
-        Q = np.tile(np.eye(K), (blocks, 1, 1))
-        start = OrderParameters(Q, np.zeros((blocks, K, P)), np.full(K, experiment.student.v_scale))
+    setting = Setting.of(experiment)
+    if start is None:
+        blocks, K, P = setting.shape
+        start = OrderParameters(
+            np.tile(np.eye(K), (blocks, 1, 1)), np.zeros((blocks, K, P)), np.full(K, experiment.student.v_scale)
+        )
+    setting.check(start)
 
     rows = []
     for value in values:
         along = experiment.replace({x: value})
 
         def left(log: float, along: Experiment = along) -> float:
-            return margin(along.replace({y: float(np.exp(log))}), start, level, settings)
+            """Above zero where learning goes on."""
+            there = along.replace({y: float(np.exp(log))})
+            if trained:
+                return critical_decay(there, level=level) - float(there.get("training.weight_decay"))
+            rate = growth_far_out(there, start, level=level, numerics=settings)
+            return -rate if abs(rate) > _NONE * there.get("training.learning_rate") else _NONE
 
         grid = np.linspace(np.log(between[0]), np.log(between[1]), _SCANNED)
         found = [left(each) for each in grid]
         for i in np.flatnonzero(np.sign(found[:-1]) * np.sign(found[1:]) < 0):
-            place = float(brentq(left, grid[i], grid[i + 1], xtol=1e-6))
+            place = float(brentq(left, grid[i], grid[i + 1], xtol=1e-4))
             rows.append({x: value, y: float(np.exp(place)), "phase": phase})
     import pandas as pd
 

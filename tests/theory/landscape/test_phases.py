@@ -35,16 +35,30 @@ def test_units_alike_diverge_together() -> None:
     np.testing.assert_allclose(line["training.learning_rate"] * line["levels.only.noise"] ** 2 * 2, 2.0, rtol=2e-3)
 
 
-@pytest.mark.parametrize("factor", [0.93, 1.07])
-def test_readouts_of_both_signs_diverge_where_the_ray_grows(factor: float) -> None:
-    """By the equations from large weights: Q shrinks below the boundary and grows above."""
-    start = OrderParameters(1e6 * np.array([[1.0, 0.3], [0.3, 0.8]]), np.zeros((2, 2)), np.array([1.2, -0.7]))
+def test_readouts_of_one_sign_are_one_unit() -> None:
+    """Weights v_k u: each feels |v|^2 g(u), so that eta s^2 |v|^2 = 2, by hand 1.619; by the equations Q turns there."""
+    start = OrderParameters(1e6 * np.array([[1.0, 0.3], [0.3, 0.8]]), np.zeros((2, 2)), np.array([1.2, 0.7]))
     base = one_level(2, trained=False)
-    line = cu.phase_boundary(base, "levels.only.noise", [0.8], "training.learning_rate", (0.5, 20.0), start=start, points=256)
-    experiment = base.replace({"training.learning_rate": factor * float(line["training.learning_rate"].iloc[0])})
-    found = cu.integrate(experiment, start, points=256, times=[0.0, 10.0, 20.0], rtol=1e-4, estimate_error=False)
-    size = np.trace(found.Q[1:], axis1=1, axis2=2)
-    assert (size[1] > size[0]) == (factor > 1.0)
+    line = cu.phase_boundary(base, "levels.only.noise", [0.8], "training.learning_rate", (0.5, 8.0), start=start)
+    assert float(line["training.learning_rate"].iloc[0]) == pytest.approx(2 / (0.64 * 1.93), rel=3e-3)
+    for factor in (0.95, 1.05):
+        experiment = base.replace({"training.learning_rate": factor * 1.619})
+        found = cu.integrate(experiment, start, points=256, times=[0.0, 10.0, 20.0], rtol=1e-4, estimate_error=False)
+        size = np.trace(found.Q[1:], axis1=1, axis2=2)
+        assert (size[1] > size[0]) == (factor > 1.0)
+
+
+def test_readouts_of_both_signs() -> None:
+    """They neither cancel nor add: the boundary lies between rates at which the equations shrink and grow."""
+    start = OrderParameters(1e6 * np.array([[1.0, 0.3], [0.3, 0.8]]), np.zeros((2, 2)), np.array([1.2, -0.7]))
+    base, rates = one_level(2, trained=False), (1.5, 2.4)
+    growths = [cu.growth_far_out(base.replace({"training.learning_rate": rate}), start, points=512) for rate in rates]
+    assert growths[0] < 0.0 < growths[1]
+    for rate, growth in zip(rates, growths, strict=True):
+        experiment = base.replace({"training.learning_rate": rate})
+        found = cu.integrate(experiment, start, points=256, times=[0.0, 10.0, 20.0], rtol=1e-4, estimate_error=False)
+        size = np.trace(found.Q[1:], axis1=1, axis2=2)
+        assert (size[1] > size[0]) == (growth > 0.0)
 
 
 def test_the_dead_beyond_a_rate() -> None:
@@ -53,7 +67,7 @@ def test_the_dead_beyond_a_rate() -> None:
     line = cu.phase_boundary(experiment, "levels.only.noise", [0.8], "training.learning_rate", (0.05, 20.0))
     assert line["phase"].tolist() == ["dead"]
     rate = float(line["training.learning_rate"].iloc[0])
-    assert cu.critical_decay(experiment.replace({"training.learning_rate": rate})) == pytest.approx(0.05, rel=1e-5)
+    assert cu.critical_decay(experiment.replace({"training.learning_rate": rate})) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_what_has_no_boundary_is_told() -> None:
