@@ -163,7 +163,7 @@ BESIDE = {
     ("sweep", "starts"): ["--control", "order"],
     ("refine", "gap"): ["--seeds", "2"],
     ("sweep", "rest"): ["-s", "training.weight_decay=0.1"],
-    ("refine", "boundary"): ["-s", "student.readout=fixed"],
+    ("refine", "boundary"): ["-s", "student.readout=fixed", "-s", "student.width=1"],
 }
 # Options that leave the numbers of the table as they are.
 SAME_NUMBERS = {
