@@ -1,4 +1,4 @@
-"""How long the plateau of the XOR mixture is as D grows: like D by the equations, less by SGD, whose noise keeps readouts up."""
+"""How long the plateau of the XOR mixture is as D grows: like D by the equations, less with noise, ln D with readouts held."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +11,7 @@ from curriculode.figures.gallery.words import settings_in_words
 from curriculode.figures.plots.style import CYCLE, new_figure, style
 from curriculode.sims.runs.simulate import simulate
 from curriculode.theory.describe.numerics import Numerics
+from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.study import Study
 from curriculode.theory.results.states import StateRecord
 from curriculode.theory.solve.integrate import integrate
@@ -18,10 +19,18 @@ from curriculode.theory.solve.integrate import integrate
 _EXPERIMENT = "xor-curriculum"
 _STUDY = Study.load(_EXPERIMENT)
 _BASE = _STUDY.experiment.replace({"protocol.order": "hard-only"})
+_HELD = _BASE.replace({"training.readout_learning_rate": 0.0})
 _EQUATIONS = (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
-_SIMULATED = {100: 150.0, 300: 200.0, 1000: 400.0, 3000: 600.0, 10**4: 600.0}  # D -> duration
+_SIMULATED = (100, 300, 1000, 3000, 10**4)
+_DIFFUSED = {10**3: 32, 10**4: 32, 10**5: 16, 10**6: 8}  # D -> runs
 _STARTS, _RUNS, _POINTS = 8, 32, 512
 _COSINE = 0.5  # of a unit with a centroid, by which the plateau is left
+_LINES = {
+    "equations": "the equations alone",
+    "simulation": "online SGD",
+    "diffusion": "its diffusion",
+    "held": "readouts held, by the equations",
+}
 
 
 def discovery(record: StateRecord) -> np.ndarray:
@@ -31,22 +40,57 @@ def discovery(record: StateRecord) -> np.ndarray:
     return np.where(found.any(axis=1), record.t[found.argmax(axis=1)], np.inf)
 
 
+def discovered(dimension: int, runs: int, space: str) -> np.ndarray:
+    """The time of discovery of each run, (runs,); infinite for those that had none when more than half had theirs.
+
+    The runs go on from where they were, ever longer: what is left of an experiment with one level does not know what was.
+    """
+    states = [_BASE.initial(dimension, seed=1, number=run) for run in range(runs)]
+    times, passed, longer = np.full(runs, np.inf), 0.0, 3.0 * dimension**0.5
+    while np.isinf(times).sum() >= runs / 2:
+        left = np.flatnonzero(np.isinf(times))
+        experiment = _BASE.replace({"protocol.duration": longer})
+        ensemble = simulate(
+            experiment,
+            dimension=dimension,
+            runs=left.size,
+            start=[states[run] for run in left],
+            times=201,
+            points=64,
+            seed=np.random.SeedSequence([1, dimension, round(passed)]),
+            space=space,
+            progress=False,
+        )
+        times[left] = passed + discovery(ensemble)
+        for run, Q, M, v in zip(left, ensemble.Q[:, -1], ensemble.M[:, -1], ensemble.v[:, -1], strict=True):
+            states[run] = OrderParameters(Q, M, v)
+        passed += longer
+        longer *= 1.5
+    return times
+
+
+def _row(by: str, dimension: int, times: np.ndarray) -> dict[str, Any]:
+    return {"by": by, "dimension": dimension, "count": times.size, "discovery": np.median(times), "low": times.min()}
+
+
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
-    """Median times of discovery by the equations from random starts, and of runs."""
-    starts, runs, rows = max(4, round(scale * _STARTS)), max(8, round(scale * _RUNS)), []
-    total = len(_EQUATIONS) + len(_SIMULATED)
+    """Median times of discovery from random starts: by the equations, readouts trained or held, of SGD, and of its diffusion."""
+    starts, rows = max(4, round(scale * _STARTS)), []
+    total = len(_EQUATIONS) + len(_SIMULATED) + len(_DIFFUSED)
     numerics = Numerics(points=_POINTS, estimate_error=False, method="LSODA", times=2001, spacing="logarithmic")
-    for i, D in enumerate(_EQUATIONS):
-        experiment = _BASE.replace({"protocol.duration": 30.0 * max(D, 100)})
-        begins = [experiment.initial(D, seed=1, number=j) for j in range(starts)]
-        times = np.array([discovery(integrate(experiment, begin, numerics=numerics))[0] for begin in begins])
-        rows.append({"by": "equations", "dimension": D, "count": starts, "discovery": np.median(times), "low": times.min()})
-        report((i + 1) / total)
-    for i, (D, duration) in enumerate(_SIMULATED.items()):
-        experiment = _BASE.replace({"protocol.duration": duration})
-        times = discovery(simulate(experiment, dimension=D, runs=runs, times=601, points=64, seed=1, progress=False))
-        rows.append({"by": "simulation", "dimension": D, "count": runs, "discovery": np.median(times), "low": times.min()})
+    for D in _EQUATIONS:
+        for by, base, duration in (("equations", _BASE, 30.0 * max(D, 100)), ("held", _HELD, 400.0)):
+            experiment = base.replace({"protocol.duration": duration})
+            begins = [experiment.initial(D, seed=1, number=j) for j in range(starts)]
+            times = np.array([discovery(integrate(experiment, begin, numerics=numerics))[0] for begin in begins])
+            rows.append(_row(by, D, times))
+        report(len(rows) / 2 / total)
+    for i, D in enumerate(_SIMULATED):
+        rows.append(_row("simulation", D, discovered(D, max(8, round(scale * _RUNS)), "overlap")))
         report((len(_EQUATIONS) + i + 1) / total)
+    for i, (D, runs) in enumerate(_DIFFUSED.items()):
+        rows.append(_row("diffusion", D, discovered(D, max(8, round(scale * runs)), "diffusion")))
+        report((len(_EQUATIONS) + len(_SIMULATED) + i + 1) / total)
     return pd.DataFrame(rows)
 
 
@@ -59,11 +103,9 @@ def exponent(table: pd.DataFrame, by: str, least: float = 0.0) -> float:
 def draw(table: pd.DataFrame) -> Any:
     """Both against D, in logarithms."""
     with style():
-        figure, axes = new_figure(1, 1, width=4.6, height=3.0)
+        figure, axes = new_figure(1, 1, width=5.2, height=3.4)
         axis = axes[0, 0]
-        for colour, (by, words) in zip(
-            CYCLE, {"equations": "the equations alone", "simulation": "online SGD"}.items(), strict=False
-        ):
+        for colour, (by, words) in zip(CYCLE, _LINES.items(), strict=False):
             part = table[table["by"] == by]
             axis.plot(part["dimension"], part["discovery"], "o-", color=colour, markersize=4, label=words)
         D = np.array([1e4, table["dimension"].max()])
@@ -74,19 +116,21 @@ def draw(table: pd.DataFrame) -> Any:
         axis.set_xlabel("dimension D")
         axis.set_ylabel("time of discovery, median")
         axis.set_title("length of the plateau")
-        axis.legend(loc="upper left")
+        axis.legend(loc="upper left", fontsize=7)
     return figure
 
 
 _SETTINGS = settings_in_words(_BASE, ["protocol.duration"], _STUDY.dimension)
 
 FIGURE = NamedFigure(
-    title="The plateau is as long as D is large by the equations, and far shorter with the noise of SGD",
+    title="The plateau is as long as D by the equations, far shorter with the noise of SGD, and as ln D if readouts are held",
     caption=(
         f"When a unit first has a cosine of {_COSINE:g} with a centroid: medians over {_STARTS} random starts by the equations, "
-        f"and over {_RUNS} runs of online SGD in overlap space. The readouts decay while the overlaps, of order D^(-1/2), grow; by "
-        "the equations alone the time becomes proportional to D. The noise of the examples keeps the readouts of SGD from decaying "
-        f"further, and the plateau grows more slowly. Settings: {_SETTINGS}."
+        f"over {_RUNS} runs of online SGD in overlap space, and over {max(_DIFFUSED.values())} to {min(_DIFFUSED.values())} runs "
+        "of its diffusion. The overlaps M begin at D^(-1/2) and grow at a rate proportional to the readouts. Where these are held, "
+        "the plateau is as long as ln D. Where they are trained they decay until M feeds them, to the order of M^2: by the "
+        "equations alone that is 1/D, and the plateau is as long as D. The noise of the examples keeps them at D^(-1/2), of "
+        f"either sign, and one unit finds its centroid much earlier. Settings: {_SETTINGS}."
     ),
     experiment=_EXPERIMENT,
     compute=compute,

@@ -129,13 +129,10 @@ class NetworkStudy(Description):
             For what is not TOML, and for sections and settings that are not allowed.
         """
         tables = parse_toml(text, source)
-        settings, pruning = tables.pop("study", {}), tables.pop("pruning", None)
+        settings, pruning = tables.pop("study", {}), Pruning.taken_from(tables)
         if not isinstance(settings, dict) or {"experiment", "self", "pruning"} & set(settings):
             raise InputError(f"study must be a section [study] with {', '.join(list(cls.model_fields)[1:-2])}")
-        if pruning is not None and (not isinstance(pruning, dict) or "self" in pruning):
-            raise InputError(f"pruning must be a section [pruning] with {', '.join(Pruning.model_fields)}")
-        more: dict[str, Any] = {} if pruning is None else {"pruning": Pruning(**pruning)}
-        return cls(experiment=NetworkExperiment.from_dict(tables), **more, **settings)
+        return cls(experiment=NetworkExperiment.from_dict(tables), pruning=pruning, **settings)
 
     def to_toml(self) -> str:
         """Return the study as the text of a TOML file, from which the same command gives the same numbers.

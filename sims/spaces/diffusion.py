@@ -8,7 +8,7 @@ from curriculode.theory.describe.order_parameters import OrderParameters
 from curriculode.theory.describe.training import Rates
 from curriculode.theory.dynamics.online import packed
 
-_FIRST, _LONGEST = 0.02, 0.25  # stretches, in t
+_FIRST, _LONGEST = 0.02, 1.0  # stretches, in t
 
 
 class Pace:

@@ -55,7 +55,7 @@ finest = 2
 intervals = 4
 [optimize]
 stages = 3
-iterations = 3
+iterations = 1
 tests = 1
 [attractors]
 until = 2.0
@@ -117,7 +117,7 @@ OWN: dict[str, dict[str, Any]] = {
         "objective": "classification_error",
         "levels": "easy=0.5,hard=0.5",
         "average": True,
-        "iterations": 1,
+        "iterations": 2,
     },
     "attractors": {
         "orders": ["random"],

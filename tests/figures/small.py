@@ -130,7 +130,12 @@ _SMALL: dict[str, dict[str, Any]] = {
         "_POINTS": 128,
     },
     "plateau-escape": {"_DIMENSIONS": (100, 3000), "_MOST_OF_SGD": 3000},
-    "plateau-length": {"_EQUATIONS": (1000, 10**4, 10**6), "_SIMULATED": {100: 150.0, 1000: 400.0}, "_POINTS": 128},
+    "plateau-length": {
+        "_EQUATIONS": (1000, 10**4, 10**6),
+        "_SIMULATED": (100, 1000),
+        "_DIFFUSED": {10**4: 8},
+        "_POINTS": 128,
+    },
     "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (800, 400)}},
     "tangent-double-descent": {
         "_ALPHAS": (2.0, 4.0, 8.0),

@@ -178,18 +178,18 @@ def _averages_of(
         matrix_product(factor, z[chunk], centred)
         for c in range(probability.size):
             weight = probability[c] / (z.shape[0] * z.shape[2])
-            _shift(centred[:R], reference_mean[c], nu)
-            _shift(centred[R:], mean[c], x)
+            shift(centred[:R], reference_mean[c], nu)
+            shift(centred[R:], mean[c], x)
             evaluate_curved(activation, flat_x, flat_g, flat_dg, flat_d2g)
             _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
             _signals(loss_code, v, f, y, dg, e, h)
             _add_first_order(weight, v, centred, f, y, loss_code, e, slope, g, d2g, h, force[c], student, reference, read)
             _scale(slope, h, dg)
-            _add_product(weight, dg, h, product, student)
+            add_product(weight, dg, h, product, student)
             if noise_term:
                 _strengths(e, noise, slope)
                 _scale(slope, h, dg)
-                _add_product(weight, dg, dg, product, square)
+                add_product(weight, dg, dg, product, square)
             for n in range(kinks.shape[0]):
                 for k in range(v.size):
                     # The fields x are still those of component c, all else is room to work in.
@@ -247,14 +247,14 @@ def _noise_term_of(
     for chunk in range(z.shape[0]):
         matrix_product(factor, z[chunk], centred)
         for c in range(probability.size):
-            _shift(centred[:R], reference_mean[c], nu)
-            _shift(centred[R:], mean[c], x)
+            shift(centred[:R], reference_mean[c], nu)
+            shift(centred[R:], mean[c], x)
             evaluate(activation, flat_x, flat_g, flat_dg)
             _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
             _signals(loss_code, v, f, y, dg, e, h)
             _strengths(e, noise, e)
             _scale(e, h, dg)
-            _add_product(probability[c] / (z.shape[0] * z.shape[2]), dg, dg, product, square)
+            add_product(probability[c] / (z.shape[0] * z.shape[2]), dg, dg, product, square)
 
 
 @kernel
@@ -295,8 +295,8 @@ def _errors_of(
     for chunk in range(z.shape[0]):
         matrix_product(factor, z[chunk], centred)
         for c in range(probability.size):
-            _shift(centred[:R], reference_mean[c], nu)
-            _shift(centred[R:], mean[c], x)
+            shift(centred[:R], reference_mean[c], nu)
+            shift(centred[R:], mean[c], x)
             evaluate(activation, flat_x, flat_g, flat_dg)
             _answer(v, g, label[c], teacher, readout, sign, nu, g_nu, dg_nu, f, y)
             total, wrong = _count(loss_code, f, y)
@@ -307,7 +307,7 @@ def _errors_of(
 
 
 @inner
-def _shift(centred, mean, fields):
+def shift(centred, mean, fields):
     """The fields of a component: means and what is centred."""
     for k in range(fields.shape[0]):
         m = mean[k]
@@ -380,7 +380,7 @@ def _scale(factor, h, scaled):
 
 
 @inner
-def _add_product(weight, a, b, product, total):
+def add_product(weight, a, b, product, total):
     """Add `weight` times a b' of a and b (K, rows) to total (K, K)."""
     outer_product(a, b, product)
     for k in range(product.shape[0]):

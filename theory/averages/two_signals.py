@@ -19,9 +19,9 @@ import numpy as np
 
 from curriculode.theory.averages.choice import Engine, choose
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
-from curriculode.theory.averages.quasi_monte_carlo import normal_points
+from curriculode.theory.averages.quasi_monte_carlo import add_product, normal_points, shift
 from curriculode.theory.core.compiled import inner, kernel
-from curriculode.theory.core.linear_algebra import factor_semidefinite, fill, matrix_product, outer_product
+from curriculode.theory.core.linear_algebra import factor_semidefinite, fill, matrix_product
 from curriculode.theory.tasks.example_law import teacher_labels
 from curriculode.theory.units.activations import Activation, evaluate
 from curriculode.theory.units.losses import LOSSES, error_signal
@@ -118,12 +118,8 @@ def two_signals(
         matrix_product(factor, z[chunk], centred)
         for c in range(probability.size):
             weight = probability[c] / (z.shape[0] * z.shape[2])
-            for k in range(2 * K):
-                for i in range(y.size):
-                    x[k, i] = centred[R + k, i] + mean[c, k]
-            for p in range(R):
-                for i in range(y.size):
-                    nu[p, i] = centred[p, i] + reference_mean[c, p]
+            shift(centred[:R], reference_mean[c], nu)
+            shift(centred[R:], mean[c], x)
             evaluate(activation, x.ravel(), g.ravel(), h.ravel())
             if R > 0:
                 teacher_labels(teacher, readout, sign, nu, g_nu, dg_nu, y)
@@ -136,11 +132,9 @@ def two_signals(
                 for i in range(y.size):
                     h[k, i] *= v[k]
                     x[k, i] = h[k, i] * (e1[i] if k < K else e2[i])
-            outer_product(x, x, product)
-            _add(weight, product, square)
+            add_product(weight, x, x, product, square)
             if noise > 0.0:
-                outer_product(h, h, product)
-                _add(weight * noise * noise, product, square)
+                add_product(weight * noise * noise, h, h, product, square)
 
 
 @inner
@@ -153,10 +147,3 @@ def _signals_of(loss_code, v, g, f, y, e):
             f[i] += v[k] * g[k, i]
     for i in range(f.size):
         e[i] = error_signal(loss_code, f[i], y[i])
-
-
-@inner
-def _add(weight, product, total):
-    for k in range(product.shape[0]):
-        for m in range(product.shape[1]):
-            total[k, m] += weight * product[k, m]

@@ -58,6 +58,14 @@ class Pruning(Description):
     rewind: Annotated[float, Field(ge=0, le=LARGEST)] = 0.0
     readout: Literal["rewound", "final"] = "rewound"
 
+    @classmethod
+    def taken_from(cls, tables: dict[str, Any]) -> "Pruning | None":
+        """What the section [pruning] of a TOML file says, which is taken out of its tables; None where there is none."""
+        section = tables.pop("pruning", None)
+        if section is not None and (not isinstance(section, dict) or "self" in section):
+            raise InputError(f"pruning must be a section [pruning] with {', '.join(cls.model_fields)}")
+        return None if section is None else cls(**section)
+
     def left(self, after: int) -> float:
         """Return the share of the weights that is left after so many rounds.
 

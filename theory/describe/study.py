@@ -148,10 +148,7 @@ class Study(Description):
             raise InputError(f"study must be a section [study] with {', '.join(allowed)}")
         if not isinstance(numerics, dict) or "self" in numerics:
             raise InputError(f"numerics must be a section [numerics] with {', '.join(Numerics.model_fields)}")
-        pruning = tables.pop("pruning", None)
-        if pruning is not None and (not isinstance(pruning, dict) or "self" in pruning):
-            raise InputError(f"pruning must be a section [pruning] with {', '.join(Pruning.model_fields)}")
-        settings = settings if pruning is None else {**settings, "pruning": Pruning(**pruning)}
+        settings = {**settings, "pruning": Pruning.taken_from(tables)}
         branch = tables.get("branch")
         if isinstance(branch, dict) and (own := {name: branch[name] for name in Branching.model_fields if name in branch}):
             # The rest of the section is what the command of this name shows.
