@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from timing import head, row
+from timing import best, head, once, row
 
 import curriculode as cu
 from curriculode.theory.describe.numerics import Numerics
@@ -13,6 +13,7 @@ from curriculode.theory.landscape.fixed_point import stage_held
 from curriculode.theory.landscape.rest import Holding
 
 STARTS = 40
+WIDTHS = {2: 8, 4: 8, 8: 6, 16: 3, 32: 1}  # width -> starts
 
 
 def rest() -> None:
@@ -46,3 +47,35 @@ def rest() -> None:
             f"{max(each.root.residual for each in good):.0e}",
             f"{seconds / STARTS:.2f}",
         )
+    _by_width()
+
+
+def _by_width() -> None:
+    """What a state at rest costs as the student grows, and all that `attractors` does with a start."""
+    head(
+        "The same by K, random order, one core after compilation: ends found; parameters n; ms of a Jacobian by n costates; "
+        "steps of Newton; seconds from the end of the protocol to rest; seconds of `attractors` for a start in two orders",
+        *("K", "found", "n", "ms a Jacobian", "steps", "s an end", "s of attractors a start"),
+    )
+    talk = {"training.learning_rate": 1.5, "training.weight_decay": 0.05}
+    for K, starts in WIDTHS.items():
+        base = cu.load("xor-curriculum").replace({**talk, "student.width": K})
+        experiment = held_on(base, "random", 500.0, "hard")
+        setting = Setting.of(experiment)
+        holding = Holding(setting, stage_held(experiment, setting, "hard")[0], Numerics(points=256))
+        rests, seconds = [], 0.0
+        for number in range(starts):
+            start = base.initial(200, 0, number)
+            end = cu.integrate(experiment, start, points=256, times=2, estimate_error=False, method="LSODA", rtol=1e-5).state()
+            begin = time.perf_counter()
+            rests.append(holding.rest(end, 0.0, 5000.0, ends=True))
+            seconds += time.perf_counter() - begin
+        equations = holding.equations(rests[0].state.v)
+        y = rests[0].root.y
+        jacobian = best(lambda: equations.jacobian(y), 2)  # noqa: B023
+        orders = ["curriculum", "random"]
+        whole = once(lambda: cu.attractors(base, starts, orders=orders, dimension=200, points=256, progress=False))  # noqa: B023
+        good = [each for each in rests if each.failure is None]
+        steps = f"{np.mean([each.root.iterations for each in good]):.1f}" if good else "-"
+        found = f"{len(good)} of {starts}"
+        row(K, found, y.size, f"{1e3 * jacobian:.1f}", steps, f"{seconds / starts:.2f}", f"{whole / starts:.2f}")

@@ -52,6 +52,7 @@ _HOMES = {
     "TicketStudy": "theory.tickets.study",
     "tickets": "sims.tickets.tickets",
     "prizes": "sims.sweep.prizes",
+    "odds": "sims.sweep.odds",
     "Branching": "theory.describe.branching",
     "Pair": "theory.pairs.record",
     "Line": "theory.pairs.line",
@@ -83,9 +84,12 @@ _HOMES = {
     "continuation": "theory.landscape.continuation",
     "Continuation": "theory.landscape.continuation",
     "critical_decay": "theory.landscape.thresholds",
+    "growth_far_out": "theory.landscape.phases",
+    "phase_boundary": "theory.landscape.phases",
     "mean_field": "theory.landscape.mean_field",
     "attractors": "sims.landscape.attractors",
     "Attractors": "theory.landscape.records",
+    "OddsTest": "theory.landscape.against",
     "simulate": "sims.runs.simulate",
     "diffuse": "sims.runs.simulate",
     "minimize": "sims.runs.minimize",
@@ -143,6 +147,7 @@ if TYPE_CHECKING:  # for type checkers; the figures, which few need, are looked 
     from .theory.landscape.fixed_point import FixedPoint, fixed_point
     from .theory.landscape.gain import LinearGain, linear_gain
     from .theory.landscape.mean_field import mean_field
+    from .theory.landscape.phases import growth_far_out, phase_boundary
     from .theory.landscape.records import Attractors
     from .theory.landscape.thresholds import critical_decay
     from .theory.pairs.line import Line

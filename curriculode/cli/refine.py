@@ -1,15 +1,23 @@
 """`curriculode refine`: a sweep near a boundary, and its phase diagram."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import parse
 from .options import Request, takes
 from .outputs import Outputs
-from .report import picture, print_files, print_json, text
+from .report import csv, picture, print_files, print_json, text
 from .tables import dask_executor, table_files, table_suffixes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from curriculode.theory.describe.study import Study
+
+_ACROSS = 9  # values of x at which the boundary is computed
+_LEAST = 1e-3  # of the highest y, in place of a lowest one of 0: below it no boundary is looked for
 
 
 @takes("dimension", "points", "averages", "accuracy", "rtol", "atol", "method", "noise_terms", "space", "workers")
@@ -35,6 +43,13 @@ def refine(
     runs: Annotated[
         int | None, typer.Option("--runs", help="Simulated runs from each initial condition; by default 0, theory alone.")
     ] = None,
+    boundary: Annotated[
+        bool | None,
+        typer.Option(
+            "--boundary/--no-boundary",
+            help="Draw where stability says that learning dies (trained readout) or diverges (fixed): -boundary.csv.",
+        ),
+    ] = None,
     store: Annotated[Path | None, typer.Option("--store", help="SQLite file of finished points, as for `sweep`.")] = None,
     dask: Annotated[str | None, typer.Option("--dask", help="Address of a Dask scheduler whose workers compute.")] = None,
 ) -> int:
@@ -47,7 +62,7 @@ def refine(
     from curriculode.theory.core.errors import InputError
 
     request = request.with_options(
-        x=x, y=y, value=value, level=level, gap=gap, budget=budget, finest=finest, seeds=seeds, runs=runs
+        x=x, y=y, value=value, level=level, gap=gap, budget=budget, finest=finest, seeds=seeds, runs=runs, boundary=boundary
     )
     ranges = [request.option(name, None, str) for name in ("x", "y")]
     if None in ranges:
@@ -57,7 +72,11 @@ def refine(
     orders = None if gap is None else parse.names(gap)
     column, crossed, study = request.option("value", "classification_error", str), request.option("level", None), request.study
     origin = f"{request.origin()}\n# store = {None if store is None else store.absolute()}"
-    outputs = Outputs(request.out, request.stem, [*table_suffixes(), ".png", ".pdf", ".toml"], "refine", origin, request.force)
+    line = _boundary(study, across, up) if request.option("boundary", False) else None
+    more = [] if line is None else ["-boundary.csv"]
+    outputs = Outputs(
+        request.out, request.stem, [*table_suffixes(), ".png", ".pdf", ".toml", *more], "refine", origin, request.force
+    )
     table = refine(
         study.experiment,
         across,
@@ -77,8 +96,12 @@ def refine(
         executor=None if dask is None else dask_executor(dask),
         progress=request.progress,
     )
-    diagram = phase_diagram(table, across[0], up[0], column, gap=orders, levels=None if crossed is None else [crossed])
+    diagram = phase_diagram(
+        table, across[0], up[0], column, gap=orders, levels=None if crossed is None else [crossed], boundary=line
+    )
     files = {**table_files(table), **picture(diagram.ax.figure), ".toml": text(request.settings())}
+    if line is not None:
+        files["-boundary.csv"] = csv(line)
     outputs.publish(files, table.attrs["interrupted"])
     places = len(diagram.table)
     if request.json:
@@ -88,6 +111,7 @@ def refine(
                 "experiment": study.experiment.to_dict(),
                 "places": places,
                 "status": table.attrs["status"],
+                **({} if line is None else {"boundary": line.to_dict("list")}),
                 "table": table.to_dict("list"),
                 "files": outputs.written,
             }
@@ -96,3 +120,16 @@ def refine(
         print(f"{places} places; {table.attrs['status']}")
         print_files(outputs)
     return 130 if table.attrs["interrupted"] else 0
+
+
+def _boundary(study: "Study", across: tuple[Any, ...], up: tuple[Any, ...]) -> "pd.DataFrame":
+    """The boundary of stability over the ranges, for the readout of the first start."""
+    import numpy as np
+
+    from curriculode.theory.landscape.phases import phase_boundary
+
+    low, high = across[1:3]
+    values = np.geomspace(low, high, _ACROSS) if len(across) > 3 else np.linspace(low, high, _ACROSS)
+    between = (max(up[1], _LEAST * up[2]), up[2])
+    start = study.experiment.initial(study.dimension, study.seed)
+    return phase_boundary(study.experiment, across[0], values.tolist(), up[0], between, start=start, numerics=study.numerics)

@@ -9,6 +9,7 @@ import typer
 from . import parse
 from .options import Request, takes
 from .outputs import Outputs
+from .report import csv as csv_file
 from .report import print_files, print_json, text
 from .tables import dask_executor, table_files, table_suffixes
 
@@ -53,6 +54,10 @@ def sweep(
             help="Find the best order, learning_rate, or both at each point, as the file's section [optimize] says, from --starts.",
         ),
     ] = None,
+    rest: Annotated[
+        bool | None,
+        typer.Option("--rest/--no-rest", help="States at rest, held on the hardest level after the protocol, and their odds."),
+    ] = None,
     scramblings: Annotated[
         int | None, typer.Option("--scramblings", help="Nets the theory is averaged over, by default 1; from 2 with errors.")
     ] = None,
@@ -71,12 +76,13 @@ def sweep(
 
     One row a point, order and seed, from shared starts. A point that fails is a row with its reason. Of a file with a section
     [pruning], whose settings may be varied too (--over pruning.keep=0.05,0.2), one row a treatment; with --control one row for the
-    optimum and each order beside it. With [branch], or --over branch.at=0,5,10, of two copies of each network: their barrier and
-    cross overlaps. Weights are perturbed by -s protocol.perturbation.kind=noise --over protocol.perturbation.at=5,10
-    --over protocol.perturbation.size=0,0.5,1.
+    optimum and each order beside it; with --rest the states in which students end, and their odds (-odds.csv). With [branch], or
+    --over branch.at=0,5,10, of two copies of each network: their barrier and cross overlaps. Weights are perturbed by
+    -s protocol.perturbation.kind=noise --over protocol.perturbation.at=5,10 --over protocol.perturbation.size=0,0.5,1.
 
     Example: curriculode sweep --over student.width=4,8,16 --over levels.hard.noise=0.1:0.7:13 --seeds 20 --store noise.sqlite
     """
+    from curriculode.sims.sweep.odds import odds
     from curriculode.sims.sweep.store import Store
     from curriculode.sims.sweep.sweep import fill, opened, planned, to_frame
     from curriculode.sims.sweep.workers import Crew
@@ -91,10 +97,12 @@ def sweep(
         observables=chosen,
         treatments=None if treatments is None else parse.names(treatments),
         control=None if control is None else parse.names(control),
+        rest=rest,
         scramblings=scramblings,
     )
     study, grid = request.study, request.study.over
     zipped = {key: values for key, values in grid.items() if request.option("zip", False, bool) and key != "protocol.order"}
+    at_rest = request.option("rest", False)
     plan = planned(
         study.experiment,
         {key: values for key, values in grid.items() if key not in zipped},
@@ -106,6 +114,7 @@ def sweep(
         branch=study.branch,
         treatments=request.option("treatments", None, list),
         optimization=_optimization(request),
+        rest=at_rest,
         numerics=study.numerics,
         dimension=study.dimension,
         theory=request.option("theory", True),
@@ -126,12 +135,15 @@ def sweep(
     if path.suffix == ".parquet" or (store is not None and path.absolute() == store.absolute()):
         raise InputError(f"--csv {path} is not allowed; give a name of its own that ends in .csv")
     origin = f"{request.origin()}\n# store = {None if store is None else store.absolute()}, shard = {shard}"
-    outputs = Outputs(path.parent, path.stem, [*table_suffixes(path.suffix), ".toml"], "sweep", origin, request.force)
+    suffixes = [*table_suffixes(path.suffix), ".toml", *(["-odds.csv"] if at_rest else [])]
+    outputs = Outputs(path.parent, path.stem, suffixes, "sweep", origin, request.force)
     with Crew(study.numerics.workers, None if dask is None else dask_executor(dask)) as crew, opened(plan, store, crew) as kept:
         filled = fill(plan, kept, crew, retry, request.progress)
         table = to_frame(plan, kept, filled)
         failures = kept.failures(plan.keys, _SHOWN)
-    outputs.publish({**table_files(table, path.suffix), ".toml": text(request.settings())}, filled.interrupted)
+    found = odds(table) if at_rest and len(table) else None
+    more = {} if found is None else {"-odds.csv": csv_file(found)}
+    outputs.publish({**table_files(table, path.suffix), ".toml": text(request.settings()), **more}, filled.interrupted)
     done, failed = table.attrs["done"], table.attrs["failed"]
     if request.json:
         print_json(
@@ -146,6 +158,7 @@ def sweep(
                 "missing": table.attrs["missing"],
                 "status": table.attrs["status"],
                 "table": table.to_dict("list"),
+                **({} if found is None else {"odds": found.to_dict("list")}),
                 "files": outputs.written,
             }
         )

@@ -72,6 +72,7 @@ for _name in (
     "verdict-power",
     "wide-limit",
     "width-gap",
+    "width-lottery",
     "xor-orders",
 ):
     FIGURES.add(_name, _Known(f"{__name__}.{_name.replace('-', '_')}"))

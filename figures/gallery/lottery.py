@@ -31,14 +31,14 @@ _MINIMAL = 4  # one unit a cluster
 _SHORT, _EASY, _RUNS_AT_NOISE = 30.0, {"share": 0.2, "noise": 0.05}, 1_500
 
 
-def independent_tickets(width: int, covered: int) -> float:
-    """Chance that `width` independent tickets, uniform over four clusters, cover exactly `covered` of them.
+def independent_tickets(width: int, covered: int, chance: float = 0.25) -> float:
+    """Chance that `width` independent tickets, each on any one of four clusters with `chance`, cover exactly `covered` of them.
 
     >>> independent_tickets(4, 4)
     0.09375
     """
-    onto = sum((-1) ** j * comb(covered, j) * (covered - j) ** width for j in range(covered + 1))
-    return comb(4, covered) * onto / 4**width
+    onto = sum((-1) ** j * comb(covered, j) * (1.0 - (4 - covered + j) * chance) ** width for j in range(covered + 1))
+    return comb(4, covered) * onto
 
 
 def at_noise(noise: float, order: str) -> Experiment:

@@ -83,10 +83,15 @@ def coefficients(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> Any:
     """Loss against time for the widest student and its limit, and the deviation at the end against 1/K."""
+    from matplotlib.ticker import LogLocator
+
     with style():
         figure, ((course, fit),) = new_figure(1, 2, width=3.8, height=2.9)
         fit.set_xscale("log")
         fit.set_yscale("log")
+        fit.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        fit.yaxis.set_major_formatter("{x:g}")
+        fit.yaxis.set_minor_formatter("")
         fit.minorticks_off()
         widest = table[table["K"] == table["K"].max()]
         found = coefficients(table)

@@ -1,5 +1,6 @@
 """Phase diagrams: an observable, or the gap between two orders or treatments, over two parameters of a sweep."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+_LINES = ("#D55E00", "#CC79A7", "#56B4E9")  # of boundaries
 _RASTER = 300  # pixels a side, where the points of a diagram are not those of a grid
 
 
@@ -41,7 +43,7 @@ class PhaseDiagram:
     table : DataFrame
         One row a cell: x, y, value, standard_error, seeds, failed, and for a gap p_value and significant.
     boundary : Line2D or None
-        The boundary that was given.
+        The boundary that was given; of several phases the first.
     """
 
     ax: "Axes"
@@ -91,8 +93,8 @@ def phase_diagram(
     significance : float, default 0.05
         Of that test, in (0, 1).
     boundary : DataFrame, optional
-        A line over the map, with the columns x and y: folds or thresholds, such as those of `continuation` and `critical_decay`
-        at several values of x.
+        Lines over the map, with the columns x and y: folds or thresholds, such as those of `phase_boundary`, or of `continuation`
+        at several values of x; a column `phase` says what lies beyond, one line each.
     ax : Axes, optional
         Where to draw, by default on a new figure.
 
@@ -161,10 +163,8 @@ def phase_diagram(
             handles.append((marks[0], "some seeds failed"))
         if not raster.grid:
             axis.plot(raster.x, raster.y, ".", color="0.7", markersize=1.5)
-        line = None
-        if boundary is not None:
-            (line,) = axis.plot(boundary[x], boundary[y], color="#D55E00", linewidth=1.6, marker="o", markersize=2.5)
-            handles.append((line, "boundary of stability"))
+        lines = [] if boundary is None else _lines(axis, boundary, x, y)
+        handles += lines
         scales[0].label(axis.xaxis, x)
         scales[1].label(axis.yaxis, y)
         axis.grid(False)
@@ -173,7 +173,17 @@ def phase_diagram(
         if handles:
             artists, words = zip(*handles, strict=True)
             axis.legend(artists, words, loc="upper left", bbox_to_anchor=(-0.02, -0.15), fontsize=7, borderaxespad=0.0)
-    return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells, line)
+    return PhaseDiagram(axis, mesh, contours, colorbar, hatching, failures, cells, lines[0][0] if lines else None)
+
+
+def _lines(axis: "Axes", boundary: "pd.DataFrame", x: str, y: str) -> list[tuple[Any, str]]:
+    """Draw the boundary of each phase; the lines, and what they are."""
+    parts = boundary.groupby("phase", sort=False) if "phase" in boundary.columns else [("", boundary)]
+    drawn = []
+    for colour, (phase, part) in zip(itertools.cycle(_LINES), parts):
+        (line,) = axis.plot(part[x], part[y], color=colour, linewidth=1.6, marker="o", markersize=2.5)
+        drawn.append((line, f"stability: beyond it {phase!s}" if phase else "boundary of stability"))
+    return drawn
 
 
 def _check_boundary(boundary: Any, x: str, y: str) -> None:

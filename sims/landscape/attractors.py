@@ -124,7 +124,7 @@ def attractors(
     averages, points, scrambling, rtol, noise_terms : optional
         See `Numerics`; nets have 256 points by default, whatever the accuracy.
     workers : int, optional
-        Threads of runs at finite D.
+        Threads of runs at finite D. The theory has one: ODEPACK serves one at a time. `sweep(rest=True)` has processes.
     progress : bool or callable, optional
         As for `simulate`. Ctrl-C keeps the starts that were finished.
 

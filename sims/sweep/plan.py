@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from curriculode.sims.sweep.optima import check_optimum
+from curriculode.sims.sweep.rest import check_rest
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.tables import clipped, shown, some
 from curriculode.sims.sweep.values import extra_names
@@ -181,6 +182,10 @@ class Plan:
                 check_points(points, setting.fields)
             if numerics.averages == "closed form":
                 setting.engine(numerics.averages, points, 0, numerics.noise_terms)
+        if self.settings.rest:
+            check_rest(experiment)
+            if branch is not None or pruning is not None:
+                raise InputError("a state at rest is of one whole network; leave out `rest`, or the branching and the pruning")
         if self.settings.optimization is not None:
             check_optimum(experiment, self.settings.optimization)
             if branch is not None:

@@ -20,6 +20,7 @@ import numpy as np
 from curriculode._version import __version__
 from curriculode.sims.sweep import sources
 from curriculode.sims.sweep.optima import optimum_rows
+from curriculode.sims.sweep.rest import rest_row
 from curriculode.sims.sweep.settings import Settings
 from curriculode.sims.sweep.values import Layout, extra_names
 from curriculode.theory.core import environment as here
@@ -208,6 +209,8 @@ class _Point:
         settings, sides = self.settings, []
         if settings.optimization is not None:
             sides += [self._optimum(settings.optimization)]
+        elif settings.rest:
+            sides += [self._rest()]
         elif isinstance(self.experiment.training, TANGENT):
             sides += [self._theory(None)] if settings.theory else []
             sides += [self._finals(self._in_tangent_space())] if settings.runs else []
@@ -297,6 +300,11 @@ class _Point:
         elif "_standard_error" in self.layout.parts:
             found["_standard_error"] = np.full(len(values), np.nan)
         return _Side(f"theory: {status}", values=found)
+
+    def _rest(self) -> _Side:
+        """The state at rest in which the student ends."""
+        values, status = rest_row(self.experiment, self.layout, self.seed, self.settings)
+        return _Side(f"theory: {status}", failed=values is None, values={} if values is None else {"": values})
 
     def _pruned_theory(self, pruning: Pruning) -> _Side:
         """Final values of every treatment, mean over as many draws of D random nodes as there are scramblings."""

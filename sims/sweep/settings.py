@@ -15,6 +15,7 @@ from curriculode.theory.results.errors import DEFAULT_POINTS
 from curriculode.theory.tickets.study import DENSE
 
 SHORTCUTS = ("space", "points", "rtol", "atol", "method", "averages", "accuracy", "noise_terms")  # settings of the numerics
+AT_REST = ("loss", "leading", "readout_square")  # what is kept of a state at rest beside observables
 _RTOL = 1e-6
 
 
@@ -27,6 +28,7 @@ class Settings(Description):
     numerics : accuracy of both; a net without `points` grows until its `accuracy` is met
     treatments : of what a pruning keeps; none where nothing is pruned
     optimization : what is found at every point, in place of an integration; None for nothing
+    rest : whether the state at rest is found in which a student ends that goes on with the hardest level
 
     >>> Settings(dimension=1e3).text == Settings(numerics=Numerics(points=1024, rtol=1e-6, workers=3)).text
     True
@@ -39,6 +41,7 @@ class Settings(Description):
     numerics: Numerics = Numerics(points=DEFAULT_POINTS)
     treatments: Annotated[tuple[str, ...], BeforeValidator(tuple)] = ()
     optimization: Optimization | None = None
+    rest: Annotated[bool, BeforeValidator(lambda value: truth("rest", value))] = False
 
     @cached_property
     def text(self) -> str:
@@ -60,6 +63,8 @@ class Settings(Description):
             matter["treatments"] = list(self.treatments)
         if self.optimization is not None:  # whose own steps have another default tolerance
             matter["optimization"] = {**self.optimization.to_dict(), "rtol": chosen.rtol}
+        if self.rest:
+            matter["rest"] = True
         return json.dumps(matter, sort_keys=True)
 
     @property
@@ -71,7 +76,9 @@ class Settings(Description):
 
     @property
     def extra(self) -> tuple[str, ...]:
-        """Names of what is kept of an optimum beside observables and order parameters: its objective, what it gains, and kind."""
+        """What is kept beside observables and order parameters: of an optimum its objective, gain and kind; of rest its rates."""
+        if self.rest:
+            return AT_REST
         if self.optimization is None:
             return ()
         return ("objective", "gain", *(("kind",) if "order" in self.optimization.control else ()))
@@ -109,5 +116,12 @@ def settings_with(numerics: Numerics | None, given: dict[str, Any]) -> Settings:
         raise InputError(
             "a sweep of optima is by theory, one net a seed: leave out runs, theory = False, scramblings and treatments; what is "
             "found is simulated and compared as any experiment"
+        )
+    if settings.rest and (
+        settings.runs or not settings.theory or settings.scramblings > 1 or settings.treatments or settings.optimization
+    ):
+        raise InputError(
+            "a sweep of states at rest is by theory, one net a seed: leave out runs, theory = False, scramblings, treatments and "
+            "optimization; `attractors` finds the ends of runs"
         )
     return settings

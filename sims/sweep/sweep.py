@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ["over", "zip", "seeds", "theory", "runs", "observables", "scramblings", "store", "retry", "shard", "executor"], inside
     ),
     treatments=lambda name, value: checked_treatments(value),
+    rest=truth,
 )
 def sweep(
     experiment: Experiment,
@@ -51,6 +52,7 @@ def sweep(
     treatments: Sequence[str] | None = None,
     branch: Branching | None = None,
     optimization: Optimization | None = None,
+    rest: bool = False,
     theory: bool = True,
     runs: int = 0,
     dimension: int = 1000,
@@ -98,6 +100,10 @@ def sweep(
         then has what lies between the copies at the end, such as `barrier`, and of runs there are so many pairs; see `Pair`.
     optimization : Optimization, optional
         What is found at every point, by theory: the best order, learning rate, or both, judged beside the classical orders.
+    rest : bool, default False
+        Whether each student is held on the hardest level after its protocol until it rests, and the table is of the states at rest,
+        with `loss` there, `leading` (the largest rate of growth) and `readout_square`, |v|^2; one that comes to no rest has
+        `failed`. `odds` counts the attractors of each order.
     theory : bool, default True
         Whether to integrate the equations; seed s takes scrambling s of the averages (with several `scramblings`, those from
         s * scramblings on), so that the averages' error is part of the scatter between seeds.
@@ -196,6 +202,7 @@ def sweep(
         treatments=treatments,
         branch=branch,
         optimization=optimization,
+        rest=rest,
     )
     with Crew(plan.settings.numerics.workers if workers is None else workers, executor) as crew, opened(plan, store, crew) as kept:
         return to_frame(plan, kept, fill(plan, kept, crew, retry, progress))

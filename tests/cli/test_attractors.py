@@ -29,3 +29,13 @@ def test_bad_input_is_one_sentence(command: Command) -> None:
     told = command("attractors", *SMALL, "--orders", "backwards", status=2)
     assert "order 'backwards' is unknown" in told.err
     assert "online" in command("attractors", "batch-perceptron", status=2).err
+
+
+def test_odds_in_two_ways(command: Command, tmp_path: Path) -> None:
+    few = ["attractors", *SMALL, "--starts", "3", "-D", "60", "--points", "64", "--orders", "random", "--until", "40"]
+    told = json.loads(command(*few, "--against", "overlap", "--json", "--out", "out").out)
+    assert told["agrees"] is True
+    assert "by theory and overlap agree (3 and 3 starts" in told["verdict"]
+    table = pd.read_csv(tmp_path / "out" / "xor-curriculum-attractors-against.csv")
+    assert table["first"].sum() == table["second"].sum() == 1.0
+    assert "how the odds are found already" in command(*few, "--against", "theory", status=2).err

@@ -122,6 +122,7 @@ OWN: dict[str, dict[str, Any]] = {
     "attractors": {
         "orders": ["random"],
         "by": "overlap",
+        "against": "overlap",
         "until": 1.5,
         "longest": 0.0,
         "level": "easy",
@@ -136,6 +137,7 @@ OWN: dict[str, dict[str, Any]] = {
         "treatments": ["ticket"],
         "control": ["order"],
         "scramblings": 2,
+        "rest": True,
     },
     "refine": {
         "x": "levels.hard.noise=0.3:0.7",
@@ -147,6 +149,7 @@ OWN: dict[str, dict[str, Any]] = {
         "finest": 0,
         "seeds": 2,
         "runs": 2,
+        "boundary": True,
     },
 }
 SET, OVER = "student.width=3", "levels.hard.noise=0.4:0.6:2"
@@ -159,6 +162,8 @@ BESIDE = {
     ("refine", "space"): ["--runs", "2"],
     ("sweep", "starts"): ["--control", "order"],
     ("refine", "gap"): ["--seeds", "2"],
+    ("sweep", "rest"): ["-s", "training.weight_decay=0.1"],
+    ("refine", "boundary"): ["-s", "student.readout=fixed", "-s", "student.width=1"],
 }
 # Options that leave the numbers of the table as they are.
 SAME_NUMBERS = {
@@ -168,6 +173,8 @@ SAME_NUMBERS = {
     ("branch", "quantity"),
     ("branch", "match"),
     ("integrate", "estimate_error"),
+    ("refine", "boundary"),
+    ("attractors", "against"),
 } | {(command, "workers") for command in OWN}
 
 # In so short a protocol the fewest steps are good enough, and the first iteration of a search ends in a corner.

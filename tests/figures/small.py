@@ -66,6 +66,7 @@ _SCALES = {
     "verdict-power": 0.25,
     "wide-limit": 0.3,
     "width-gap": 0.1,
+    "width-lottery": 1.0,
 }
 # Constants of the figure's module in place of its own. What is a function is told the module.
 _SMALL: dict[str, dict[str, Any]] = {
@@ -159,6 +160,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "ticket-stability": {"_AT": (0.0, 10.0), "_DIMENSION": 150},
     "unit-tickets": {"_WIDTHS": (6, 16)},
     "verdict-power": {"_DIMENSIONS": (100, 3000), "_RUNS": (8, 32, 128)},
+    "width-lottery": {"_WIDTHS": {4: 96, 8: 16, 24: 16}, "_ENDS": {0.05: 100.0, 0.0: 50.0}, "_SINCE": (4,)},
     "width-gap": {"_WIDTHS": {4: 1200, 16: 400, 32: 100}, "_SHOWN": (4, 16, 32)},
     "xor-orders": {"_STUDY": lambda module: module._STUDY.set(points=128, times=6, over=_WIDE)},
 }

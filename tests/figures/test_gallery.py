@@ -57,6 +57,7 @@ BUILT_IN = [
     "verdict-power",
     "wide-limit",
     "width-gap",
+    "width-lottery",
     "xor-orders",
 ]
 

@@ -1,10 +1,13 @@
 """Numbers that the figures of the landscape are there to show."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from curriculode.figures.gallery.discovery_time import medians
+from curriculode.figures.gallery.lottery import independent_tickets
 from curriculode.figures.gallery.wide_limit import coefficients
+from curriculode.figures.gallery.width_lottery import laws, ticket_chances, tickets_gap
 from tests.figures.small import table
 
 
@@ -47,3 +50,40 @@ def test_the_deviation_is_of_order_one_over_k() -> None:
     assert (teacher < 0).all()
     assert 0.5 < teacher.iloc[-1] / teacher.iloc[0] < 2.0
     assert found["mean"].abs().max() < 0.2  # K times the deviation
+
+
+def test_units_are_no_independent_tickets() -> None:
+    """With weight decay wide students die, and no more of them cover all clusters; tickets would cover them all."""
+    data = table("width-lottery")
+    decayed = data[data["training.weight_decay"] == 0.05].set_index("width")
+    expected = tickets_gap(decayed.reset_index()).set_index("width")
+    assert decayed.loc[4, "gap"] > 2 * decayed.loc[4, "gap_standard_error"]
+    assert expected.loc[24, "all_curriculum"] > 0.6
+    assert decayed.loc[24, "covered_4_curriculum"] < 0.4
+    assert decayed.loc[24, "covered_0_random"] > decayed.loc[4, "covered_0_random"] - 0.2
+    free = data[data["training.weight_decay"] == 0.0].set_index("width")
+    assert free.loc[24, "covered_4_random"] > 0.8  # without it they do cover them
+
+
+def test_laws_of_the_gap_are_found_where_they_hold() -> None:
+    """Made by hand: tickets of known chances, a power, and what chi^2 says of the others."""
+    chances, error = {"curriculum": 0.2, "random": 0.1}, np.array([0.5, 0.5, 0.4, 0.3, 0.2])
+    rows = []
+    for K in (4, 8, 16, 32):
+        share = {order: np.array([independent_tickets(K, n, q) for n in range(5)]) for order, q in chances.items()}
+        gap = (share["random"] - share["curriculum"]) @ error
+        counts = {f"covered_{n}_{order}": share[order][n] for n in range(5) for order in chances}
+        errors = {f"error_{n}": error[n] for n in range(5)}
+        place = {"training.weight_decay": 0.1, "width": K, "gap_standard_error": 1e-3}
+        rows.append({**place, "gap": gap, **counts, **errors})
+    made = pd.DataFrame(rows)
+    assert sum(independent_tickets(5, n, 0.2) for n in range(5)) == pytest.approx(1.0)
+    assert ticket_chances(made) == pytest.approx(chances)
+    np.testing.assert_allclose(tickets_gap(made)["gap"], made["gap"])
+    found = laws(made).set_index(["since", "law"])
+    assert found.loc[(4, "tickets"), "chi2"] == pytest.approx(0.0, abs=1e-12)
+    assert found.loc[(4, "power"), "p"] < 1e-4
+    power = laws(made.assign(gap=0.05 * (made["width"] / 4) ** -1.5)).set_index(["since", "law"])
+    assert power.loc[(4, "power"), "slope"] == pytest.approx(1.5, rel=1e-4)
+    assert power.loc[(4, "power"), "p"] > 0.99
+    assert power.loc[(4, "tickets"), "p"] < 1e-4

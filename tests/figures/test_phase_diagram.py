@@ -174,5 +174,9 @@ def test_a_boundary_from_closed_form_lies_where_a_grid_changes(tmp_path: Path) -
     table = pd.DataFrame(rows).assign(failed=False, status="", seconds=0.0)
     diagram = phase_diagram(table, name, "training.weight_decay", "readout", boundary=edge)
     np.testing.assert_array_equal(diagram.boundary.get_ydata(), edge["training.weight_decay"])
+    both = pd.concat([edge.assign(phase="dead"), edge.assign(phase="divergent")])
+    named = phase_diagram(table, name, "training.weight_decay", "readout", boundary=both)
+    told = [text.get_text() for text in named.ax.get_legend().get_texts()]
+    assert told == ["stability: beyond it dead", "stability: beyond it divergent"]
     with pytest.raises(cu.InputError, match="boundary"):
         phase_diagram(table, name, "training.weight_decay", "readout", boundary=edge[[name]])

@@ -7,16 +7,26 @@ import numpy as np
 from curriculode.theory.core.arguments import checked
 from curriculode.theory.core.checks import text
 from curriculode.theory.core.description import unknown
-from curriculode.theory.core.errors import InputError
+from curriculode.theory.core.errors import InputError, shown
 from curriculode.theory.results.observations import wilson_interval
 from curriculode.theory.results.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from curriculode.theory.landscape.against import OddsTest
+
 NOWHERE = -1
 _MOST = 2.0 / 3.0  # of a gap, that gives it its name
 _SIGNIFICANT = 2.0  # standard errors
+
+
+def _attractors(name: str, value: Any) -> Any:
+    if not isinstance(value, Attractors):
+        raise InputError(
+            f"{name} = {shown(value)} is not allowed; give what `attractors` returns, such as that of space = 'diffusion'"
+        )
+    return value
 
 
 class Attractors(Record):
@@ -160,6 +170,30 @@ class Attractors(Record):
             columns[name] = part.mean(axis=0)
             columns[f"{name}_error"] = part.std(axis=0, ddof=1) / root if part.shape[0] > 1 else np.full(part.shape[1], np.nan)
         return pd.DataFrame(columns)
+
+    @checked(other=_attractors)
+    def against(self, other: "Attractors") -> "OddsTest":
+        """Test the odds against those that were found in another way, such as by runs at finite D.
+
+        Parameters
+        ----------
+        other : Attractors
+            Of the same experiment, held on the same level; what finite D does to the odds is part of the difference.
+
+        Returns
+        -------
+        OddsTest
+            `.table`, `.agrees`, `.verdict()`: Pearson's test of homogeneity in each order, whose law is drawn, at a false-alarm
+            rate of 0.001 for all orders.
+
+        Raises
+        ------
+        InputError
+            For attractors of another experiment, and where no order is common.
+        """
+        from curriculode.theory.landscape.against import against
+
+        return against(self, other)
 
     def course(self) -> "pd.DataFrame":
         """Return the error in each order over time.

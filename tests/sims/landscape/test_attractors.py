@@ -1,5 +1,7 @@
 """Attractors, their odds, and the gap between orders as lottery and speed."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -66,7 +68,7 @@ def test_records_of_attractors(found: Attractors, tmp_path: object) -> None:
 
 
 def test_runs_at_finite_d_end_in_the_same_attractors(found: Attractors, seed: int) -> None:
-    """Runs of SGD and of the diffusion: one kind with ends of theory, from losses and overlaps."""
+    """Runs of SGD and of the diffusion: one kind with ends of theory, from losses and overlaps; and of the same odds."""
     experiment = cu.load("xor-curriculum").replace(TALK)
     for space in ("overlap", "diffusion"):
         runs = cu.attractors(
@@ -88,6 +90,42 @@ def test_runs_at_finite_d_end_in_the_same_attractors(found: Attractors, seed: in
             unstable_elsewhere = not known.any()
             assert unstable_elsewhere or np.abs(found.error[known] - error).min() < 0.03
         assert 0.5 - 1e-6 <= runs.loss[-1] <= 0.5 + 1e-6
+        test = found.against(runs)
+        assert test.agrees, test.verdict()
+        assert test.table["order"].unique().tolist() == ["random"]
+        np.testing.assert_allclose(test.table[["first", "second"]].sum(), 1.0)
+        assert f"by theory and {space} agree (10 and 6 starts" in test.verdict()
+
+
+def with_ends(found: Attractors, ends: list[list[int]], by: str) -> Attractors:
+    """The same attractors with other ends of the starts, (orders, starts)."""
+    end = np.array(ends)
+    shape = (2, end.shape[1])
+    arrays = {**found.arrays, "end": end, "values": np.zeros((*shape, found.t.size)), "final": np.zeros(shape)}
+    return Attractors(found.experiment, found.numerics, arrays, "", statistics={**found.statistics, "by": by})
+
+
+def test_odds_are_tested_by_their_counts(found: Attractors) -> None:
+    """Two of 10 against 8 of 10: by the hypergeometric law, summed by hand. Of 300, a large difference is found, a small is not."""
+    few, many = (with_ends(found, [[0] * n + [-1] * (10 - n)] * 2, by) for n, by in ((2, "theory"), (8, "overlap")))
+    exact = 2 * sum(math.comb(10, x) * math.comb(10, 10 - x) for x in (8, 9, 10)) / math.comb(20, 10)
+    test = few.against(many)
+    np.testing.assert_allclose(test.table["p_value"], exact, rtol=0.15)
+    assert test.agrees
+    last = found.error.size - 1
+    odds = {"theory": 30, "overlap": 90, "diffusion": 34}
+    theory, other, near = (with_ends(found, [[0] * n + [last] * (300 - n), [last] * 300], by) for by, n in odds.items())
+    assert not theory.against(other).agrees
+    assert "disagree (300 and 300 starts" in theory.against(other).verdict()
+    assert "attractor 0 in the order curriculum is 0.100 by theory and 0.300 by overlap" in theory.against(other).verdict()
+    assert theory.against(near).agrees
+    finds = theory.against(near).table["finds"].iloc[0]
+    p = 64 / 600
+    assert finds == pytest.approx(3.4808 * math.sqrt(p * (1 - p) * 2 / 300), rel=1e-4)  # the normal law at 1/2000 / 2 orders
+    with pytest.raises(cu.InputError, match="two experiments"):
+        found.against(Attractors(cu.load("xor-curriculum"), found.numerics, found.arrays, "", statistics=found.statistics))
+    with pytest.raises(cu.InputError, match="give what `attractors` returns"):
+        found.against(3)  # type: ignore[arg-type]
 
 
 def test_the_lottery_alone_where_speeds_are_equal() -> None:

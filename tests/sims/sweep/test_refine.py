@@ -46,6 +46,35 @@ def test_it_finds_where_learning_diverges(linear: cu.Experiment) -> None:
     assert found > 0.9 * len(crossed)
 
 
+def test_it_finds_the_boundaries_that_stability_tells() -> None:
+    """ReLU units: where a fixed readout diverges, and where weight decay kills small units of a trained one."""
+    rate, noise, decay = RATES[0], NOISES[0], "training.weight_decay"
+    student = cu.Committee(width=1, activation="relu", readout="fixed", readout_start="equal")
+    fixed = cu.Experiment(
+        task=cu.XorMixture(),
+        student=student,
+        training=cu.OnlineSGD(learning_rate=1.0),
+        protocol=cu.Protocol.single(duration=100.0, noise=1.0),
+    )
+    table = cu.refine(fixed, (rate, 0.5, 8.0), NOISES, "failed", finest=1, budget=40, rtol=1e-3, workers=1, **QUICK)
+    places = sorted(set(table[noise]))
+    line = cu.phase_boundary(fixed, noise, places, rate, (0.2, 20.0), points=64).set_index(noise)[rate]
+    beyond = table[rate] / table[noise].map(line)
+    clear = (beyond < 0.97) | (beyond > 1.15)  # a growth by 10^8 until t = 100 takes a rate of .18
+    assert clear.sum() > 25
+    assert (table["failed"] == (beyond > 1.0))[clear].all()
+    assert table["failed"].nunique() == 2
+    changes = {"student.readout": "trained", "student.weight_scale": 0.05, "student.readout_scale": 0.05, rate: 0.5}
+    small = fixed.replace({**changes, "protocol.duration": 150.0})
+    ranges = (noise, 0.2, 0.8), (decay, 0.05, 0.25)
+    table = cu.refine(small, *ranges, "generalization_error", level=0.4999, finest=1, budget=40, rtol=1e-3, workers=1, **QUICK)
+    line = cu.phase_boundary(small, noise, sorted(set(table[noise])), decay, (0.01, 1.0)).set_index(noise)[decay]
+    above = table[decay] / table[noise].map(line)
+    clear = (above < 0.8) | (above > 1.1)
+    assert clear.sum() > 20
+    assert ((table["generalization_error"] > 0.4999) == (above > 1.0))[clear].all()
+
+
 def test_level_of_an_observable_with_store_and_budget(linear: cu.Experiment, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The contour of the generalisation error is smooth, and found within the budget."""
     short = linear.replace({"protocol.duration": 1.0})

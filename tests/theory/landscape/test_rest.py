@@ -26,9 +26,12 @@ def plateau(K: int) -> OrderParameters:
     return OrderParameters(np.full((K, K), 1.1 / (2 * K - 1)), np.full((K, K), 0.95 / math.sqrt(K * (2 * K - 1))), np.ones(K))
 
 
-def equations_of(experiment: cu.Experiment, state: OrderParameters, points: int = 64) -> tuple[StageEquations, np.ndarray]:
+def equations_of(
+    experiment: cu.Experiment, state: OrderParameters, points: int = 64, noise_terms: bool = True
+) -> tuple[StageEquations, np.ndarray]:
     setting = Setting.of(experiment)
-    holding = Holding(setting, stage_held(experiment, setting, -1)[0], Numerics(points=points))
+    numerics = Numerics(points=points, noise_terms=noise_terms)
+    holding = Holding(setting, stage_held(experiment, setting, -1)[0], numerics)
     ordered = state.permuted(pivoted_order(setting, state))
     return holding.equations(ordered.v), packed(setting, ordered)
 
