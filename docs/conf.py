@@ -1,0 +1,60 @@
+"""How the site is built: `sphinx-build -W --keep-going -n docs docs/_build`, with the extra "docs"."""
+
+import os
+import sys
+from importlib.metadata import version as version_of
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "_ext")]
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # says nothing of frozen modules in every kernel
+
+from curriculode import __version__  # noqa: E402
+from curriculode.theory.core.compiled import cache_folder  # noqa: E402
+
+project = "curriculode"
+author = "The curriculode authors"
+release = version = __version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "where",
+    "public",
+    "settings",
+    "commands",
+    "pictures",
+]
+exclude_patterns = ["_build"]
+templates_path: list[str] = []
+
+# Pages: Markdown with mathematics; those with code are executed once, and again where the package's own sources have changed.
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(HERE / "_build" / "executed" / (Path(cache_folder() or "any").name))
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+
+# Docstrings.
+numpydoc_show_class_members = False
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+add_module_names = False
+
+# Mathematics: one file of MathJax that draws its own letters, served with the pages, so that they need no network.
+_mathjax = find_spec("sphinx-mathjax-offline")
+assert _mathjax is not None and _mathjax.origin is not None, f"sphinx-mathjax-offline is missing: pip install -e '.[docs]'"
+mathjax_path = "tex-svg.js"
+mathjax3_config = {"svg": {"fontCache": "global"}}
+
+html_theme = "furo"
+html_title = f"curriculode {version_of('curriculode')}"
+html_static_path = ["_static", str(Path(_mathjax.origin).parent / "static" / "mathjax" / "tex-svg.js")]
+html_css_files = ["curriculode.css"]
+html_show_sourcelink = False
+html_copy_source = False
