@@ -27,6 +27,7 @@ extensions = [
     "settings",
     "commands",
     "pictures",
+    "sliders",
 ]
 exclude_patterns = ["_build"]
 templates_path: list[str] = []
@@ -45,10 +46,11 @@ numpydoc_show_class_members = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 add_module_names = False
+nitpick_ignore = [("py:obj", "level_type")]  # of a task: described with `Task`
 
 # Mathematics: one file of MathJax that draws its own letters, served with the pages, so that they need no network.
 _mathjax = find_spec("sphinx-mathjax-offline")
-assert _mathjax is not None and _mathjax.origin is not None, f"sphinx-mathjax-offline is missing: pip install -e '.[docs]'"
+assert _mathjax is not None and _mathjax.origin is not None, "sphinx-mathjax-offline is missing: pip install -e '.[docs]'"
 mathjax_path = "tex-svg.js"
 mathjax3_config = {"svg": {"fontCache": "global"}}
 
