@@ -2,7 +2,6 @@
 
 import os
 import sys
-from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -55,8 +54,9 @@ mathjax_path = "tex-svg.js"
 mathjax3_config = {"svg": {"fontCache": "global"}}
 
 html_theme = "furo"
-html_title = f"curriculode {version_of('curriculode')}"
+html_title = f"curriculode {__version__}"
 html_static_path = ["_static", str(Path(_mathjax.origin).parent / "static" / "mathjax" / "tex-svg.js")]
 html_css_files = ["curriculode.css"]
+smartquotes = False  # keys and values are printed as they are written
 html_show_sourcelink = False
 html_copy_source = False

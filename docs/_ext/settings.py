@@ -81,6 +81,12 @@ def rows(model: Any, without: tuple[str, ...] = ()) -> list[tuple[str, str, str,
     return found
 
 
+def marked(text: str) -> list[nodes.Node]:
+    """A text with what stands between backticks as code."""
+    parts = text.split("`")
+    return [nodes.literal(part, part) if number % 2 else nodes.Text(part) for number, part in enumerate(parts) if part]
+
+
 def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> nodes.table:
     """A table of plain text, with the first column as code."""
     group = nodes.tgroup(cols=len(header))
@@ -90,8 +96,8 @@ def table(header: tuple[str, ...], body: list[tuple[str, ...]]) -> nodes.table:
         for line in lines:
             row = nodes.row()
             for column, text in enumerate(line):
-                inline = nodes.literal(text, text) if part is rest and column in (0, 3) and text else nodes.Text(text)
-                row += nodes.entry("", nodes.paragraph("", "", inline))
+                inline = [nodes.literal(text, text)] if part is rest and column in (0, 3) and text else marked(text)
+                row += nodes.entry("", nodes.paragraph("", "", *inline))
             part += row
     group += [head, rest]
     result = nodes.table("", group)

@@ -17,7 +17,7 @@ WIDTHS = (2, 4, 8, 16, 32)
 NOISES = (0.3, 0.4, 0.5, 0.6, 0.7)
 SHARES = (0.1, 0.2, 0.3, 0.4)
 ORDERS = ("curriculum", "random")
-STARTS = {2: 16, 4: 16, 8: 12, 16: 8, 32: 6}  # wide committees scatter less
+STARTS = {2: 48, 4: 48, 8: 32, 16: 16, 32: 8}  # wide committees scatter less
 TIMES = 21
 DIMENSION = 200  # of the starts: M = O(D^(-1/2))
 
