@@ -1,5 +1,6 @@
 """How the site is built: `sphinx-build -W --keep-going -n docs docs/_build`, with the extra "docs"."""
 
+import hashlib
 import os
 import sys
 from importlib.util import find_spec
@@ -10,7 +11,16 @@ sys.path[:0] = [str(HERE / "_ext")]
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # says nothing of frozen modules in every kernel
 
 from curriculode import __version__  # noqa: E402
-from curriculode.theory.core.compiled import cache_folder  # noqa: E402
+
+
+def sources() -> str:
+    """A name for all sources of the package: pages executed by others are executed anew."""
+    digest = hashlib.sha256()
+    for floor in ("theory", "sims", "figures", "curriculode/cli"):
+        for path in sorted((HERE.parent / floor).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
 
 project = "curriculode"
 author = "The curriculode authors"
@@ -35,7 +45,7 @@ templates_path: list[str] = []
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
 myst_heading_anchors = 3
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / "executed" / (Path(cache_folder() or "any").name))
+nb_execution_cache_path = str(HERE / "_build" / f"executed-{sources()}")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_merge_streams = True
@@ -49,7 +59,8 @@ nitpick_ignore = [("py:obj", "level_type")]  # of a task: described with `Task`
 
 # Mathematics: one file of MathJax that draws its own letters, served with the pages, so that they need no network.
 _mathjax = find_spec("sphinx-mathjax-offline")
-assert _mathjax is not None and _mathjax.origin is not None, "sphinx-mathjax-offline is missing: pip install -e '.[docs]'"
+if _mathjax is None or _mathjax.origin is None:
+    raise SystemExit("sphinx-mathjax-offline is missing: pip install -e '.[docs]'")
 mathjax_path = "tex-svg.js"
 mathjax3_config = {"svg": {"fontCache": "global"}}
 

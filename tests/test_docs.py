@@ -56,7 +56,9 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest
         exec(compile(block, identity(page), "exec"), names)
 
 
-@pytest.mark.parametrize("page", [page for page in WRITTEN if re.search("^curriculode ", "".join(blocks(page, "sh")), re.M)], ids=identity)
+@pytest.mark.parametrize(
+    "page", [page for page in WRITTEN if re.search("^curriculode ", "".join(blocks(page, "sh")), re.M)], ids=identity
+)
 def test_the_commands_of_a_page_are_commands(page: Path) -> None:
     """Names and options as they are printed; nothing is computed."""
     import typer
@@ -115,7 +117,9 @@ def test_every_figure_is_in_the_gallery_once() -> None:
     assert sorted(listed) == sorted(gallery.names())
     for table in (DOCS / "gallery" / "tables").glob("*.csv"):
         assert table.stem in listed
-        assert table.with_suffix(".txt").read_text(encoding="utf-8").split("\n")[0].startswith(gallery.figure(table.stem).caption[:40])
+        assert (
+            table.with_suffix(".txt").read_text(encoding="utf-8").split("\n")[0].startswith(gallery.figure(table.stem).caption[:40])
+        )
 
 
 def test_keys_of_a_file_are_those_that_are_checked(extension) -> None:

@@ -1,4 +1,4 @@
-"""The site: built without a warning, with its pages of code executed; every link leads somewhere; a real browser shows every page."""
+"""The site: built without a warning, its pages of code executed; every link leads somewhere; a real browser shows every page."""
 
 import os
 import shutil
@@ -53,7 +53,9 @@ class Page(HTMLParser):
 
 def built(out: Path, doctrees: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-d", str(doctrees), str(DOCS), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=DOCS.parent, env=os.environ | {"COLUMNS": "100"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=900, cwd=DOCS.parent, env=os.environ | {"COLUMNS": "100"}
+    )
     assert done.returncode == 0, done.stderr[-4000:]
 
 

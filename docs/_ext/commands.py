@@ -16,7 +16,9 @@ def helps() -> Iterator[tuple[str, str]]:
     from curriculode.cli.app import app
 
     def walk(name: str, command: Any, parent: Any) -> Iterator[tuple[str, str]]:
-        context = type(parent)(command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=WIDTH, max_content_width=WIDTH)
+        context = type(parent)(
+            command, info_name=name.rpartition(" ")[2], parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
+        )
         if parent is not root or not hasattr(command, "commands"):
             yield name, command.get_help(context)
         for child, inner in getattr(command, "commands", {}).items():

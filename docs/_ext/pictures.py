@@ -1,7 +1,7 @@
 """The directive `.. pictures:: NAME ...`: named figures, redrawn from their stored tables, with command, caption and settings.
 
-The tables are those that `curriculode figure NAME --out docs/gallery/tables` writes, with the captions beside them. Nothing is computed
-here: a figure whose table is not stored is shown with its command alone.
+The tables are those that `curriculode figure NAME --out docs/gallery/tables` writes, with the captions beside them. Nothing is
+computed here: a figure whose table is not stored is shown with its command alone.
 """
 
 import hashlib
@@ -61,7 +61,9 @@ class Pictures(SphinxDirective):
         section += nodes.literal_block(command, command, language="console")
         if stored.exists():
             table = nodes.paragraph()
-            table += addnodes.download_reference("", "", nodes.Text("The numbers (CSV)"), reftarget=f"/{TABLES}/{name}.csv", refdoc=self.env.docname)
+            table += addnodes.download_reference(
+                "", "", nodes.Text("The numbers (CSV)"), reftarget=f"/{TABLES}/{name}.csv", refdoc=self.env.docname
+            )
             section += table
         else:
             told = "Its numbers are not stored here: the command computes and draws it in minutes."

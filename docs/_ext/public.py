@@ -22,12 +22,17 @@ def found(name: str) -> Any:
 def written(name: str) -> list[str]:
     """What documents it, as lines of reStructuredText."""
     if inspect.isclass(found(name)):
-        return [f".. autoclass:: curriculode.{name}", "   :members:", "   :exclude-members: model_config, model_post_init, level_type", ""]
+        return [
+            f".. autoclass:: curriculode.{name}",
+            "   :members:",
+            "   :exclude-members: model_config, model_post_init, level_type",
+            "",
+        ]
     return [f".. autofunction:: curriculode.{name}", ""]
 
 
 def plain_signs(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Keep |x| an absolute value and M_.p an index: reStructuredText would read bars and trailing underscores. Code stays as it is."""
+    """Keep |x| an absolute value and M_.p an index, which reStructuredText would read otherwise. Code stays as it is."""
     code: int | None = None  # indentation of the line whose "::" began a block of it
     for number, line in enumerate(lines):
         indentation = len(line) - len(line.lstrip())

@@ -77,7 +77,9 @@ def rows(model: Any, without: tuple[str, ...] = ()) -> list[tuple[str, str, str,
             continue
         kind, meaning = words[key]
         values = allowed(field)
-        found.append((key, "one of" if kind.startswith("{") else kind, values or kind * kind.startswith("{"), default(field), meaning))
+        found.append(
+            (key, "one of" if kind.startswith("{") else kind, values or kind * kind.startswith("{"), default(field), meaning)
+        )
     return found
 
 

@@ -1,7 +1,7 @@
-"""The table of the page with sliders: `python docs/explore/compute.py` computes docs/explore/curves.csv anew, in some minutes.
+"""The table of the page with sliders: `python docs/explore/compute.py` computes docs/explore/curves.csv anew.
 
-Accuracy on the hard level along the mean-field equations, mean and standard error over starts, which both orders share; and the gap of a
-pair, the same start in both orders.
+Accuracy on the hard level along the mean-field equations, mean and standard error over starts, which both orders share; and the gap
+of a pair, the same start in both orders.
 """
 
 from itertools import product
