@@ -24,6 +24,7 @@ def sources() -> str:
 
 project = "curriculode"
 author = "The curriculode authors"
+copyright = author
 release = version = __version__
 
 extensions = [
@@ -35,6 +36,7 @@ extensions = [
     "public",
     "settings",
     "commands",
+    "equations",
     "pictures",
     "sliders",
 ]
@@ -51,6 +53,7 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 
 # Docstrings.
+default_role = "code"
 numpydoc_show_class_members = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -55,7 +55,7 @@ def chart(table: Any) -> Any:
         axis=alt.Axis(values=[int(width) for width in widths]),
         title="width K",
     )
-    span = alt.Scale(domain=[-0.1, 0.3])
+    span = alt.Scale(domain=[-0.05, 0.15])
     bars = ends.mark_rule(color="#0072B2", clip=True).encode(K, alt.Y("low:Q", scale=span, title="gap"), alt.Y2("high:Q"))
     dots = ends.mark_line(color="#0072B2", clip=True, point=alt.OverlayMarkDef(color="#0072B2")).encode(
         K, alt.Y("gap:Q", scale=span), tooltip=["width", "gap", "gap_error"]

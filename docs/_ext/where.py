@@ -37,7 +37,8 @@ def where(role: str, raw: str, text: str, number: int, inliner: Any, options: An
             raise LookupError(f"{place} is no file")
     except (LookupError, OSError) as error:
         return [], [inliner.reporter.error(f"where: {error}", line=number)]
-    return [nodes.literal(raw, found), *([nodes.Text(f" ({name})")] if name else [])], []
+    within = [nodes.Text(" "), nodes.inline(name, f"({name})", classes=["where"])] if name else []
+    return [nodes.literal(raw, found, classes=["where"]), *within], []
 
 
 def setup(app: Any) -> dict[str, Any]:
