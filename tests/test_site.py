@@ -60,7 +60,8 @@ def built(out: Path, doctrees: Path) -> None:
 
 
 def pages(out: Path) -> Iterator[Path]:
-    yield from (page for page in sorted(out.rglob("*.html")) if "_static" not in page.parts)
+    """All but what pages hold or lead to: the chart, and the sources with their lines."""
+    yield from (page for page in sorted(out.rglob("*.html")) if not {"_static", "code"} & set(page.relative_to(out).parts))
 
 
 def check_links(out: Path) -> None:
