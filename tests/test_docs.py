@@ -83,6 +83,21 @@ def test_the_commands_of_a_page_are_commands(page: Path) -> None:
     assert found
 
 
+@pytest.mark.parametrize("page", [TOP / "README.md", TOP / "CONTRIBUTING.md"], ids=identity)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    """Those that no site checks."""
+    links = re.findall(r"\]\(([^)\s]+)\)", text_of(page))
+    assert links or page.stem == "CONTRIBUTING"
+    for link in links:
+        assert link.startswith("https://") or (TOP / link.partition("#")[0]).exists(), link
+
+
+def test_the_readme_is_one_page() -> None:
+    lines = text_of(TOP / "README.md").splitlines()
+    assert len(lines) < 120
+    assert max(map(len, lines)) < 220
+
+
 @pytest.mark.parametrize("page", PAGES, ids=identity)
 def test_equations_have_their_lines(page: Path, extension) -> None:
     where = extension("where")
