@@ -30,8 +30,8 @@ HANDED = (
 )
 
 # Left out: GL01 and GL02 (place of the quotes: ruff formats), GL09 and GL10 (nothing is deprecated, no directives are used);
-# PR08 and RT04 (capital letters: descriptions may begin with a symbol, as eta or phi_b); ES01, EX01, SA01 to SA04 (extended
-# summary, examples and references are written where they say something).
+# PR08 and RT04 (capital letters: descriptions may begin with a symbol, as eta or phi_b); ES01, SA01 to SA04 (extended summary and
+# references are written where they say something). EX01 (examples) is asked of public functions.
 CHECKED = {
     *("GL03", "GL05", "GL06", "GL07", "GL08"),  # blank lines, tabs, unknown sections, their order, no docstring
     *("SS01", "SS02", "SS03", "SS04", "SS05", "SS06"),  # a summary of one line, a sentence, a verb in the imperative
@@ -82,6 +82,13 @@ class Validator(numpydoc.validate.Validator):
 def test_a_public_docstring_is_complete(name):
     mistakes = numpydoc.validate.validate(f"curriculode.{name}", validator_cls=Validator)["errors"]
     assert [f"{code}: {words}" for code, words in mistakes if code in CHECKED] == []
+
+
+@pytest.mark.parametrize("name", [name for name in cu.__all__ if inspect.isfunction(getattr(cu, name))])
+def test_a_public_function_has_an_example_and_says_what_it_raises(name):
+    docstring = get_doc_object(getattr(cu, name))
+    assert any(">>>" in line for line in docstring["Examples"])
+    assert docstring["Raises"]
 
 
 def test_every_public_name_and_its_members_are_checked():

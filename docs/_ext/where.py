@@ -1,15 +1,18 @@
 """The role {where}`theory/dynamics/online.py OnlineLearning.rate`: a file and the line where a name is defined in it today.
 
-A name that is not there fails the build, so that the tables of equations never point to a line that has moved away.
+It links to the source itself, which is kept beside the pages with its lines numbered. A name that is not there fails the build, so
+that the tables of equations never point to a line that has moved away.
 """
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 
 TOP = Path(__file__).resolve().parents[2]
+FOLDER = "code"  # of the sources, within the site
 
 
 def line_of(path: Path, name: str) -> int:
@@ -28,7 +31,7 @@ def line_of(path: Path, name: str) -> int:
 
 
 def where(role: str, raw: str, text: str, number: int, inliner: Any, options: Any = None, content: Any = ()) -> Any:
-    """`path name`, as "path, line n"."""
+    """`path name`, as "path:n (name)"."""
     place, _, name = text.partition(" ")
     try:
         line = line_of(TOP / place, name) if name else 0
@@ -37,10 +40,37 @@ def where(role: str, raw: str, text: str, number: int, inliner: Any, options: An
             raise LookupError(f"{place} is no file")
     except (LookupError, OSError) as error:
         return [], [inliner.reporter.error(f"where: {error}", line=number)]
-    return [nodes.literal(raw, found), *([nodes.Text(f" ({name})")] if name else [])], []
+    shown: nodes.Node = nodes.literal(raw, found, classes=["where"])
+    if place.endswith(".py"):
+        up = "../" * inliner.document.settings.env.docname.count("/")
+        shown = nodes.reference("", "", shown, refuri=f"{up}{FOLDER}/{place}.html{f'#line-{line}' if name else ''}", internal=True)
+    within = [nodes.Text(" "), nodes.inline(name, f"({name})", classes=["where"])] if name else []
+    return [shown, *within], []
+
+
+def places(folder: Path) -> set[str]:
+    """The source files that pages of a folder name."""
+    pages = [page for kind in ("*.md", "*.rst") for page in folder.rglob(kind) if "_build" not in page.parts]
+    return {place for page in pages for place in re.findall(r"\{where\}`([^\s`]+\.py)", page.read_text(encoding="utf-8"))}
+
+
+def write_sources(app: Any, error: Exception | None) -> None:
+    """Those files as pages, with numbered lines."""
+    if error is not None or app.builder.format != "html":
+        return
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    for place in places(Path(app.srcdir)):
+        form = HtmlFormatter(full=True, title=place, linenos="inline", lineanchors="line", anchorlinenos=True, style="friendly")
+        target = Path(app.outdir) / FOLDER / f"{place}.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(highlight((TOP / place).read_text(encoding="utf-8"), PythonLexer(), form), encoding="utf-8")
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register the role."""
     app.add_role("where", where)
+    app.connect("build-finished", write_sources)
     return {"version": "1", "parallel_read_safe": True}

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -53,12 +55,26 @@ def style() -> Iterator[None]:
         yield
 
 
+@cache
+def _shown_by_notebooks() -> type:
+    """A matplotlib figure that a notebook shows, though no pyplot is loaded that would teach it to."""
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            file = BytesIO()
+            with style():
+                self.savefig(file, format="png", dpi="figure")
+            return file.getvalue()
+
+    return Shown
+
+
 def new_figure(rows: int, columns: int, width: float = 3.2, height: float = 2.5, **options: Any) -> Any:
     """A figure and its axes (rows, columns), without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width * columns, height * rows))
+    figure = _shown_by_notebooks()(figsize=(width * columns, height * rows))
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 

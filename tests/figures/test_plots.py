@@ -27,6 +27,11 @@ def comparison(experiment: cu.Experiment) -> cu.Comparison:
     return cu.compare(experiment, dimension=80, runs=6, times=5, points=64, over={"protocol.order": ORDERS})
 
 
+def test_a_picture_shows_itself_in_a_notebook(comparison: cu.Comparison) -> None:
+    picture = comparison.plot()[0].figure
+    assert picture._repr_png_().startswith(b"\x89PNG")
+
+
 def test_plot_draws_theory_and_simulation(comparison: cu.Comparison) -> None:
     before = dict(mpl.rcParams)
     axis = Figure().subplots()

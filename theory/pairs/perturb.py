@@ -109,6 +109,11 @@ def effective_size(
     float
         sqrt(mean_k (Q'_kk + Q_kk - 2 c_k Q_kk)) / weight_scale, M' = c M.
 
+    Raises
+    ------
+    InputError
+        For a kind or a size that is not allowed.
+
     Examples
     --------
     >>> round(effective_size(OrderParameters([[1.0]], [[0.0]], [1.0]), "noise", size=0.5), 6)

@@ -152,6 +152,22 @@ def register_task(task: type[AnyTask]) -> type[AnyTask]:
     ------
     InputError
         For what is no such class, and for a kind that exists.
+
+    Examples
+    --------
+    A cloud at u, of label 1; `Task` says what the methods return.
+
+    >>> from typing import Literal
+    >>> from curriculode import ExampleLaw
+    >>> class OneCloud(Task):
+    ...     kind: Literal["one-cloud"] = "one-cloud"
+    ...     def reference_overlap(self):
+    ...         return np.array([[[1.0]]])
+    ...     def example_law(self, level):
+    ...         one = np.ones(1)
+    ...         return ExampleLaw(probability=one, gain=one.reshape(1, 1, 1), scale=one, label=one)
+    >>> register_task(OneCloud)().kind
+    'one-cloud'
     """
     if not isinstance(task, type) or not issubclass(task, Task):
         raise InputError(f"register_task({shown(task)}) is not allowed; give a subclass of curriculode.Task")

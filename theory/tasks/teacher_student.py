@@ -36,7 +36,10 @@ def _tuple(value: Any) -> Any:
 class TeacherStudentLevel(Level):
     """Level of a teacher-student task.
 
-    irrelevant_variance : Delta >= 0 of the irrelevant inputs, where there are some
+    Parameters
+    ----------
+    irrelevant_variance : float, optional
+        Delta >= 0 of the irrelevant inputs, where there are some.
     """
 
     irrelevant_variance: Annotated[float, Field(ge=0, le=LARGEST), NOT_TINY] | None = None

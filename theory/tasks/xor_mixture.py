@@ -23,7 +23,12 @@ from curriculode.theory.tasks.task import Task, register_task
 class XorLevel(Level):
     """Level of an XOR mixture.
 
-    noise : sigma, the standard deviation of the clouds, >= 0;  fading : gain of the centroids on the faded fraction, >= 1
+    Parameters
+    ----------
+    noise : float, optional
+        sigma, the standard deviation of the clouds, >= 0.
+    fading : float, optional
+        Gain of the centroids on the faded fraction, >= 1.
     """
 
     noise: Annotated[float, Field(ge=0, le=LARGEST), NOT_TINY] | None = None
