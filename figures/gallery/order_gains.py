@@ -68,7 +68,8 @@ def draw(table: pd.DataFrame) -> Any:
             axis.set_xlabel("hidden units, K")
             axis.set_title(f"{100 * share:g} % of the examples easy")
         axes[0][0].set_ylabel("gain of the best order in the\ngeneralisation error at the end")
-        axes[0][0].legend(loc="best", title="over", title_fontsize=8)
+        axes[0][0].set_ylim(top=1.45 * axes[0][0].get_ylim()[1])  # room for the legend
+        axes[0][0].legend(loc="upper right", ncols=2, title="over", title_fontsize=8)
     return figure
 
 

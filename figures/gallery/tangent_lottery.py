@@ -182,7 +182,7 @@ def draw(table: pd.DataFrame) -> Any:
         axis.set_xlabel("hidden units, K (teacher: alpha)")
         axis.set_ylabel("|w(t) - w(0)| / |w(0)|")
         axis.set_title("how far the weights have moved")
-        axis.legend(loc="best", fontsize=7)
+        axis.legend(loc="best", fontsize=7, handlelength=3.5)
     return figure
 
 
