@@ -22,7 +22,7 @@ _BASE = _STUDY.experiment.replace({"protocol.order": "hard-only"})
 _HELD = _BASE.replace({"training.readout_learning_rate": 0.0})
 _EQUATIONS = (10**2, 10**3, 10**4, 10**5, 10**6, 10**7, 10**8)
 _SIMULATED = (100, 300, 1000, 3000, 10**4)
-_DIFFUSED = {10**3: 32, 10**4: 32, 10**5: 16, 10**6: 6}  # D -> runs
+_DIFFUSED = {10**3: 32, 10**4: 32, 10**5: 16, 10**6: 8}  # D -> runs
 _STARTS, _RUNS, _POINTS = 8, 32, 512
 _COSINE = 0.5  # of a unit with a centroid, by which the plateau is left
 _LINES = {
@@ -123,14 +123,14 @@ def draw(table: pd.DataFrame) -> Any:
 _SETTINGS = settings_in_words(_BASE, ["protocol.duration"], _STUDY.dimension)
 
 FIGURE = NamedFigure(
-    title="The plateau is as long as D, a few times shorter with the noise of SGD, and as ln D if readouts are held",
+    title="The plateau is as long as D, with the noise of SGD too, and as ln D if readouts are held",
     caption=(
         f"When a unit first has a cosine of {_COSINE:g} with a centroid: medians over {_STARTS} random starts by the equations, "
         f"over {_RUNS} runs of online SGD in overlap space, and over {max(_DIFFUSED.values())} to {min(_DIFFUSED.values())} runs "
         "of its diffusion. The overlaps M begin at D^(-1/2) and grow at a rate proportional to the readouts. Where these are held, "
         "the plateau is as long as ln D. Where they are trained they decay until M feeds them, to the order of M^2: by the "
         "equations alone that is 1/D, and the plateau is as long as D. The noise of the examples keeps them at D^(-1/2), of "
-        "either sign: its sum over a time of the order of D is of order one, and one unit finds its centroid a few times earlier, "
+        "either sign: its sum over a time of the order of D is of order one, and one unit finds its centroid earlier, "
         f"after a time that varies much between runs. Settings: {_SETTINGS}."
     ),
     experiment=_EXPERIMENT,
