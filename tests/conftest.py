@@ -19,6 +19,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         warm.everything()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, that no process is left alone with it in the end."""
+    items.sort(key=lambda item: "test_site" not in item.nodeid)
+
+
 @pytest.fixture
 def seed() -> int:
     return SEED

@@ -90,7 +90,7 @@ _SMALL: dict[str, dict[str, Any]] = {
     "committee": {"_DIMENSION": 1000, "_STARTS": 4},
     "difficulty": {"_NOISES": (0.2, 0.4, 0.6, 0.8)},
     "finite-d-bands": {"_POINTS": 512},
-    "finite-d-odds": {"_DIMENSIONS": (300,), "_MOST_OF_SGD": 300, "_WIDTHS": {4: 64}},
+    "finite-d-odds": {"_DIMENSIONS": (1000,), "_MOST_OF_SGD": 1000, "_WIDTHS": {4: 64}},
     "finite-d-shift": {"_DIMENSIONS": (40, 160)},
     "instability": {"_AT": (0.0, 20.0), "_WIDTHS": {4: 480, 8: 240}},
     "matching": {"_WIDTHS": {4: 200, 16: 64}},
