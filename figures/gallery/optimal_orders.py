@@ -135,8 +135,8 @@ FIGURE = NamedFigure(
     caption=(
         "Left: share of easy examples in the order of least final error, mean over both levels, in stages of constant share, all "
         f"with the same examples. Middle: the rate of least final error of the curriculum, in {_STAGES[0]} stages. Right: final "
-        "errors, by theory and by simulation from the same start with bars of two standard errors; of the curriculum these lie "
-        "0.12 / D below, as `fluctuations` predicts. Settings: "
+        "errors, by theory and by simulation from the same start with bars of two standard errors; by `fluctuations` "
+        "those of the curriculum lie 0.12 / D below the theory. Settings: "
         f"{settings_in_words(_EXPERIMENT, ['protocol.order'], _DIMENSIONS[0])}, from Q = (1/2, 1/2), M = 0, as Mignacco and Mori "
         "(arXiv 2507.07907, whose alpha = 12 is t = 6)."
     ),

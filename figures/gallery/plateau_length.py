@@ -123,7 +123,7 @@ def draw(table: pd.DataFrame) -> Any:
 _SETTINGS = settings_in_words(_BASE, ["protocol.duration"], _STUDY.dimension)
 
 FIGURE = NamedFigure(
-    title="The plateau is as long as D, with the noise of SGD too, and as ln D if readouts are held",
+    title="The plateau grows like D, in the end with the noise of SGD too, and like ln D if readouts are held",
     caption=(
         f"When a unit first has a cosine of {_COSINE:g} with a centroid: medians over {_STARTS} random starts by the equations, "
         f"over {_RUNS} runs of online SGD in overlap space, and over {max(_DIFFUSED.values())} to {min(_DIFFUSED.values())} runs "
