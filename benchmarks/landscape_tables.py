@@ -1,6 +1,7 @@
 """How often Newton's iteration finds the ends of a setting, in how many steps, and what it costs beside the integration."""
 
 import time
+from typing import Any
 
 import numpy as np
 from timing import best, head, once, row
@@ -28,16 +29,7 @@ def rest() -> None:
     )
     base = cu.load("xor-curriculum").replace({"training.learning_rate": 1.5, "training.weight_decay": 0.05})
     for order in ("curriculum", "random", "hard-only"):
-        experiment = held_on(base, order, 500.0, "hard")
-        setting = Setting.of(experiment)
-        holding = Holding(setting, stage_held(experiment, setting, "hard")[0], Numerics(points=256))
-        found, seconds = [], 0.0
-        for number in range(STARTS):
-            start = base.initial(200, 0, number)
-            end = cu.integrate(experiment, start, points=256, times=2, estimate_error=False, method="LSODA", rtol=1e-5).state()
-            begin = time.perf_counter()
-            found.append(holding.rest(end, 0.0, 5000.0, ends=True))
-            seconds += time.perf_counter() - begin
+        _, found, seconds = _rests(base, order, STARTS)
         good = [each for each in found if each.failure is None]
         row(
             order,
@@ -50,6 +42,21 @@ def rest() -> None:
     _by_width()
 
 
+def _rests(base: cu.Experiment, order: str, starts: int) -> tuple[Holding, list[Any], float]:
+    """The students held on the hard level, the state at rest of each start, and the seconds that finding them takes."""
+    experiment = held_on(base, order, 500.0, "hard")
+    setting = Setting.of(experiment)
+    holding = Holding(setting, stage_held(experiment, setting, "hard")[0], Numerics(points=256))
+    found, seconds = [], 0.0
+    for number in range(starts):
+        start = base.initial(200, 0, number)
+        end = cu.integrate(experiment, start, points=256, times=2, estimate_error=False, method="LSODA", rtol=1e-5).state()
+        begin = time.perf_counter()
+        found.append(holding.rest(end, 0.0, 5000.0, ends=True))
+        seconds += time.perf_counter() - begin
+    return holding, found, seconds
+
+
 def _by_width() -> None:
     """What a state at rest costs as the student grows, and all that `attractors` does with a start."""
     head(
@@ -60,16 +67,7 @@ def _by_width() -> None:
     talk = {"training.learning_rate": 1.5, "training.weight_decay": 0.05}
     for K, starts in WIDTHS.items():
         base = cu.load("xor-curriculum").replace({**talk, "student.width": K})
-        experiment = held_on(base, "random", 500.0, "hard")
-        setting = Setting.of(experiment)
-        holding = Holding(setting, stage_held(experiment, setting, "hard")[0], Numerics(points=256))
-        rests, seconds = [], 0.0
-        for number in range(starts):
-            start = base.initial(200, 0, number)
-            end = cu.integrate(experiment, start, points=256, times=2, estimate_error=False, method="LSODA", rtol=1e-5).state()
-            begin = time.perf_counter()
-            rests.append(holding.rest(end, 0.0, 5000.0, ends=True))
-            seconds += time.perf_counter() - begin
+        holding, rests, seconds = _rests(base, "random", starts)
         equations = holding.equations(rests[0].state.v)
         y = rests[0].root.y
         jacobian = best(lambda: equations.jacobian(y), 2)  # noqa: B023
