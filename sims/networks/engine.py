@@ -18,7 +18,7 @@ from curriculode.sims.networks.layers import Weights, losses, outputs
 
 Rules = tuple[str, str, float]  # loss, optimizer and weight decay
 MOMENTUM = 0.9
-_TESTED = 1000  # images in one go
+_TESTED = {"mlp": 1000, "cnn": 20}  # images in one go: patches of more leave the cache
 
 
 def side_by_side() -> bool:
@@ -125,11 +125,11 @@ def _measure(network: Network, loss: str, weights: Weights, x: Any, labels: Any)
 
 def measure(network: Network, loss: str, weights: Weights, tests: Any, labels: Any) -> np.ndarray:
     """Classification error and mean loss (2, levels) on tests (levels, n, height, width, channels)."""
-    n = tests.shape[1]
+    n, at_once = tests.shape[1], _TESTED[network.kind]
     found = np.zeros((2, tests.shape[0]))
     for level in range(tests.shape[0]):
-        for begin in range(0, n, _TESTED):
-            part = slice(begin, min(begin + _TESTED, n))
+        for begin in range(0, n, at_once):
+            part = slice(begin, min(begin + at_once, n))
             found[:, level] += np.asarray(_measure(network, loss, weights, tests[level, part], labels[part]), dtype=float)
     return found / n
 
