@@ -117,7 +117,8 @@ def compare(
     spacing : str, optional
         See `Numerics`.
     points : int, optional
-        Of the nets, by default 1024; their own error is part of the comparison.
+        Of the nets, by default 1024; where the equations need them for the noise term alone, as many of these as so many runs
+        could tell from more. What nets leave is part of the comparison.
     rtol : float, optional
         By default 1e-6 for closed forms, and for nets three hundredths of what the statistics of so many runs could resolve.
     atol : float, optional
@@ -149,9 +150,7 @@ def compare(
     settings = numerics_with(
         numerics, space=space, times=times, spacing=spacing, points=points, rtol=rtol, atol=atol, averages=averages, workers=workers
     )
-    settings = settings.set(
-        times=TIMES if settings.times is None else None, points=POINTS if settings.points is None else None, estimate_error=False
-    )
+    settings = settings.set(times=TIMES if settings.times is None else None, estimate_error=False)
     given = () if isinstance(starts, int) else tuple(starts)
     count = len(given) if given else starts
     assert isinstance(count, int)
@@ -209,16 +208,17 @@ def _job(
         starts //= 2
     if starts > runs:
         raise InputError(f"starts = {starts} is more than runs = {runs}; each start needs at least one run")
+    with_points = numerics.set(points=numerics.points or POINTS)
     if pruning is None and branch is None and isinstance(experiment.training, (*TANGENT, BatchSlices)):
         if given:
             raise InputError(f"starts are given, and {experiment.training.kind} begins at its own; give their number")
         if isinstance(experiment.training, BatchSlices):
             state_evolution(experiment)
             D = int(Blocks.of(experiment.task).sizes(dimension, 1).sum())
-            return BatchJob(labels, experiment, D, runs, starts, seed, numerics)
+            return BatchJob(labels, experiment, D, runs, starts, seed, with_points)
         D = int(Blocks.of(experiment.task).sizes(dimension, experiment.student.width).sum())
-        TangentSpace.of(experiment, experiment.initial(D, seed)).points(numerics)
-        return TangentJob(labels, experiment, D, runs, starts, seed, numerics)
+        TangentSpace.of(experiment, experiment.initial(D, seed)).points(with_points)
+        return TangentJob(labels, experiment, D, runs, starts, seed, with_points)
     if branch is not None:
         check_branching(experiment, branch, pruning, dimension, numerics)
     setting = Setting.of(experiment, perturbed=pruning is None and branch is None)

@@ -32,7 +32,7 @@ from curriculode.theory.tasks.blocks import Blocks
 
 ALONE = 2  # the last of the three paths of a pair
 _TOGETHER = 4  # pairs that go together, at most
-_POINTS = 128  # of the nets
+_POINTS = 64  # of the nets
 _LONGEST, _EASE = 0.5, 5.0  # stretches, whose errors cancel
 SEEDS = 2**33  # numbers of pairs from here on: their random numbers are no run's
 
