@@ -44,6 +44,7 @@ for _name in (
     "matching",
     "network-barrier",
     "network-fashion",
+    "network-framed",
     "network-gain",
     "network-tickets",
     "optimal-orders",

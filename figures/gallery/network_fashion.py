@@ -1,17 +1,13 @@
-"""What a curriculum gains on FashionMNIST against width and depth: from tables that took long to compute.
-
-Each table is what `curriculode networks compare NAME.toml` gives, as `gaps()`, with the study of that name beside it.
-"""
+"""What a curriculum gains on FashionMNIST against width and depth: from stored tables."""
 
 from collections.abc import Callable
-from importlib import resources
 from typing import Any
 
 import pandas as pd
 
 from curriculode.figures.gallery.named_figure import NamedFigure
+from curriculode.figures.gallery.stored import stored_gains, stored_study
 from curriculode.figures.plots.networks import draw_gains
-from curriculode.sims.networks.study import NetworkStudy
 
 # Name of a table -> how it is called in the picture.
 PARTS = {
@@ -19,22 +15,13 @@ PARTS = {
     "network-fashion-slow": "a tenth of it",
     "network-fashion-tail": "a tenth of it",
 }
-_FOLDER = resources.files("curriculode.figures.gallery") / "tables"
-
-
-def study(name: str) -> NetworkStudy:
-    """The study that made a table."""
-    return NetworkStudy.from_toml((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
 def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
     """The stored gains, which no scale changes."""
-    parts = []
-    for name, words in PARTS.items():
-        with resources.as_file(_FOLDER / f"{name}.csv") as path:
-            parts.append(pd.read_csv(path).assign(part=words, tail=study(name).experiment.training.common_tail))
+    table = pd.concat([stored_gains(name).assign(part=words) for name, words in PARTS.items()], ignore_index=True)
     report(1.0)
-    return pd.concat(parts, ignore_index=True)
+    return table
 
 
 def draw(table: pd.DataFrame) -> Any:
@@ -42,7 +29,7 @@ def draw(table: pd.DataFrame) -> Any:
     return draw_gains(table)
 
 
-_STUDY = study("network-fashion-slow")
+_STUDY = stored_study("network-fashion-slow")
 _RUNS = _STUDY.runs
 
 FIGURE = NamedFigure(

@@ -38,7 +38,7 @@ def compute(scale: float, report: Callable[[float], None]) -> pd.DataFrame:
         rates = found.summary().pivot_table(
             index=["network.width", "network.depth"], columns="order", values="learning_rate"
         ).add_prefix("rate_")  # fmt: skip
-        parts.append(found.gaps().join(rates, on=["network.width", "network.depth"]).assign(tail=tail))
+        parts.append(found.gaps().join(rates, on=["network.width", "network.depth"]).assign(**{"training.common_tail": tail}))
     return pd.concat(parts, ignore_index=True)
 
 

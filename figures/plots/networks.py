@@ -69,14 +69,18 @@ def _gains(axis: Any, part: Any, names: list[str]) -> None:
         axis.set_xticks([])
 
 
-def draw_gains(table: Any) -> Any:
+def draw_gains(table: Any, over: str = "network.width", words: str = "units of a layer") -> Any:
     """Draw gains against the width from a table of them: levels as panels, depths as colours, with a common tail dashed.
 
     Parameters
     ----------
     table : DataFrame
-        Columns network.width, network.depth, level, gain, standard_error and tail, of one order; where there is a column part, a
-        row of panels for each.
+        Columns `over`, level, gain, standard_error and training.common_tail, of one order; where there is a column network.depth,
+        a line for each, and where there is a column part, a row of panels for each.
+    over : str, default "network.width"
+        The parameter that the gains are drawn against.
+    words : str, default "units of a layer"
+        What it is.
 
     Returns
     -------
@@ -89,30 +93,29 @@ def draw_gains(table: Any) -> Any:
         figure, axes = new_figure(len(parts), len(levels), width=2.5, height=2.6, sharey=True, sharex=True)
         for row, part in zip(axes, parts, strict=True):
             for axis, level in zip(row, levels, strict=True):
-                _against_width(axis, table[(table["level"] == level) & (part is None or table.get("part") == part)])
-            words = "accuracy gained over random (%)"
-            row[0].set_ylabel(words if part is None else f"gain over random (%)\n{part}")
+                _against(over, axis, table[(table["level"] == level) & (part is None or table.get("part") == part)])
+            row[0].set_ylabel("accuracy gained over random (%)" if part is None else f"gain over random (%)\n{part}")
         for top, bottom, level in zip(axes[0], axes[-1], levels, strict=True):
             top.set_title(level)
-            bottom.set_xlabel("units of a layer")
+            bottom.set_xlabel(words)
         axes[0, -1].legend(loc="best", fontsize=6.5)
     return figure
 
 
-def _against_width(axis: Any, table: Any) -> None:
+def _against(over: str, axis: Any, table: Any) -> None:
     """Gains of one level."""
     axis.axhline(0.0, color="#888888", linewidth=0.8)
-    for i, depth in enumerate(sorted(table["network.depth"].unique())):
-        for tail in sorted(table["tail"].unique()):
-            part = table[(table["network.depth"] == depth) & (table["tail"] == tail)].sort_values("network.width")
-            words = f"{depth} hidden" + (", common tail" if tail else "")
+    depths = sorted(table["network.depth"].unique()) if "network.depth" in table else [None]
+    for i, depth in enumerate(depths):
+        of_depth = table if depth is None else table[table["network.depth"] == depth]
+        for tail, part in of_depth.sort_values(over).groupby("training.common_tail"):
+            name = ", ".join([f"{depth} hidden"] * (depth is not None) + ["common tail"] * (tail > 0)) or "examples as they come"
             look = {"color": CYCLE[i], "linestyle": "--" if tail else "-", "linewidth": 1, "capsize": 2, "markersize": 3}
             shift = 2.0 ** (0.06 * (i - 1) + (0.03 if tail else 0.0))  # so that bars do not hide each other
-            error = 200 * part["standard_error"]
-            axis.errorbar(shift * part["network.width"], 100 * part["gain"], yerr=error, marker="o", label=words, **look)
-    widths = sorted(table["network.width"].unique())
+            axis.errorbar(shift * part[over], 100 * part["gain"], yerr=200 * part["standard_error"], marker="o", label=name, **look)
+    values = sorted(table[over].unique())
     axis.set_xscale("log", base=2)
-    axis.set_xticks(widths, [str(width) for width in widths])
+    axis.set_xticks(values, [str(value) for value in values])
     axis.minorticks_off()
 
 

@@ -45,10 +45,8 @@ def outputs(network: Network, weights: Weights, x: Any) -> Any:
     if isinstance(network, MLP):
         x = x.reshape(x.shape[0], -1)
     for layer in weights[:-1]:
-        if isinstance(network, MLP):
-            x = g(x @ layer["w"].T + layer["b"])
-        else:
-            x = _largest(g(_convolution(x, layer["w"]) + layer["b"]))
+        w, b = layer["w"], layer["b"]
+        x = g(x @ w.T + b) if isinstance(network, MLP) else _largest(g(_convolution(x, w) + b))
     return x.reshape(x.shape[0], -1) @ weights[-1]["w"].T + weights[-1]["b"]
 
 

@@ -3,10 +3,12 @@
 import importlib.util
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from curriculode.figures import gallery
 from curriculode.figures.gallery import network_fashion
+from curriculode.figures.gallery.stored import stored_study
 from curriculode.sims.networks.study import NetworkStudy
 from tests.figures.small import computed, table
 
@@ -16,7 +18,7 @@ needs_extra = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("name", [*NAMES, "network-fashion"])
+@pytest.mark.parametrize("name", [*NAMES, "network-fashion", "network-framed"])
 def test_they_say_what_they_show(name: str) -> None:
     figure = gallery.figure(name)
     assert figure.title
@@ -82,23 +84,48 @@ def test_the_stored_tables_are_those_of_their_studies() -> None:
     data, drawn = computed("network-fashion")
     assert len(drawn.axes) == 8
     for name, words in network_fashion.PARTS.items():
-        study = network_fashion.study(name)
-        part = data[(data["part"] == words) & (data["tail"] == study.experiment.training.common_tail)]
+        study = stored_study(name)
+        part = data[(data["part"] == words) & (data["training.common_tail"] == study.experiment.training.common_tail)]
         cells = part[["network.width", "network.depth"]].drop_duplicates()
         assert len(cells) == len(study.over["network.width"]) * len(study.over["network.depth"])
-        assert part["pairs"].max() == study.runs >= 16
+        assert part["pairs"].max() == study.runs == 64
         assert study.experiment.examples == 10_000
 
 
-def test_a_curriculum_gains_on_narrow_networks_that_learn_too_slowly_and_not_at_the_best_rate() -> None:
+def test_a_curriculum_gains_most_on_narrow_networks_that_learn_too_slowly() -> None:
     data = table("network-fashion")
-    best, slow = data[data["part"] == "the best rate"], data[(data["part"] == "a tenth of it") & (data["tail"] == 0.0)]
-    assert not best["significant"].any()
-    hard = slow[slow["level"] == "hard"].set_index(["network.width", "network.depth"])
+    best, slow = (data[data["part"] == words] for words in ("the best rate", "a tenth of it"))
+    slow = slow[slow["training.common_tail"] == 0.0]
+    best, slow = (part[part["level"] == "hard"].set_index(["network.width", "network.depth"]) for part in (best, slow))
+
+    def change(part: pd.DataFrame, one: tuple[int, int], other: tuple[int, int]) -> float:
+        """How much more is gained at the other width and depth, in standard errors."""
+        gain, error = part["gain"], part["standard_error"]
+        return (gain[other] - gain[one]) / np.hypot(error[other], error[one])
+
     for depth in (1, 2, 3):
-        narrow, wide = hard.loc[(12, depth)], hard.loc[(400, depth)]
-        assert narrow["gain"] - wide["gain"] > 4 * np.hypot(narrow["standard_error"], wide["standard_error"])
-        assert 0.03 < narrow["gain"] < 0.05
-    # With depth nothing falls that is told from no change.
-    change = hard.loc[(12, 3), "gain"] - hard.loc[(12, 1), "gain"]
-    assert abs(change) < 2 * np.hypot(hard.loc[(12, 3), "standard_error"], hard.loc[(12, 1), "standard_error"])
+        assert 0.03 < slow.loc[(12, depth), "gain"] < 0.05
+        assert change(slow, (400, depth), (12, depth)) > 8
+        assert abs(change(best, (400, depth), (12, depth))) < 2
+    # At the best rate little is left of it, and with depth it falls at one width and grows at another.
+    assert best["gain"].between(0.0, 0.015).all()
+    assert change(slow, (50, 1), (50, 3)) > 4
+    assert change(slow, (400, 1), (400, 3)) < -3
+    assert abs(change(slow, (12, 1), (12, 3))) < 2
+
+
+def test_what_a_curriculum_of_scales_gains_at_the_end_it_has_seen_last() -> None:
+    data, drawn = computed("network-framed")
+    study = stored_study("network-framed")
+    assert len(drawn.axes) == 4
+    assert data["pairs"].eq(study.runs).all()
+    assert sorted(data["network.filters"].unique()) == study.over["network.filters"]
+    gains = data.set_index(["training.common_tail", "level"])
+    plain, controlled = (gains.loc[tail] for tail in (0.0, 0.1))
+    assert (plain.loc["easy", "gain"] < -0.25).all()
+    assert (plain.loc["hard", "gain"] > 3 * plain.loc["hard", "standard_error"]).all()
+    assert (controlled.loc["hard", "gain"] < 2 * controlled.loc["hard", "standard_error"]).all()
+    assert (controlled.loc["easy", "gain"] < -4 * controlled.loc["easy", "standard_error"]).all()
+    # On the mixture it is the mean of the levels by their shares.
+    mixture = sum(share * plain.loc[level, "gain"].to_numpy() for level, share in (("easy", 0.2), ("medium", 0.2), ("hard", 0.6)))
+    assert mixture == pytest.approx(plain.loc["mixture", "gain"].to_numpy(), abs=1e-4)
