@@ -104,10 +104,11 @@ def draw(table: pd.DataFrame) -> Any:
         moved.set_xscale("log")
         moved.set_xticks([0.25, 0.5, 1.0, 2.0, 5.0], ["1/4", "1/2", "1", "2", "5"])
         moved.minorticks_off()
-        moved.set_ylim(0, 1)
+        moved.set_ylim(0, 1.2)  # room for the legend
+        moved.set_yticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
         moved.set_xlabel("learning rate / reference")
         moved.set_title("weights, end and start")
-        moved.legend(loc="best", fontsize=6.5)
+        moved.legend(loc="upper center", ncols=2, fontsize=6.5)
     return figure
 
 
