@@ -53,8 +53,8 @@ def outputs(network: Network, weights: Weights, x: Any) -> Any:
 def _convolution(x: Any, w: Any) -> Any:
     """3 x 3 filters w (filters, 3, 3, channels) on images x (n, height, width, channels), with a border of zeros.
 
-    One matrix product of all patches: a step of one image takes a fourth (8 filters) to a tenth (64) of the time of XLA's
-    convolution, whose gradient is slow for single images (benchmarks/README.md).
+    One matrix product of all patches: a step takes a half (8 filters) to a tenth (64) of the time that it takes with XLA's
+    convolution, whose gradient is slow (benchmarks/README.md); of test images alone that would be the faster from 32 filters on.
     """
     height, width = x.shape[1:3]
     framed = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
