@@ -45,6 +45,27 @@ def test_gradients_are_finite_differences(network, loss):
                 assert found[number][name][place] == pytest.approx((moved[0] - moved[1]) / (2 * step), rel=1e-6, abs=1e-9)
 
 
+def test_convolutions_are_sums_over_neighbours():
+    rng = np.random.default_rng(3)
+    network = cu.CNN(filters=3, depth=2, activation="tanh")
+    weights = layers.random_weights(network, (7, 6, 2), 4, rng)
+    for layer in weights:
+        layer["b"] = rng.standard_normal(layer["b"].shape).astype(np.float32)
+    images = rng.standard_normal((2, 7, 6, 2)).astype(np.float32)
+    expected = []
+    for image in images:
+        x = image.astype(float)
+        for layer in weights[:-1]:
+            framed = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+            g = np.empty((*x.shape[:2], 3))
+            for i, j in np.ndindex(x.shape[:2]):
+                g[i, j] = np.tanh((layer["w"] * framed[i : i + 3, j : j + 3]).sum(axis=(1, 2, 3)) + layer["b"])
+            rows, columns = x.shape[0] // 2, x.shape[1] // 2  # the seventh row has no partner
+            x = np.array([[g[2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max(axis=(0, 1)) for j in range(columns)] for i in range(rows)])
+        expected.append(weights[-1]["w"] @ x.ravel() + weights[-1]["b"])
+    assert np.allclose(layers.outputs(network, weights, images), expected, atol=1e-5)
+
+
 def numpy_step(weights, x, label, rate):
     """A step on |f - e_y|^2 / 2 of one hidden layer of ReLUs, written out."""
     (W, b), (V, c) = ((layer["w"].astype(float), layer["b"].astype(float)) for layer in weights)
