@@ -48,7 +48,7 @@ _SCALES = {
     "perceptron-orders": 0.2,
     "perturbations": 0.15,
     "phase-diagrams": 0.1,
-    "plateau-escape": 0.5,
+    "plateau-escape": 0.3,
     "plateau-length": 0.5,
     "signal-to-noise": 0.1,
     "tangent-double-descent": 0.2,
@@ -71,8 +71,8 @@ _SCALES = {
 # Constants of the figure's module in place of its own. What is a function is told the module.
 _SMALL: dict[str, dict[str, Any]] = {
     "attractor-odds": {
-        "_DECAYS": {0.05: (50, 100.0, 3000.0), 0.0: (20, 100.0, 0.0)},
-        "_POINTS": 64,
+        "_DECAYS": {0.05: (40, 60.0, 3000.0), 0.0: (20, 60.0, 0.0)},
+        "_POINTS": 32,
         "_ORDERS": tuple(_ORDERS),
     },
     "dead-or-alive": {"_NOISES": (0.3, 0.5), "_CHECKED": (0.5,), "_POINTS": 64, "_CURVE": np.array([0.1, 0.5, 0.9])},
