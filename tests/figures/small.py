@@ -136,7 +136,7 @@ _SMALL: dict[str, dict[str, Any]] = {
         "_DIFFUSED": {1000: 24},
         "_POINTS": 128,
     },
-    "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (800, 400)}},
+    "signal-to-noise": {"_RATIOS": (1.0, 3.0, 16.0), "_WIDTHS": {4: (240, 160)}},
     "tangent-double-descent": {
         "_ALPHAS": (2.0, 4.0, 8.0),
         "_MEASURED": (2.0, 8.0),
