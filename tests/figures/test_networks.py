@@ -107,8 +107,8 @@ def test_a_curriculum_gains_most_on_narrow_networks_that_learn_too_slowly() -> N
         assert 0.03 < slow.loc[(12, depth), "gain"] < 0.05
         assert change(slow, (400, depth), (12, depth)) > 8
         assert abs(change(best, (400, depth), (12, depth))) < 2
-    # At the best rate little is left of it, and with depth it falls at one width and grows at another.
     assert best["gain"].between(0.0, 0.015).all()
+    # With depth the gain at a tenth of the rate grows at one width, falls at another, and stays at the third.
     assert change(slow, (50, 1), (50, 3)) > 4
     assert change(slow, (400, 1), (400, 3)) < -3
     assert abs(change(slow, (12, 1), (12, 3))) < 2
