@@ -1,7 +1,9 @@
 """Records: named arrays that cannot be changed, their file, and what is read off them."""
 
 import contextlib
+import copy
 import json
+import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -52,6 +54,22 @@ def test_what_is_saved_is_what_is_loaded(trajectory: cu.Trajectory, ensemble: cu
         trajectory.save(tmp_path / "0.npz")
     trajectory.save(str(tmp_path / "0.npz"), overwrite=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{i}.npz" for i in range(5)]
+
+
+def test_records_travel_to_other_processes(trajectory: cu.Trajectory, ensemble: cu.Ensemble) -> None:
+    """Through pickle, and as copies: the same, and as unchangeable."""
+    for record in records(trajectory, ensemble):
+        for again in (pickle.loads(pickle.dumps(record)), copy.deepcopy(record), copy.copy(record)):
+            assert again == record
+            assert type(again) is type(record)
+            assert repr(again) == repr(record)
+            assert again.environment == record.environment
+            name, array = next(iter(again.arrays.items()))
+            assert getattr(again, name) is array
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0.0
+            with pytest.raises(TypeError):
+                again.arrays[name] = array
 
 
 def test_the_file_is_what_the_documentation_says(trajectory: cu.Trajectory, tmp_path: Path) -> None:

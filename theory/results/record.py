@@ -163,6 +163,15 @@ class Record:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "arrays": dict(self.arrays)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for array in state["arrays"].values():  # what travelled to another process, or was copied, comes back writable
+            array.flags.writeable = False
+        self.__dict__["arrays"] = MappingProxyType(state["arrays"])
+
     def replace(self, **changes: Any) -> Self:
         """Return the same record with other fields.
 
