@@ -8,6 +8,7 @@ from timing import best, experiment, head, listed, row
 
 import curriculode as cu
 from curriculode.theory.averages.gated_pairs import pair
+from curriculode.theory.averages.pair_series import fill_rows, pair_of_rows, room, terms_for
 from curriculode.theory.batch.optimal import optimise
 from curriculode.theory.batch.slices import Slices
 from curriculode.theory.core.blas import one_blas_thread
@@ -21,6 +22,16 @@ def many_pairs(ramp1, o1, ramp2, o2, n):
     total = 0.0
     for i in range(n):
         total += pair(ramp1, o1, ramp2, o2, 0.3 + 1e-9 * i, -0.4, 1.2, 0.9, 0.8)[0]
+    return total
+
+
+@kernel
+def many_series(rho, rows, powers, n):
+    total, units, terms = 0.0, rows.shape[0], terms_for(rho)
+    for unit in range(units):
+        fill_rows(True, 1.0, 0.3, 1.2, terms, rows, unit)
+    for i in range(n):
+        total += pair_of_rows(rows, i % units, (i + 7) % units, rho, terms, powers)[0]
     return total
 
 
@@ -49,6 +60,9 @@ def averages(widths: tuple[int, ...] = (1, 4, 8, 16, 32, 64, 128, 256)) -> None:
         ("GELU and erf", (True, 1.0, False, 1.0)),
     ):
         row(names, f"{1e6 * best(lambda: many_pairs(*kinds, 10**5)) / 10**5:.2f}")  # noqa: B023
+    for rho in (0.1, 0.3, 0.59):
+        seconds = best(lambda: many_series(rho, *room(32), 10**5))  # noqa: B023
+        row(f"any two of a wide student, as a series, correlation {rho:g}", f"{1e6 * seconds / 10**5:.3f}")
     head(
         "Microseconds of a right-hand side, one level, 2^10 points, one core; in brackets all averages by the net",
         "K",

@@ -6,7 +6,7 @@ import typer
 
 from . import parse
 from .options import Request, takes
-from .report import Files, print_files, print_json, print_table
+from .report import Files, load_meanwhile, print_files, print_json, print_table
 
 FORMATS = {
     "t": ".4g",
@@ -59,6 +59,7 @@ def compare(
     if shown != "accuracy" and shown not in (allowed := quantity_names(study)):
         raise InputError(unknown("quantity", shown, ["accuracy", *allowed]))
     files = Files(request)
+    load_meanwhile()
     comparison = compare(
         study.experiment,
         dimension=study.dimension,

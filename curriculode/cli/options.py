@@ -70,7 +70,7 @@ NUMERICS: dict[str, Any] = {
     "space": _option(
         str | None, "--space", help="Simulate in overlap space (a step costs the same at any D), weight space, or as the diffusion."
     ),
-    "workers": _option(int | None, "--workers", help="Threads (of a sweep: processes); by default all cores."),
+    "workers": _option(int | None, "--workers", help="Threads (of a sweep, or of many cells: processes); by default all cores."),
 }
 OUT = Annotated[Path, typer.Option("--out", help="Folder for pictures and tables; made if it is missing.")]
 FORCE = Annotated[bool, typer.Option("--force", help="Overwrite files in the folder that another experiment or command made.")]

@@ -1,7 +1,9 @@
 """How results are told: tables, one JSON object, files."""
 
+import importlib
 import json
 import sys
+import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -58,6 +60,16 @@ def ten_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Ten rows of a table over time, first and last included."""
     last = len(frame) - 1
     return frame.iloc[sorted({round(i * last / 10) for i in range(11)})] if len(frame) else frame
+
+
+def load_meanwhile() -> None:
+    """Load what tables and pictures are made with, while something long is computed: half a second that would come after it."""
+
+    def load() -> None:
+        for name in ("pandas", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_pdf", "rich.table"):
+            importlib.import_module(name)
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def picture(figure: Any) -> dict[str, Writer]:

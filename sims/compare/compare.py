@@ -1,19 +1,17 @@
 """Theory against simulation from matched initial overlaps: the main job."""
 
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from curriculode.sims.compare.beside import diffusion_compiled_beside
 from curriculode.sims.compare.branched import BranchedJob
-from curriculode.sims.compare.cell import Cell, compares_pairs
+from curriculode.sims.compare.cell import compares_pairs
 from curriculode.sims.compare.comparison import Comparison
 from curriculode.sims.compare.jobs import POINTS, TIMES, BatchJob, Job, OnlineJob
+from curriculode.sims.compare.places import Places
 from curriculode.sims.compare.pruned import PrunedJob
 from curriculode.sims.compare.tangent import TangentJob
 from curriculode.sims.pairs.branch import check_branching, one_or_more
@@ -39,8 +37,6 @@ from curriculode.theory.solve.state_evolution import state_evolution
 from curriculode.theory.tangent.space import TANGENT, TangentSpace
 from curriculode.theory.tasks.blocks import Blocks
 from curriculode.theory.tickets.treatments import USUAL, checked_treatments
-
-_AT_ONCE = 2  # combinations: what one leaves of the cores, another uses
 
 
 def _starts(name: str, value: Any) -> Any:
@@ -126,7 +122,7 @@ def compare(
     averages : str, optional
         See `Numerics`.
     workers : int, optional
-        Threads, by default one a core.
+        Processes, or threads where little is to be computed; by default one a core.
     progress : bool or callable, optional
         As for `simulate`.
 
@@ -160,30 +156,10 @@ def compare(
         _job(labels, cell, dimension, runs, count, seed, settings, tuple(treatments or USUAL), given)
         for labels, cell in cells(Variant(experiment, pruning, branch), over)
     ]
-    done = np.zeros(len(jobs))
-
-    def judged(number: int, stop: threading.Event) -> list[Cell] | None:
-        """The cells of a job with their verdicts, or None if Ctrl-C ended it."""
-
-        def report(fraction: float) -> None:
-            done[number] = fraction
-            if stop.is_set():
-                raise KeyboardInterrupt
-
-        try:
-            found = jobs[number].run(report)
-            for cell in found:
-                cell.agrees  # noqa: B018 - judged here, beside the computing of others
-        except KeyboardInterrupt:
-            return None
-        return found
-
-    at_once = min(_AT_ONCE, worker_count(settings.workers))
-    what, fraction = f"comparing {len(jobs)} cells", lambda: float(done.mean())
-    online = [job.experiment for job in jobs if type(job) is OnlineJob]
-    with diffusion_compiled_beside(online, jobs[0].dimension) as ready:
-        jobs = [replace(job, ready=ready) for job in jobs]
-        found, interrupted = spread(what, judged, range(len(jobs)), at_once, fraction, progress)
+    what = f"comparing {len(jobs)} cells"
+    with Places(jobs, worker_count(settings.workers)) as places:
+        computed, interrupted = spread(what, places.judged, places.order, places.at_once, places.fraction, progress)
+    found = [each for _, each in sorted(zip(places.order, computed, strict=True), key=lambda pair: pair[0])]
     finished = [cells_of_job for cells_of_job in found if cells_of_job is not None]
     status = f"{len(finished)} of {len(jobs)} cells finished" + (", then the comparison was interrupted" if interrupted else "")
     return Comparison(list(chain(*finished)), jobs[0].dimension, seed, status, interrupted)

@@ -34,6 +34,10 @@ _PAIRS, _PAIRS_WIDE, _WIDE = 24, 6, 8  # pairs of the diffusion, at least, and o
 _STARTS_WIDE = 2  # most starts of such students that pairs and sensitivities to the rates are computed for
 
 
+def at_once(told: Callable[[], None]) -> None:
+    """Wait for nothing."""
+
+
 @dataclass(frozen=True)
 class Job(ABC):
     """One combination of the varied parameters.
@@ -51,7 +55,12 @@ class Job(ABC):
     seed: Any
     numerics: Numerics
     given: tuple[OrderParameters, ...] = field(default=(), kw_only=True)
-    ready: Callable[[Callable[[], None]], None] = field(default=lambda told: None, kw_only=True, repr=False)
+    ready: Callable[[Callable[[], None]], None] = field(default=at_once, kw_only=True, repr=False)
+
+    @property
+    def work(self) -> float:
+        """How much there is to compute, for the runs: units times steps; none of what has no steps."""
+        return 0.0
 
     @abstractmethod
     def run(self, report: Callable[[float], None]) -> list[Cell]:
@@ -81,6 +90,11 @@ class OnlineJob(Job):
     def setting(self) -> Setting:
         """As it is carried out in so many inputs."""
         return as_carried_out(Setting.of(self.experiment, perturbed=True), self.experiment, self.dimension)
+
+    @property
+    def work(self) -> float:
+        """Units times steps of all runs."""
+        return self.runs * self.setting.width * self.dimension * self.experiment.protocol.duration
 
     @cached_property
     def initial(self) -> list[OrderParameters]:

@@ -6,21 +6,16 @@ such deaths is computed alone, and if its worker dies once more, it is the culpr
 from outside costs nothing, and a point that kills its worker every time costs three workers.
 """
 
-import multiprocessing
-import os
-import signal
-import sys
 import threading
-import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.context import SpawnContext, SpawnProcess
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from curriculode.sims.runs.crew import worker_count
+from curriculode.sims.runs.processes import Processes, begin
 from curriculode.sims.sweep.point import Job, Result, compute
 from curriculode.theory.core.errors import InputError
 
@@ -52,7 +47,7 @@ class Crew:
             )
         self.workers = worker_count(workers)
         self._given, self._executor = executor, executor if isinstance(executor, Executor) else None
-        self._context: _Context | None = None
+        self._context: Processes | None = None
 
     @property
     def here(self) -> bool:
@@ -74,8 +69,8 @@ class Crew:
             elif self.here:
                 self._executor = _Here()
             else:
-                self._context = _Context()
-                self._executor = ProcessPoolExecutor(self.workers, mp_context=self._context, initializer=_begin)
+                self._context = Processes()
+                self._executor = ProcessPoolExecutor(self.workers, mp_context=self._context, initializer=begin)
         return self._executor.submit(compute, job)
 
     def replace(self) -> None:
@@ -96,8 +91,7 @@ class Crew:
             self._executor = executor
             return
         if kill and self._context is not None:
-            for process in self._context.started:
-                process.terminate()
+            self._context.kill()
         executor.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> "Crew":
@@ -202,44 +196,3 @@ class _Here(Executor):
         future: Future = Future()
         future.set_result(function(*arguments, **named))
         return future
-
-
-class _Process(SpawnProcess):
-    """A process that starts anew (fork and threads do not go together) and does not run the user's script again.
-
-    Python's own would import the main module, so that a script without `if __name__ == "__main__"` would start itself.
-    """
-
-    def start(self) -> None:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
-        try:
-            super().start()
-        finally:
-            sys.modules["__main__"] = main
-
-
-class _Context(SpawnContext):
-    """Makes such processes, and remembers them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started: list[SpawnProcess] = []
-
-    def Process(self, *arguments: Any, **named: Any) -> SpawnProcess:  # type: ignore[override]
-        process = _Process(*arguments, **named)
-        self.started.append(process)
-        return process
-
-
-def _begin() -> None:
-    """In a new process: Ctrl-C is the driver's business, and nobody computes on when the driver is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    driver = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if driver is not None:
-            driver.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

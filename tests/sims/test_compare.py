@@ -1,14 +1,22 @@
 """Theory meets simulation: it agrees, it shrinks with D as it should, and a wrong theory is found out."""
 
+import os
 import re
+import subprocess
 import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import curriculode as cu
-from curriculode.sims.compare import beside, jobs
+from curriculode.sims.compare import jobs, places
 from curriculode.sims.compare.compare import compare
 from curriculode.sims.runs.simulate import simulate
 from curriculode.sims.spaces import stretch
@@ -342,25 +350,120 @@ def test_compare_refuses(xor: cu.Experiment) -> None:
             compare(xor, dimension=100, **options)
 
 
+TWO = {"protocol.order": ["random", "curriculum"]}
+
+
+def _dies(done: object) -> None:
+    """What a process begins with that ends at once."""
+    os._exit(3)
+
+
+@pytest.fixture
+def short(xor: cu.Experiment) -> cu.Experiment:
+    return xor.replace({"protocol.duration": 0.5})
+
+
+@pytest.mark.parametrize("what", ["works", "dies", "fails"])
+def test_cells_are_the_same_in_other_processes(what: str, short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And should these die or fail, in this one; what comes back from them cannot be changed either."""
+    settings = dict(dimension=60, runs=4, points=64, times=2, over=TWO)
+    expected = cu.compare(short, workers=1, **settings)
+    monkeypatch.setattr(places, "_WORTH", 0.0)
+    if what == "dies":
+        monkeypatch.setattr(places, "_begin", _dies)
+    if what == "fails":
+        monkeypatch.setattr(places, "_judged_beside", _unknown)
+    computed, beside = [], places.Places._beside
+
+    def told(self: places.Places, *arguments: Any) -> Any:
+        computed.append(beside(self, *arguments))
+        return computed[-1]
+
+    monkeypatch.setattr(places.Places, "_beside", told)
+    fractions: list[float] = []
+    found = cu.compare(short, workers=2, progress=fractions.append, **settings)
+    pd.testing.assert_frame_equal(found.to_frame(), expected.to_frame())
+    assert [cell.labels for cell in found.cells] == [cell.labels for cell in expected.cells]
+    assert fractions[-1] == 1.0
+    assert len(computed) == (1 if what == "works" else 0)
+    if computed:
+        theory = computed[0][0].theory[0][0]
+        assert theory.environment == cu.integrate(short, short.initial(60), points=64, times=2).environment
+        with pytest.raises(ValueError, match="read-only"):
+            theory.Q[:] = 0.0
+
+
+def test_what_is_wrong_with_a_cell_is_told(short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered outside the package is not looked for elsewhere."""
+    monkeypatch.setattr(places, "_WORTH", 0.0)
+    monkeypatch.setattr(jobs.OnlineJob, "run", _wrong)
+    with pytest.raises(cu.InputError, match="wrong here"):
+        cu.compare(short, dimension=60, runs=4, points=64, times=2, over=TWO, workers=2)
+    monkeypatch.setattr(places, "outside_modules", lambda: ("somewhere",))
+    job = jobs.OnlineJob({}, short, 60, 4, 1, 0, cu.Numerics(points=64, times=2))
+    with places.Places([job, job], 2) as here:
+        assert (here._others, here.at_once) == (None, 2)
+
+
+def _unknown(job: jobs.OnlineJob, number: int) -> None:
+    raise LookupError("in another process")
+
+
+def _wrong(self: jobs.OnlineJob, report: object) -> None:
+    raise cu.InputError("wrong here")
+
+
+def test_an_interrupted_comparison_does_not_wait_for_other_processes(short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "_WORTH", 0.0)
+    long = jobs.OnlineJob({}, short.replace({"protocol.duration": 300.0}), 1000, 64, 1, 0, cu.Numerics(points=64, times=2))
+    stop = threading.Event()
+    with places.Places([long, long], 2) as both, ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(both.judged, number, stop) for number in range(2)]
+        while not (both._done > 0.0).all():
+            assert not any(future.done() for future in futures)
+            time.sleep(0.05)
+        stop.set()
+        assert [future.result(timeout=20) for future in futures] == [None, None]
+    assert not any(process.is_alive() for process in both._processes.started)
+
+
+def test_a_script_without_a_main_guard_is_run_once(tmp_path: Path) -> None:
+    script = """
+        import curriculode as cu
+        from curriculode.sims.compare import places
+
+        print("begun", flush=True)
+        places._WORTH = 0.0
+        experiment = cu.load("xor-curriculum").replace({"protocol.duration": 0.5})
+        over = {"protocol.order": ["random", "curriculum"]}
+        print(len(cu.compare(experiment, dimension=60, runs=4, points=64, times=2, over=over, workers=2).cells))
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("begun\n2\n", "")
+
+
 @pytest.mark.parametrize("works", [True, False])
-def test_another_process_compiles_beside_the_equations(works: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_compiles_beside_the_equations(works: bool, short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for, Ctrl-C ends the waiting, and whether it did its work or not nothing changes."""
-    case = cu.load("xor-curriculum").replace({"protocol.duration": 0.5})
-    expected = cu.compare(case, dimension=60, runs=4, points=64, times=2).to_frame()
+    expected = cu.compare(short, dimension=60, runs=4, points=64, times=2).to_frame()
     assert was_compiled(stretch.advance)
     assert not was_compiled(never_called)
-    monkeypatch.setattr(beside, "was_compiled", lambda compiled: False)
+    monkeypatch.setattr(places, "was_compiled", lambda compiled: False)
     if not works:
-        monkeypatch.setattr(sys, "executable", "/bin/false")
+        monkeypatch.setattr(places, "_begin", _dies)
     told: list[float] = []
-    with beside.diffusion_compiled_beside([case], 60) as ready:
+    job = jobs.OnlineJob({}, short, 60, 4, 1, 0, cu.Numerics(points=64, times=2))
+    with places.Places([job], 2) as beside:
         if works:
             with pytest.raises(KeyboardInterrupt):
-                ready(_interrupted)
-        ready(lambda: told.append(0.5))
+                beside.ready(_interrupted)
+        beside.ready(lambda: told.append(0.5))
+        assert beside._compiled is not None
+        assert (beside._compiled.exception() is None) == works
     assert told or not works
-    assert beside.compile_diffusion(case.to_toml(), 60) is None
-    pd.testing.assert_frame_equal(cu.compare(case, dimension=60, runs=4, points=64, times=2).to_frame(), expected)
+    assert places.compile_diffusion(short.to_toml(), 60) is None
+    pd.testing.assert_frame_equal(cu.compare(short, dimension=60, runs=4, points=64, times=2).to_frame(), expected)
 
 
 @kernel

@@ -12,16 +12,22 @@ G(-x) = 1 - G(x), a ramp R(-x) = R(x) - x, so that the signal at -x is known fro
 
 The pairs are those of `gated_pairs` (erf, sign, ReLU, GELU among themselves) or Wick sums (polynomials among themselves); for
 polynomials the noise term E[F_k F_l] is a Wick sum as well. Costs for c components, degree n, up to constants:
-c K (K + P) for the first order (0.15 to 0.3 us a pair), c K^2 (K + P)^2 n^4 for the noise term of polynomials.
+c K (K + P) for the first order (0.15 to 0.3 us a pair; from six units on 0.03, as `pair_series`), c K^2 (K + P)^2 n^4 for the noise
+term of polynomials.
 """
+
+from typing import Any
 
 import numpy as np
 
 from curriculode.theory.averages.field_averages import FieldAverages, FieldLaw
 from curriculode.theory.averages.gated_pairs import GATED, gated, pair, single, third_of_ramp
+from curriculode.theory.averages.pair_series import fill_rows, inverse_scale, pair_of_rows, product_of_rows, room, terms_for
 from curriculode.theory.averages.wick import Polynomial, moments, product_average
 from curriculode.theory.core.compiled import inner, kernel
 from curriculode.theory.core.linear_algebra import fill
+
+_MANY = 6  # units from which on their pairs are summed as series
 
 
 def pairs_exist(student: int, loss: str, law: FieldLaw) -> bool:
@@ -48,7 +54,7 @@ class PairClosedForm:
         self._top = max(each.shape[1] for each in rows)
         # Room for means (4,), covariance (4, 4) and moments of up to four fields.
         self._room = (np.zeros(4), np.zeros((4, 4)), np.empty((self._top,) * 4) if self.wick else None)
-        self._sums = np.empty((6, 0))  # six numbers a student unit
+        self._sums, self._series = np.empty((7, 0)), room(0)  # seven numbers a student unit, and the rows of each
 
     def operations(self, law: FieldLaw, width: int) -> float:
         """Operations of the noise term of polynomials: products of four units, times the entries of a table of moments."""
@@ -57,9 +63,7 @@ class PairClosedForm:
 
     def first_order(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill `out` but for the noise term, for a level whose fields obey `law` and the readout v (K,)."""
-        if self._sums.shape[1] != v.size:
-            self._sums = np.empty((6, v.size))
-        _first_order_of(v, *law.numbers, *self._units, *self._room, self._sums, out.force, out.student, out.reference, out.readout)
+        _first_order_of(v, *law.numbers, *self._for(v.size), out.force, out.student, out.reference, out.readout)
 
     def noise_term(self, law: FieldLaw, v: np.ndarray, out: FieldAverages) -> None:
         """Fill the noise term of `out`, for polynomials."""
@@ -67,7 +71,13 @@ class PairClosedForm:
 
     def generalization_error(self, law: FieldLaw, v: np.ndarray) -> float:
         """E[(f - y)^2] / 2, against the label without noise."""
-        return _generalization_error_of(v, *law.numbers, *self._units, *self._room)
+        return _generalization_error_of(v, *law.numbers, *self._for(v.size))
+
+    def _for(self, width: int) -> tuple[Any, ...]:
+        """What the kernels of the first order need, for so many units."""
+        if self._sums.shape[1] != width:
+            self._sums, self._series = np.empty((7, width)), room(0 if self.wick else width)
+        return *self._units, *self._room, self._sums, *self._series
 
 
 # Every kernel takes its arrays one by one: numba takes 3 us longer to read named tuples of a call from Python, and seconds to
@@ -95,6 +105,8 @@ def _first_order_of(
     S,
     table,
     sums,
+    series,
+    powers,
     force,
     student,
     reference,
@@ -104,7 +116,7 @@ def _first_order_of(
     K, P = v.size, reference_mean.shape[1]
     slope, offset, slope_T, constant = _lines(code, code_T, A[:P], v, table)
     X, X1, X2 = sums[0], sums[1], sums[2]
-    sum_force, sum_curved, sum_read = sums[3], sums[4], sums[5]
+    sum_force, sum_curved, sum_read, scale = sums[3], sums[4], sums[5], sums[6]
     ramp = gated(code)[0]
     fill(student, 0.0)
     fill(reference, 0.0)
@@ -123,6 +135,7 @@ def _first_order_of(
             X[k], X1[k], X2[k] = _single(code, rows, mean[c, k], C[P + k, P + k], m, S, table)
             average += v[k] * slope * X[k]
             sum_force[k], sum_curved[k], sum_read[k] = signal * X1[k], signal * X2[k], signal * X[k]
+        _fill_series(code, mean[c], C, P, scale, series, table)
         for k in range(K):
             one, variance = mean[c, k], C[P + k, P + k]
             for p in range(P):
@@ -135,9 +148,14 @@ def _first_order_of(
                 reference[k, p] += probability[c] * v[k] * slope * weight * X1Y1
             for i in range(k, K):
                 two, cross = mean[c, i], C[P + k, P + i]
-                XY, X1Y, XY1, X1Y1, X2Y, XY2 = _pair(
-                    code, code, rows, rows, one, two, variance, cross, C[P + i, P + i], m, S, table
-                )
+                rho = cross * scale[k] * scale[i]
+                terms = terms_for(rho)
+                if terms:
+                    XY, X1Y, XY1, X1Y1, X2Y, XY2 = pair_of_rows(series, k, i, rho, terms, powers)
+                else:
+                    XY, X1Y, XY1, X1Y1, X2Y, XY2 = _pair(
+                        code, code, rows, rows, one, two, variance, cross, C[P + i, P + i], m, S, table
+                    )
                 weight = v[i] * slope
                 sum_read[k] += weight * XY
                 sum_force[k] += weight * X1Y
@@ -161,6 +179,25 @@ def _first_order_of(
             )
             share = probability[mirror]
             _add_component(share, v, slope, offset, average, sum_force, sum_curved, sum_read, force[mirror], student, readout)
+
+
+@inner
+def _fill_series(code, mean, C, P, scale, series, table):
+    """Rows of the student's units, as long as their pairs need, and their scales; NaN where each pair is computed by itself."""
+    K = mean.size
+    if table is None and K >= _MANY:
+        ramp, o, _, _ = gated(code)
+        terms = 0
+        for k in range(K):
+            scale[k] = inverse_scale(o, C[P + k, P + k])
+            for i in range(k + 1):
+                terms = max(terms, terms_for(C[P + k, P + i] * scale[k] * scale[i]))
+        for k in range(K):
+            if scale[k] > 0.0:
+                fill_rows(ramp, o, mean[k], C[P + k, P + k], terms, series, k)
+    else:
+        for k in range(K):
+            scale[k] = np.nan
 
 
 @inner
@@ -241,15 +278,19 @@ def _generalization_error_of(
     m,
     S,
     table,
+    sums,
+    series,
+    powers,
 ):
     """E[e^2] / 2 = (sum_ab c_a c_b E[X_a X_b] + 2 s sum_a c_a E[X_a] + s^2) / 2, with s all that is no field."""
     K, P = v.size, reference_mean.shape[1]
     slope, _, slope_T, constant = _lines(code, code_T, A[:P], v, table)
-    total = 0.0
+    total, scale = 0.0, sums[6]
     for c in range(probability.size):
         mirror = _mirror_of(c, mean, P, table)
         if 0 <= mirror < c:
             continue  # done with that one
+        _fill_series(code, mean[c], C, P, scale, series, table)
         signal = constant - (label[c] if P == 0 else 0.0)
         square = signal * signal
         for a in range(P + K):
@@ -263,7 +304,12 @@ def _generalization_error_of(
                 code_b, rows_b = (code, rows) if student_b else (code_T, rows_T)
                 weight_b = slope * v[b - P] if student_b else -slope_T * A[b]
                 mean_b = mean[c, b - P] if student_b else reference_mean[c, b]
-                XY = _pair(code_a, code_b, rows_a, rows_b, mean_a, mean_b, C[a, a], C[a, b], C[b, b], m, S, table)[0]
+                rho = C[a, b] * scale[a - P] * scale[b - P] if b >= P else np.nan
+                terms = terms_for(rho)
+                if terms:
+                    XY = product_of_rows(series, a - P, b - P, rho, terms, powers)
+                else:
+                    XY = _pair(code_a, code_b, rows_a, rows_b, mean_a, mean_b, C[a, a], C[a, b], C[b, b], m, S, table)[0]
                 square += (1.0 if a == b else 2.0) * weight_a * weight_b * XY
         total += 0.5 * probability[c] * square
         if mirror >= 0:

@@ -274,15 +274,15 @@ def test_kill_9_loses_points_in_flight_only(small: cu.Experiment, path: Path, tm
 def test_workers_do_not_outlive_a_killed_driver(small: cu.Experiment, path: Path, tmp_path: Path) -> None:
     script = """
         import curriculode as cu
-        from curriculode.sims.sweep import workers
+        from curriculode.sims.runs import processes
 
-        start = workers._Process.start
+        start = processes.Process.start
 
         def told(self):
             start(self)
             print(self.pid, flush=True)
 
-        workers._Process.start = told
+        processes.Process.start = told
         experiment = cu.load("xor-curriculum").replace({"protocol.duration": 1e6})
         cu.sweep(experiment, seeds=4, workers=2, rtol=1e-10)
     """

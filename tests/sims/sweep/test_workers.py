@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import curriculode as cu
+from curriculode.sims.runs.processes import Process
 from curriculode.sims.sweep import workers
 from curriculode.sims.sweep.store import Store
 
@@ -92,14 +93,14 @@ def test_a_point_that_kills_its_process_is_a_failed_row(small: cu.Experiment, pr
 @pytest.mark.slow
 def test_one_death_from_outside_costs_nothing(small: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker is killed once, in the middle: every point is computed, none is blamed."""
-    started: list[workers._Process] = []
-    start = workers._Process.start
+    started: list[Process] = []
+    start = Process.start
 
-    def told(self: workers._Process) -> None:
+    def told(self: Process) -> None:
         start(self)
         started.append(self)
 
-    monkeypatch.setattr(workers._Process, "start", told)
+    monkeypatch.setattr(Process, "start", told)
     keep, kept = Store.keep, []
 
     def count(self, *arguments: object) -> None:

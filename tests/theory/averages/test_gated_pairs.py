@@ -11,6 +11,8 @@ from curriculode.theory.averages import FieldAverages, FieldLaw, derivation
 from curriculode.theory.averages.bivariate_normal import bivariate_normal_cdf
 from curriculode.theory.averages.gated_pairs import gated, pair, single
 from curriculode.theory.averages.pair_closed_form import PairClosedForm
+from curriculode.theory.averages.pair_series import LARGEST, MOST_TERMS, fill_rows, pair_of_rows, product_of_rows, room, terms_for
+from curriculode.theory.core.compiled import kernel
 from curriculode.theory.tasks import ExampleLaw
 from curriculode.theory.units.activations import ACTIVATIONS, ERF, GELU, RELU, SIGN
 from tests.theory.averages import quadrature
@@ -187,12 +189,12 @@ def test_units_that_are_not_gated_give_nan() -> None:
 
 @pytest.mark.parametrize("unit", ["gelu", "relu", "erf"])
 @pytest.mark.parametrize("size", [0.0, 0.8], ids=["means zero", "means"])
-def test_components_of_opposite_means_share_their_pairs(unit: str, size: float, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("width", [3, 9])
+def test_components_of_opposite_means_share_their_pairs(unit: str, size: float, width: int, rng: np.random.Generator) -> None:
     """Neighbours of opposite means are averaged once, in another order each on its own: the same numbers, to rounding.
 
     Probabilities and labels differ between all components; the last has no neighbour.
     """
-    width = 3
     gain = np.array([[1.0, 0.0], [-1.0, 0.0], [0.3, 1.0], [-0.3, -1.0], [0.5, 0.5]])[:, :, None]
     probability, label = np.array([0.3, 0.1, 0.25, 0.15, 0.2]), np.array([1.0, -0.4, 0.7, -1.0, 0.2])
     Q = rng.normal(size=(width, 5))
@@ -207,3 +209,79 @@ def test_components_of_opposite_means_share_their_pairs(unit: str, size: float, 
         results.append((out.force[np.argsort(order)], out.student, out.readout, error))
     for together, apart in zip(*results, strict=True):
         np.testing.assert_allclose(together, apart, rtol=1e-11, atol=1e-13)
+
+
+@kernel
+def by_series(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22, rows, powers):
+    """The six averages of a pair, and the first of them alone, as series of as many terms as its correlation needs."""
+    rho = C12 / np.sqrt((C11 + o1) * (C22 + o2))
+    terms = terms_for(rho)
+    if not terms:
+        return 0, pair(ramp1, o1, ramp2, o2, m1, m2, C11, C12, C22), 0.0
+    fill_rows(ramp1, o1, m1, C11, terms, rows, 0)
+    fill_rows(ramp2, o2, m2, C22, terms, rows, 1)
+    return terms, pair_of_rows(rows, 0, 1, rho, terms, powers), product_of_rows(rows, 0, 1, rho, terms, powers)
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(["erf", "relu", "gelu"], repeat=2)))
+def test_pairs_as_series_are_those_of_the_integral(first: str, second: str, rng: np.random.Generator) -> None:
+    """Both are exact to rounding: of all correlations that have a series, small and large variances and means."""
+    (ramp1, o1), (ramp2, o2) = kinds = UNITS[first][0], UNITS[second][0]
+    rows, powers = room(2)
+    needed = 0
+    for _ in range(2000):
+        C11, C22 = np.exp(rng.uniform(-6, 4, 2))
+        m1, m2 = rng.normal(size=2) * np.exp(rng.uniform(-3, 3))
+        sizes = np.sqrt((C11 + o1) * (C22 + o2))
+        rho = rng.uniform(-LARGEST, LARGEST) * min(1.0, np.sqrt(C11 * C22) / (LARGEST * sizes)) * 10.0 ** rng.uniform(-2, 0)
+        law = m1, m2, C11, rho * sizes, C22
+        terms, series, product = by_series(*kinds[0], *kinds[1], *law, rows, powers)
+        needed = max(needed, terms)
+        expected = pair(ramp1, o1, ramp2, o2, *law)
+        units = [np.sqrt(m * m + C + o) if ramp else 1.0 for ramp, o, m, C in ((ramp1, o1, m1, C11), (ramp2, o2, m2, C22))]
+        slope1, slope2 = (max(1.0, 1.0 / np.sqrt(C + o)) for o, C in ((o1, C11), (o2, C22)))
+        sizes_of = np.array([1.0, slope1, slope2, slope1 * slope2, slope1**2, slope2**2]) * max(1.0, units[0] * units[1])
+        assert (np.abs(np.subtract(series, expected)) < 2e-15 * sizes_of).all()
+        assert abs(product - series[0]) < 1e-15 * sizes_of[0]
+    assert 40 < needed <= MOST_TERMS
+    for rho in (LARGEST * 1.0001, -0.99, np.nan):
+        assert by_series(False, 1.0, False, 1.0, 0.0, 0.0, 1.0, 2.0 * rho, 1.0, rows, powers)[0] == 0
+    # E[X1 X2] of independent fields is a product, and of erf units without means asin(rho): 2 / pi asin(1 / 4), in gates.
+    _, series, _ = by_series(False, 1.0, False, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, rows, powers)
+    assert series[0] == pytest.approx(0.25 + np.arcsin(0.25) / (2 * np.pi), abs=1e-15)
+
+
+@pytest.mark.parametrize("unit", ["gelu", "relu", "erf"])
+def test_wide_students_sum_their_pairs_as_series(unit: str, rng: np.random.Generator) -> None:
+    """Against the sums at the head of `pair_closed_form`, of pairs one by one; some units are nearly one, some the same."""
+    width, (ramp, o), (_, _, slope, offset) = 8, UNITS[unit][0], gated(ACTIVATIONS[unit].code)
+    W = rng.normal(size=(width, 12)) / 3
+    W[1], W[2] = W[0] + 0.01 * W[1], W[3] if ramp and o else 0.9 * W[3] + 0.1 * W[2]
+    Q, M, v = W @ W.T, 0.5 * rng.normal(size=(width, 1)), rng.normal(size=width)
+    law = FieldLaw(
+        ExampleLaw(np.array([0.4, 0.6]), np.array([[[1.0]], [[-0.5]]]), np.array([0.7]), np.array([1.0, -1.0])),
+        width,
+        np.eye(1)[None],
+    )
+    law.update(Q[None], M[None])
+    pairs, out = PairClosedForm(ACTIVATIONS[unit].code, law), FieldAverages.empty(2, width, 1)
+    pairs.first_order(law, v, out)
+    force, student, readout, total = np.zeros((2, width)), np.zeros((width, width)), np.zeros(width), 0.0
+    C = law.covariance
+    for c, (share, y) in enumerate(((0.4, 1.0), (0.6, -1.0))):
+        m = law.mean[c]
+        six = np.array(
+            [[pair(ramp, o, ramp, o, m[k], m[i], C[k, k], C[k, i], C[i, i]) for i in range(width)] for k in range(width)]
+        )
+        one = np.array([single(ramp, o, m[k], C[k, k]) for k in range(width)])
+        label = y - offset * v.sum()
+        force[c] = share * v * slope * (slope * six[..., 1] @ v - label * one[:, 1])
+        student += share * np.outer(v, v) * slope**2 * six[..., 3]
+        student += share * np.diag(v * slope * (slope * six[..., 4] @ v - label * one[:, 2]))
+        signal = slope * v @ one[:, 0] - label
+        readout += share * (slope * (slope * six[..., 0] @ v - label * one[:, 0]) + offset * signal)
+        total += share * (slope**2 * v @ six[..., 0] @ v - 2 * label * slope * v @ one[:, 0] + label**2) / 2
+    np.testing.assert_allclose(out.force, force, atol=1e-14 * np.abs(v).max() * width)
+    np.testing.assert_allclose(out.student, student, atol=1e-14 * np.abs(v).max() ** 2 * width)
+    np.testing.assert_allclose(out.readout, readout, atol=1e-14 * np.abs(v).max() * width)
+    assert pairs.generalization_error(law, v) == pytest.approx(total, rel=1e-13)
