@@ -62,7 +62,7 @@ class Places:
         # The longest first, so that all end together; one at a time as they were given, for who ends it before.
         self.order = sorted(range(len(jobs)), key=lambda number: -jobs[number].work if self.at_once > 1 else number)
         if others:
-            each = max(1, workers // self.at_once)
+            each = -(-workers // self.at_once)
             jobs = [replace(job, numerics=job.numerics.set(workers=each)) for job in jobs]
         self._jobs = jobs
         self._free: SimpleQueue[ProcessPoolExecutor | None] = SimpleQueue()

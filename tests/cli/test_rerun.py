@@ -163,7 +163,8 @@ BESIDE = {
     ("sweep", "zip"): ["--over", "student.width=1,2", "--over", "training.learning_rate=1.0,0.5"],
     ("sweep", "space"): ["--runs", "2"],
     ("refine", "space"): ["--runs", "2"],
-    ("sweep", "starts"): ["--control", "order"],
+    ("sweep", "starts"): ["--control", "order", "-s", "protocol.duration=0.2"],
+    ("sweep", "control"): ["-s", "protocol.duration=0.2"],
     ("refine", "gap"): ["--seeds", "2"],
     ("sweep", "rest"): ["-s", "training.weight_decay=0.1"],
     ("refine", "boundary"): ["-s", "student.readout=fixed", "-s", "student.width=1"],
@@ -246,43 +247,77 @@ def test_every_option_has_a_value_here(command_name: str) -> None:
     assert [name for name in OWN[command_name] if name not in options(command_name)] == []
 
 
-@pytest.mark.usefixtures("no_pictures")
-@pytest.mark.parametrize(("command_name", "name"), cases())
-def test_rerun_from_the_file_gives_the_same_numbers(command_name: str, name: str, command: Command, tmp_path: Path) -> None:
-    points, more = PRUNED if name == "treatments" else IN_FILE.get(name, (POINTS, ""))
-    beside = BESIDE.get((command_name, name), [])
-    (tmp_path / "tiny.toml").write_text(TINY.format(points=points, more=more))
-    command(command_name, "tiny.toml", *beside, *as_typed(command_name, name), "--out", "first", status=None)
-    written = tmp_path / "first" / f"tiny-{command_name}.toml"
-    content = tomllib.loads(written.read_text())
+def alone(command: str, name: str) -> bool:
+    """Whether an option cannot be given with all others: it needs something beside it, another file, or goes without another."""
+    others = {("branch", "at"), ("worth", "singular"), ("attractors", "against")}
+    return name in {"treatments", "set", "over", *IN_FILE} or (command, name) in others | set(BESIDE)
+
+
+def check_content(content: dict[str, Any], command: str, name: str) -> None:
+    """The file holds the option, at its place."""
     if name == "set":
         assert content["student"]["width"] == 3
     elif name == "over":
         assert content["study"]["over"] == {"levels.hard.noise": [0.4, 0.6]}
-    elif command_name == "tickets" and name in cu.Pruning.model_fields:
-        assert content["pruning"][name] == value_of(command_name, name)
-    elif command_name == "branch" and name in cu.Branching.model_fields:
-        assert content["branch"][name] == value_of(command_name, name)
-    elif name in OWN[command_name]:
-        assert content[command_name][name] == value_of(command_name, name)
+    elif command == "tickets" and name in cu.Pruning.model_fields:
+        assert content["pruning"][name] == value_of(command, name)
+    elif command == "branch" and name in cu.Branching.model_fields:
+        assert content["branch"][name] == value_of(command, name)
+    elif name in OWN[command]:
+        assert content[command][name] == value_of(command, name)
     else:
         section = "study" if name in STUDY else "numerics"
         assert name in STUDY | NUMERICS
-        assert content[section][name] == value_of(command_name, name)
-    command(command_name, str(written), "--out", "second", status=None)
-    again = tmp_path / "second" / f"tiny-{command_name}"
-    assert again.with_suffix(".toml").read_bytes() == written.read_bytes()
+        assert content[section][name] == value_of(command, name)
+
+
+def check_rerun(command_name: str, command: Command, written: Path) -> None:
+    """The file that was written makes the table again, and itself."""
+    second = written.parents[1] / "second"
+    command(command_name, str(written), "--out", str(second), status=None)
+    again = second / written.name
+    assert again.read_bytes() == written.read_bytes()
     first = table(written.with_suffix(".csv"))
     assert len(first) > 0
     pd.testing.assert_frame_equal(table(again.with_suffix(".csv")), first)
     if command_name in ("compare", "integrate", "simulate"):
         assert again.with_suffix(".csv").read_bytes() == written.with_suffix(".csv").read_bytes()
-    # An option that is asked for does something.
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(("command_name", "name"), cases())
+def test_an_option_is_in_the_file_and_does_something(command_name: str, name: str, command: Command, tmp_path: Path) -> None:
+    """And the file that it makes gives the same numbers, here where it is alone, else in the next test, with all others."""
+    points, more = PRUNED if name == "treatments" else IN_FILE.get(name, (POINTS, ""))
+    beside = BESIDE.get((command_name, name), [])
+    (tmp_path / "tiny.toml").write_text(TINY.format(points=points, more=more))
+    command(command_name, "tiny.toml", *beside, *as_typed(command_name, name), "--out", "first", status=None)
+    written = tmp_path / "first" / f"tiny-{command_name}.toml"
+    check_content(tomllib.loads(written.read_text()), command_name, name)
+    first = table(written.with_suffix(".csv"))
+    assert len(first) > 0
+    if alone(command_name, name):
+        check_rerun(command_name, command, written)
     asked = (command_name, points, more, *beside)
     if asked not in _without:
         command(command_name, "tiny.toml", *beside, "--out", "without", status=None)
         _without[asked] = table(tmp_path / "without" / f"tiny-{command_name}.csv")
     assert _without[asked].equals(first) == ((command_name, name) in SAME_NUMBERS)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("command_name", OWN)
+def test_rerun_from_the_file_gives_the_same_numbers(command_name: str, command: Command, tmp_path: Path) -> None:
+    """Of all options at once; what one loses on its way changes the numbers, as the test before this one has seen."""
+    names = [each.values[1] for each in cases() if each.values[0] == command_name and not alone(*each.values)]
+    (tmp_path / "tiny.toml").write_text(TINY.format(points=POINTS, more=""))
+    typed = [word for name in names for word in as_typed(command_name, name)]
+    command(command_name, "tiny.toml", *typed, "--out", "first", status=None)
+    written = tmp_path / "first" / f"tiny-{command_name}.toml"
+    for name in names:
+        check_content(tomllib.loads(written.read_text()), command_name, name)
+    check_rerun(command_name, command, written)
 
 
 @pytest.mark.usefixtures("no_pictures")

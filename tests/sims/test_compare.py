@@ -369,6 +369,7 @@ def test_cells_are_the_same_in_other_processes(what: str, short: cu.Experiment, 
     settings = dict(dimension=60, runs=4, points=64, times=2, over=TWO)
     expected = cu.compare(short, workers=1, **settings)
     monkeypatch.setattr(places, "_WORTH", 0.0)
+    monkeypatch.setattr(places, "outside_modules", lambda: ())  # other tests registered something
     if what == "dies":
         monkeypatch.setattr(places, "_begin", _dies)
     if what == "fails":
@@ -382,7 +383,7 @@ def test_cells_are_the_same_in_other_processes(what: str, short: cu.Experiment, 
     monkeypatch.setattr(places.Places, "_beside", told)
     fractions: list[float] = []
     found = cu.compare(short, workers=2, progress=fractions.append, **settings)
-    pd.testing.assert_frame_equal(found.to_frame(), expected.to_frame())
+    pd.testing.assert_frame_equal(found.to_frame(), expected.to_frame(), check_exact=True)
     assert [cell.labels for cell in found.cells] == [cell.labels for cell in expected.cells]
     assert fractions[-1] == 1.0
     assert len(computed) == (1 if what == "works" else 0)
@@ -396,6 +397,7 @@ def test_cells_are_the_same_in_other_processes(what: str, short: cu.Experiment, 
 def test_what_is_wrong_with_a_cell_is_told(short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is registered outside the package is not looked for elsewhere."""
     monkeypatch.setattr(places, "_WORTH", 0.0)
+    monkeypatch.setattr(places, "outside_modules", lambda: ())
     monkeypatch.setattr(jobs.OnlineJob, "run", _wrong)
     with pytest.raises(cu.InputError, match="wrong here"):
         cu.compare(short, dimension=60, runs=4, points=64, times=2, over=TWO, workers=2)
@@ -415,6 +417,7 @@ def _wrong(self: jobs.OnlineJob, report: object) -> None:
 
 def test_an_interrupted_comparison_does_not_wait_for_other_processes(short: cu.Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "_WORTH", 0.0)
+    monkeypatch.setattr(places, "outside_modules", lambda: ())
     long = jobs.OnlineJob({}, short.replace({"protocol.duration": 300.0}), 1000, 64, 1, 0, cu.Numerics(points=64, times=2))
     stop = threading.Event()
     with places.Places([long, long], 2) as both, ThreadPoolExecutor(2) as pool:
