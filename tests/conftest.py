@@ -1,6 +1,8 @@
 """Shared pieces of the tests. CURRICULODE_TEST_SEED shifts every seed, so that the suite can be looped over seeds."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +18,14 @@ SEED = int(os.environ.get("CURRICULODE_TEST_SEED", "0"))
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before several processes share the compiled kernels on disk, one of each makes them."""
     if getattr(session.config.option, "numprocesses", None) and not hasattr(session.config, "workerinput"):
+        os.environ[warm.SHARED] = tempfile.mkdtemp(prefix="curriculode-tests-")
         warm.everything()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Nothing is left of what they shared."""
+    if not hasattr(session.config, "workerinput") and (shared := os.environ.pop(warm.SHARED, None)):
+        shutil.rmtree(shared, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

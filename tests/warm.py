@@ -5,6 +5,8 @@ import sys
 
 import curriculode as cu
 
+SHARED = "CURRICULODE_TEST_SHARED"  # a folder that several processes of one run of the tests have in common
+
 
 def theory() -> None:
     """The equations of both tasks, by nets and by closed forms, their errors, and batch learning."""

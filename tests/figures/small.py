@@ -1,17 +1,21 @@
 """The figures of the gallery on small grids and with few runs, computed once and drawn: enough for what tests assert."""
 
-from contextlib import nullcontext
+import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cache, partial
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from curriculode.figures import gallery
+from tests.warm import SHARED
 
 _ORDERS = ["curriculum", "random"]
 _HARD = "levels.hard.irrelevant_variance"
@@ -39,7 +43,7 @@ _SCALES = {
     "finite-d-odds": 0.25,
     "finite-d-shift": 0.1,
     "finite-size": 0.05,
-    "instability": 0.2,
+    "instability": 0.12,
     "lottery": 0.05,
     "matching": 0.3,
     "network-barrier": 0.25,
@@ -49,20 +53,20 @@ _SCALES = {
     "perturbations": 0.15,
     "phase-diagrams": 0.1,
     "plateau-escape": 0.3,
-    "plateau-length": 0.5,
+    "plateau-length": 0.3,
     "signal-to-noise": 0.1,
     "tangent-double-descent": 0.2,
     "tangent-lottery": 0.5,
     "tangent-orders": 0.25,
     "tangent-theory": 0.15,
-    "ticket-orders": 0.15,
-    "ticket-parts": 0.2,
+    "ticket-orders": 0.1,
+    "ticket-parts": 0.12,
     "ticket-prize": 0.5,
-    "ticket-rewinding": 0.2,
-    "ticket-sparse": 0.6,
-    "ticket-sparsity": 0.25,
+    "ticket-rewinding": 0.1,
+    "ticket-sparse": 0.4,
+    "ticket-sparsity": 0.15,
     "ticket-stability": 0.2,
-    "unit-tickets": 0.2,
+    "unit-tickets": 0.12,
     "verdict-power": 0.25,
     "wide-limit": 0.3,
     "width-gap": 0.1,
@@ -175,18 +179,35 @@ def _module(name: str) -> ModuleType:
     return import_module(f"curriculode.figures.gallery.{name.replace('-', '_')}")
 
 
+def _small(name: str) -> AbstractContextManager[Any]:
+    """The figure's module with the constants of its small size."""
+    module = _module(name)
+    values = {key: value(module) if callable(value) else value for key, value in _SMALL.get(name, {}).items()}
+    return patch.multiple(module, **values) if values else nullcontext()
+
+
+def _compute(name: str) -> pd.DataFrame:
+    told: list[float] = []
+    with _small(name):
+        found = gallery.figure(name).compute(_SCALES.get(name, 0.04), told.append)
+    assert 0.0 <= min(told, default=1.0) <= max(told, default=1.0) <= 1.0 + 1e-9  # finished fractions
+    return found
+
+
+@cache
+def table(name: str) -> pd.DataFrame:
+    """The table of a figure at its small size; of several processes that test, one computes it."""
+    if SHARED not in os.environ:
+        return _compute(name)
+    path = Path(os.environ[SHARED]) / f"{name}.pickle"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            _compute(name).to_pickle(path)
+        return pd.read_pickle(path)
+
+
 @cache
 def computed(name: str) -> tuple[pd.DataFrame, Any]:
     """The table of a figure at its small size, and its picture."""
-    module, figure = _module(name), gallery.figure(name)
-    values = {key: value(module) if callable(value) else value for key, value in _SMALL.get(name, {}).items()}
-    told: list[float] = []
-    with patch.multiple(module, **values) if values else nullcontext():
-        table = figure.compute(_SCALES.get(name, 0.04), told.append)
-        drawing = figure.draw(table)
-    assert 0.0 <= min(told, default=1.0) <= max(told, default=1.0) <= 1.0 + 1e-9  # finished fractions
-    return table, drawing
-
-
-def table(name: str) -> pd.DataFrame:
-    return computed(name)[0]
+    with _small(name):
+        return table(name), gallery.figure(name).draw(table(name))
