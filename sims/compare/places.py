@@ -26,7 +26,7 @@ from curriculode.theory.core.compiled import was_compiled
 from curriculode.theory.core.registry import outside_modules
 from curriculode.theory.describe.experiment import Experiment
 
-_WORTH = 2e7  # steps of units below which all is computed before another process has begun
+_WORTH = 5e6  # steps of units below which all is computed before another process has begun
 _POLL = 0.05  # seconds between looks at whether Ctrl-C was pressed
 
 _done: Any = None  # in another process: how much of each job is done, where this one sees it
