@@ -11,7 +11,7 @@ With S = C + o and rho = C12 / sqrt(S1 S2) as in `gated_pairs`, and Phi^(n) of a
     ramps (p_n = G_(n-1) - o G_(n+1)):    u_n = sqrt(S / n) g_(n-1) - o sqrt((n + 1) / S) g_(n+1),
 
 and every average is a product of two rows of numbers, weighted by rho^n: what is transcendental is computed once a unit. Terms
-are as many as leave 1e-16. A pair costs 30 to 50 ns in place of 100 to 300.
+are as many as leave 1e-16. A pair costs 20 to 50 ns in place of 100 to 300.
 """
 
 import math
