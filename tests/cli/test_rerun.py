@@ -199,10 +199,15 @@ def options(command: str) -> dict[str, Any]:
 def cases() -> list[Any]:
     """Every command with each of its settings; what takes one of each way of giving a setting is quick."""
     quick = {"set", "over", "dimension", "noise_terms", "method", "quantity", "zip", "observables", "theory", "x"}
+
+    def marks(command: str, name: str) -> list[Any]:
+        if name in quick and command != "refine":
+            return []
+        # Of long commands the test of all options at once covers what can go together.
+        return [pytest.mark.slow, *([pytest.mark.thorough] if command in LONG and not alone(command, name) else [])]
+
     return [
-        pytest.param(
-            command, name, id=f"{command}-{name}", marks=[] if name in quick and command != "refine" else [pytest.mark.slow]
-        )
+        pytest.param(command, name, id=f"{command}-{name}", marks=marks(command, name))
         for command in OWN
         for name in options(command)
         if name not in NO_SETTINGS and not (command in LONG and name in set(NUMERICS) - HANDED_ON)
